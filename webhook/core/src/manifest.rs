@@ -1,0 +1,141 @@
+//! What a component says of itself: its rules, who they are about, what they look up. Mirrors `manifest` in `policies/wit/policy.wit`.
+
+use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
+
+/// A component's own description.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// The component's name, e.g. `stateful`.
+    pub name: String,
+    /// Its own version, `MAJOR.MINOR.PATCH`.
+    pub version: String,
+    /// One sentence.
+    pub description: String,
+    /// Where to read more.
+    pub url: Option<String>,
+    /// Units and findings name rules by their index here.
+    pub rules: Vec<Rule>,
+    /// JSON Schema of a policy's `settings`.
+    pub settings_schema: String,
+}
+
+/// One check or change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// `family/name`.
+    pub id: String,
+    /// Whether it judges or changes.
+    pub kind: RuleKind,
+    /// A few words.
+    pub title: String,
+    /// What breaks, and why.
+    pub description: String,
+    /// A heading to group by.
+    pub category: String,
+    /// How bad it is where it fires.
+    pub severity: Severity,
+    /// The component's version that first had it.
+    pub since: String,
+    /// Its action in profile `baseline`.
+    pub baseline: Action,
+    /// Its action in profile `strict`.
+    pub strict: Action,
+    /// What it means at admission when the rule could not be decided.
+    pub when_undecided: Action,
+    /// Cannot be overridden, exempted or left out alone.
+    pub fixed: bool,
+    /// Compares the old object with the new: never ratcheted.
+    pub compares: bool,
+    /// Undecided without a user.
+    pub needs_user: bool,
+    /// What it judges.
+    pub subjects: Vec<Subject>,
+    /// What it looks up.
+    pub reads: Vec<Read>,
+}
+
+/// Judges or changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleKind {
+    /// Answers with findings.
+    Validate,
+    /// Answers with changes.
+    Mutate,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Will hurt some day.
+    Medium,
+    /// Hurts at the next failure.
+    High,
+    /// Loses data.
+    Critical,
+}
+
+/// What a finding leads to, from nothing to most. `Apply` is for mutating rules alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Action {
+    /// Nothing.
+    Off,
+    /// An audit annotation and a metric.
+    Audit,
+    /// A warning to the client.
+    Warn,
+    /// The request is refused.
+    Deny,
+    /// The change is made.
+    Apply,
+}
+
+/// A set of defaults for all rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Denies only what is surely wrong.
+    #[default]
+    Baseline,
+    /// The whole lecture.
+    Strict,
+}
+
+/// What a rule judges.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// Exact; `subresource` empty is the main resource.
+    pub resource: GroupVersionResource<'static>,
+    /// Never empty.
+    pub operations: Vec<Operation>,
+    /// CEL for the API server alone, to save calls. The host never evaluates it: its author is not trusted.
+    pub condition: Option<String>,
+    /// A failed or missing answer refuses the request, whatever the policy's `failurePolicy`.
+    pub fail_closed: bool,
+}
+
+/// What a rule looks up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// Of which kind.
+    pub kind: GroupVersionKind<'static>,
+    /// JSON Pointers; look-ups answer these beside name, namespace, uid and labels.
+    pub fields: Vec<String>,
+    /// May ask the API server instead of a cache.
+    pub live: bool,
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Audit => "audit",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+            Self::Apply => "apply",
+        })
+    }
+}
