@@ -8,93 +8,29 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// One row of DESIGN's table: a crate, and what it must not reach by any normal or build dependency.
 const WALLS: &[(&str, &[&str])] = &[
-    (
-        "stateward-core",
-        &[
-            "tokio",
-            "axum",
-            "hyper",
-            "kube",
-            "kube-client",
-            "wasmtime",
-            "notify",
-            "stateward-*",
-        ],
-    ),
+    ("stateward-core", &["tokio", "axum", "hyper", "kube", "kube-client", "wasmtime", "notify", "stateward-*"]),
     (
         "stateward-engine",
-        &[
-            "axum",
-            "hyper",
-            "kube",
-            "kube-client",
-            "stateward-server",
-            "stateward-manifests",
-            "stateward-report",
-        ],
+        &["axum", "hyper", "kube", "kube-client", "stateward-server", "stateward-manifests", "stateward-report"],
     ),
     (
         "stateward-server",
-        &[
-            "wasmtime",
-            "kube",
-            "kube-client",
-            "stateward-engine",
-            "stateward-manifests",
-            "stateward-report",
-        ],
+        &["wasmtime", "kube", "kube-client", "stateward-engine", "stateward-manifests", "stateward-report"],
     ),
     (
         "stateward-manifests",
-        &[
-            "tokio",
-            "axum",
-            "hyper",
-            "kube",
-            "kube-client",
-            "wasmtime",
-            "stateward-engine",
-            "stateward-server",
-        ],
+        &["tokio", "axum", "hyper", "kube", "kube-client", "wasmtime", "stateward-engine", "stateward-server"],
     ),
     (
         "stateward-report",
-        &[
-            "tokio",
-            "axum",
-            "hyper",
-            "kube",
-            "kube-client",
-            "wasmtime",
-            "stateward-engine",
-            "stateward-server",
-        ],
+        &["tokio", "axum", "hyper", "kube", "kube-client", "wasmtime", "stateward-engine", "stateward-server"],
     ),
-    (
-        "stateward-sdk",
-        &["tokio", "wasmtime", "k8s-openapi", "stateward-*"],
-    ),
+    ("stateward-sdk", &["tokio", "wasmtime", "k8s-openapi", "stateward-*"]),
     (
         "stateward-stateful",
-        &[
-            "tokio",
-            "wasmtime",
-            "k8s-openapi",
-            "stateward-core",
-            "stateward-engine",
-            "stateward-server",
-        ],
+        &["tokio", "wasmtime", "k8s-openapi", "stateward-core", "stateward-engine", "stateward-server"],
     ),
-    (
-        "stateward-builtin",
-        &[
-            "tokio",
-            "wasmtime",
-            "stateward-core",
-            "stateward-engine",
-            "stateward-server",
-        ],
-    ),
+    ("stateward-builtin", &["tokio", "wasmtime", "stateward-core", "stateward-engine", "stateward-server"]),
 ];
 
 #[test]
@@ -115,11 +51,7 @@ fn every_crate_keeps_to_its_walls() {
 fn nothing_depends_on_the_binary() {
     for package in metadata().workspace_packages() {
         for dependency in &package.dependencies {
-            assert!(
-                dependency.name != "stateward",
-                "{} depends on the binary",
-                package.name
-            );
+            assert!(dependency.name != "stateward", "{} depends on the binary", package.name);
         }
     }
 }
@@ -138,24 +70,9 @@ fn every_workspace_crate_inherits_the_lints() {
 
 #[test]
 fn the_top_level_holds_only_the_agreed_names() {
-    let agreed = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "LICENSE",
-        "README.md",
-        "webhook",
-        "policies",
-        "deploy",
-        "tests",
-    ];
+    let agreed = ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "webhook", "policies", "deploy", "tests"];
     for file in tracked_files() {
-        let top = file
-            .components()
-            .next()
-            .unwrap()
-            .as_os_str()
-            .to_string_lossy()
-            .into_owned();
+        let top = file.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
         assert!(
             top.starts_with('.') || agreed.contains(&top.as_str()),
             "`{top}` is not one of the agreed top-level names"
@@ -165,10 +82,8 @@ fn the_top_level_holds_only_the_agreed_names() {
 
 #[test]
 fn the_contract_has_one_copy() {
-    let copies: Vec<_> = tracked_files()
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "wit"))
-        .collect();
+    let copies: Vec<_> =
+        tracked_files().into_iter().filter(|file| file.extension().is_some_and(|e| e == "wit")).collect();
     assert_eq!(copies, [PathBuf::from("policies/wit/policy.wit")]);
 }
 
@@ -176,17 +91,10 @@ fn the_contract_has_one_copy() {
 fn links_and_paths_in_documents_lead_somewhere() {
     let root = root();
     let mut dead = Vec::new();
-    for file in tracked_files()
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "md"))
-    {
+    for file in tracked_files().into_iter().filter(|file| file.extension().is_some_and(|e| e == "md")) {
         let text = std::fs::read_to_string(root.join(&file)).unwrap();
         let folder = file.parent().unwrap_or(Path::new(""));
-        for link in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let path = link.split('#').next().unwrap_or_default();
             if path.is_empty() || path.contains("://") {
                 continue;
@@ -204,26 +112,18 @@ fn links_and_paths_in_documents_lead_somewhere() {
 fn nothing_of_this_machine_is_written_down() {
     let root = root();
     // Split, so that this file does not contain what it looks for.
-    let forbidden: Vec<String> = [
-        ("/work", "/"),
-        ("/root", "/"),
-        ("artifact", "ory"),
-        ("index.crates", ".io:"),
-        ("# class: helm", "-rendered"),
-    ]
-    .iter()
-    .map(|(a, b)| format!("{a}{b}"))
-    .collect();
+    let forbidden: Vec<String> =
+        [("/work", "/"), ("/root", "/"), ("artifact", "ory"), ("index.crates", ".io:"), ("# class: helm", "-rendered")]
+            .iter()
+            .map(|(a, b)| format!("{a}{b}"))
+            .collect();
     let mut found = Vec::new();
     for file in tracked_files() {
         let Ok(text) = std::fs::read_to_string(root.join(&file)) else {
             continue;
         };
         found.extend(
-            forbidden
-                .iter()
-                .filter(|word| text.contains(*word))
-                .map(|word| format!("{}: `{word}`", file.display())),
+            forbidden.iter().filter(|word| text.contains(*word)).map(|word| format!("{}: `{word}`", file.display())),
         );
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -235,11 +135,7 @@ fn every_integration_test_says_what_it_is_for() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
-            assert!(
-                text.starts_with("//! "),
-                "{} does not begin with a line `//! ..`",
-                path.display()
-            );
+            assert!(text.starts_with("//! "), "{} does not begin with a line `//! ..`", path.display());
         }
     }
 }
@@ -247,19 +143,11 @@ fn every_integration_test_says_what_it_is_for() {
 #[test]
 fn no_test_is_ignored_and_nothing_is_left_open() {
     // Split, so that this file does not contain what it looks for.
-    let forbidden: Vec<String> = [
-        ("#[ign", "ore"),
-        ("todo", "!("),
-        ("unimplem", "ented!("),
-        ("FIX", "ME"),
-    ]
-    .iter()
-    .map(|(a, b)| format!("{a}{b}"))
-    .collect();
-    for file in tracked_files()
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-    {
+    let forbidden: Vec<String> = [("#[ign", "ore"), ("todo", "!("), ("unimplem", "ented!("), ("FIX", "ME")]
+        .iter()
+        .map(|(a, b)| format!("{a}{b}"))
+        .collect();
+    for file in tracked_files().into_iter().filter(|file| file.extension().is_some_and(|e| e == "rs")) {
         let text = std::fs::read_to_string(root().join(&file)).unwrap();
         for word in &forbidden {
             assert!(!text.contains(word), "{}: `{word}`", file.display());
@@ -268,49 +156,30 @@ fn no_test_is_ignored_and_nothing_is_left_open() {
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .map_or(pattern == name, |prefix| name.starts_with(prefix))
+    pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
 }
 
 /// Names of all packages that a package reaches through normal and build dependencies, itself left out.
 /// Macros run on the compiler's side, so what they are made of is not reached.
 fn reachable(metadata: &Metadata, name: &str) -> BTreeSet<String> {
     let resolve = metadata.resolve.as_ref().unwrap();
-    let nodes: BTreeMap<&PackageId, _> =
-        resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let start = metadata
-        .packages
-        .iter()
-        .find(|package| package.name.as_str() == name);
-    let start = &start
-        .unwrap_or_else(|| panic!("there is no crate `{name}`"))
-        .id;
+    let nodes: BTreeMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let start = metadata.packages.iter().find(|package| package.name.as_str() == name);
+    let start = &start.unwrap_or_else(|| panic!("there is no crate `{name}`")).id;
     let mut seen = BTreeSet::from([start]);
     let mut waiting = vec![start];
     while let Some(id) = waiting.pop() {
-        if metadata[id].targets.iter().any(|target| {
-            target
-                .kind
-                .iter()
-                .any(|kind| kind.to_string() == "proc-macro")
-        }) {
+        if metadata[id].targets.iter().any(|target| target.kind.iter().any(|kind| kind.to_string() == "proc-macro")) {
             continue;
         }
         for dependency in &nodes[id].deps {
-            let is_used = dependency
-                .dep_kinds
-                .iter()
-                .any(|kind| kind.kind == DependencyKind::Normal);
+            let is_used = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
             if is_used && seen.insert(&dependency.pkg) {
                 waiting.push(&dependency.pkg);
             }
         }
     }
-    seen.into_iter()
-        .filter(|id| *id != start)
-        .map(|id| metadata[id].name.to_string())
-        .collect()
+    seen.into_iter().filter(|id| *id != start).map(|id| metadata[id].name.to_string()).collect()
 }
 
 fn metadata() -> Metadata {
@@ -323,11 +192,7 @@ fn metadata() -> Metadata {
 
 /// What git tracks, so that build outputs and editors' files do not count.
 fn tracked_files() -> Vec<PathBuf> {
-    let output = Command::new("git")
-        .args(["ls-files", "-z"])
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "git does not answer");
     let text = String::from_utf8(output.stdout).unwrap();
     let files: Vec<PathBuf> = text
@@ -341,8 +206,5 @@ fn tracked_files() -> Vec<PathBuf> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }

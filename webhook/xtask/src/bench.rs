@@ -8,37 +8,13 @@ use crate::cargo::{cargo, ensure_wasm_target};
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     ensure_wasm_target()?;
-    let status = cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "stateward",
-        "--package",
-        "stateward-bench",
-    ])?
-    .status()
-    .context("cargo does not run")?;
+    let status = cargo(&["build", "--release", "--locked", "--package", "stateward", "--package", "stateward-bench"])?
+        .status()
+        .context("cargo does not run")?;
     if !status.success() {
         return Ok(ExitCode::FAILURE);
     }
-    let mut command = cargo(&[
-        "run",
-        "--release",
-        "--locked",
-        "--package",
-        "stateward-bench",
-        "--bin",
-        "bench",
-        "--",
-    ])?;
-    let status = command
-        .args(arguments)
-        .status()
-        .context("the bench does not run")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let mut command = cargo(&["run", "--release", "--locked", "--package", "stateward-bench", "--bin", "bench", "--"])?;
+    let status = command.args(arguments).status().context("the bench does not run")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

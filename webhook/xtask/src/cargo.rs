@@ -7,9 +7,7 @@ use anyhow::{Context, Result, bail};
 
 /// The repository's root: two folders above this crate.
 pub(crate) fn root() -> Result<PathBuf> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     Ok(root.context("this crate has moved")?.to_path_buf())
 }
 
@@ -18,12 +16,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root()?);
     // Set by the cargo that runs this task; a nested cargo must not take them for its own.
-    for name in [
-        "CARGO_PKG_NAME",
-        "CARGO_PKG_VERSION",
-        "CARGO_MANIFEST_DIR",
-        "CARGO_MANIFEST_PATH",
-    ] {
+    for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
         command.env_remove(name);
     }
     Ok(command)
@@ -37,12 +30,7 @@ pub(crate) fn ensure_wasm_target() -> Result<()> {
         .output()
         .context("rustc does not run\nhint: install Rust with rustup")?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    if sysroot
-        .join("lib/rustlib")
-        .join(WASM_TARGET)
-        .join("lib")
-        .is_dir()
-    {
+    if sysroot.join("lib/rustlib").join(WASM_TARGET).join("lib").is_dir() {
         return Ok(());
     }
     println!("adding the target {WASM_TARGET}");

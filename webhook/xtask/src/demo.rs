@@ -8,12 +8,8 @@ use crate::cargo::{cargo, ensure_wasm_target, root};
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     ensure_wasm_target()?;
-    println!(
-        "building the webhook (the first time takes minutes: it compiles a WebAssembly compiler)"
-    );
-    let status = cargo(&["build", "--workspace", "--locked", "--bins"])?
-        .status()
-        .context("cargo does not run")?;
+    println!("building the webhook (the first time takes minutes: it compiles a WebAssembly compiler)");
+    let status = cargo(&["build", "--workspace", "--locked", "--bins"])?.status().context("cargo does not run")?;
     if !status.success() {
         return Ok(ExitCode::FAILURE);
     }
@@ -24,9 +20,5 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         .current_dir(root()?)
         .status()
         .context("the demonstration does not run")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -10,10 +10,7 @@ use crate::cargo::{cargo, ensure_wasm_target, root};
 
 pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     let suites = suites(&root()?)?;
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !suites.iter().any(|suite| suite.name == **name))
-    {
+    if let Some(unknown) = names.iter().find(|name| !suites.iter().any(|suite| suite.name == **name)) {
         let known: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
         bail!("there is no suite `{unknown}`\nhint: {}", known.join(", "));
     }
@@ -24,25 +21,13 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     std::fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
     let mut rows = Vec::new();
-    for suite in suites
-        .iter()
-        .filter(|suite| names.is_empty() || names.contains(&suite.name))
-    {
+    for suite in suites.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)) {
         println!("\n== {}: {}", suite.name, suite.what);
         let start = Instant::now();
         let arguments: Vec<&str> = suite.arguments.iter().map(String::as_str).collect();
-        let status = cargo(&arguments)?
-            .env("STATEWARD_SKIPPED", &skipped)
-            .stdin(Stdio::null())
-            .status();
-        let passed = status
-            .with_context(|| format!("cargo {} does not run", arguments.join(" ")))?
-            .success();
-        rows.push(Row {
-            name: &suite.name,
-            took: start.elapsed(),
-            passed,
-        });
+        let status = cargo(&arguments)?.env("STATEWARD_SKIPPED", &skipped).stdin(Stdio::null()).status();
+        let passed = status.with_context(|| format!("cargo {} does not run", arguments.join(" ")))?.success();
+        rows.push(Row { name: &suite.name, took: start.elapsed(), passed });
     }
     let reasons = std::fs::read_to_string(&skipped).unwrap_or_default();
     let _ = std::fs::remove_file(&skipped);
@@ -66,32 +51,17 @@ fn suites(root: &Path) -> Result<Vec<Suite>> {
     let suite = |name: &str, what: &str, arguments: &[&str]| Suite {
         name: name.to_owned(),
         what: what.to_owned(),
-        arguments: arguments
-            .iter()
-            .map(|&argument| argument.to_owned())
-            .collect(),
+        arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
     };
     let mut suites = vec![
-        suite(
-            "format",
-            "rustfmt has nothing to change",
-            &["fmt", "--all", "--check"],
-        ),
-        suite(
-            "build",
-            "everything, once",
-            &["build", "--workspace", "--all-targets", "--locked"],
-        ),
+        suite("format", "rustfmt has nothing to change", &["fmt", "--all", "--check"]),
+        suite("build", "everything, once", &["build", "--workspace", "--all-targets", "--locked"]),
         suite(
             "units",
             "unit and property tests beside the code",
             &["test", "--workspace", "--locked", "--lib", "--bins"],
         ),
-        suite(
-            "docs",
-            "examples in the documentation",
-            &["test", "--workspace", "--locked", "--doc"],
-        ),
+        suite("docs", "examples in the documentation", &["test", "--workspace", "--locked", "--doc"]),
     ];
     for name in integration_tests(root)? {
         let file = format!("tests/tests/{name}.rs");
@@ -104,15 +74,7 @@ fn suites(root: &Path) -> Result<Vec<Suite>> {
     suites.push(suite(
         "clippy",
         "no lint is silenced without a reason",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "--deny",
-            "warnings",
-        ],
+        &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
     ));
     Ok(suites)
 }
@@ -120,15 +82,10 @@ fn suites(root: &Path) -> Result<Vec<Suite>> {
 fn integration_tests(root: &Path) -> Result<Vec<String>> {
     let folder = root.join("tests/tests");
     let mut names = Vec::new();
-    for entry in
-        std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "rs") {
-            names.extend(
-                path.file_stem()
-                    .map(|stem| stem.to_string_lossy().into_owned()),
-            );
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
         }
     }
     names.sort();
@@ -137,19 +94,10 @@ fn integration_tests(root: &Path) -> Result<Vec<String>> {
 
 /// The first `//!` line of a test file says what it is for.
 fn first_line(path: &Path) -> Result<String> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let line = text
-        .lines()
-        .next()
-        .and_then(|line| line.strip_prefix("//! "));
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = text.lines().next().and_then(|line| line.strip_prefix("//! "));
     Ok(line
-        .with_context(|| {
-            format!(
-                "{} does not begin with a line `//! ..` that says what it tests",
-                path.display()
-            )
-        })?
+        .with_context(|| format!("{} does not begin with a line `//! ..` that says what it tests", path.display()))?
         .to_owned())
 }
 
@@ -157,11 +105,7 @@ fn print_summary(rows: &[Row], reasons: &str) -> ExitCode {
     println!("\n{:<16} {:>7}  result", "suite", "minutes");
     for row in rows {
         let result = if row.passed { "passed" } else { "FAILED" };
-        println!(
-            "{:<16} {:>7.1}  {result}",
-            row.name,
-            row.took.as_secs_f64() / 60.0
-        );
+        println!("{:<16} {:>7.1}  {result}", row.name, row.took.as_secs_f64() / 60.0);
     }
     let total: Duration = rows.iter().map(|row| row.took).sum();
     println!("{:<16} {:>7.1}", "total", total.as_secs_f64() / 60.0);
@@ -178,9 +122,5 @@ fn print_summary(rows: &[Row], reasons: &str) -> ExitCode {
     }
     let failed = rows.iter().filter(|row| !row.passed).count();
     println!("\nsuites: {} passed, {failed} failed", rows.len() - failed);
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
