@@ -1,0 +1,88 @@
+//! The admin port: plain HTTP on loopback for probes, metrics and people.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::state::State;
+
+/// The paths of the admin port.
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/policies", get(policies))
+        .with_state(state)
+}
+
+async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
+    if state.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+    } else if state.is_ready() {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the policies are not loaded yet\n").into_response()
+    }
+}
+
+async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
+    match state.metrics().encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn policies(Shared(state): Shared<Arc<State>>) -> Response {
+    let in_force = state.in_force();
+    let body = json!({
+        "generation": in_force.as_ref().map_or(0, |in_force| in_force.generation),
+        "policies": in_force.as_ref().map(|in_force| &in_force.statuses),
+        "problems": state.problems(),
+    });
+    ([(header::CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
+}
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
+    let router = router(state);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: it passes.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let service = TowerToHyperService::new(router.clone());
+        connections.spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(IDLE)
+                .serve_connection(TokioIo::new(stream), service);
+            // A client that goes away is not our concern.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Probes, a scraper, a person or two.
+const CONNECTIONS: usize = 64;
+/// Longer than the usual scrape interval, so that its connection lives.
+const IDLE: Duration = Duration::from_secs(120);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
