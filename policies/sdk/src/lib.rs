@@ -1,1 +1,65 @@
-//! x
+//! What a policy author writes against: rules are plain functions over borrowed views, and a table names them.
+//!
+//! ```
+//! use stateward_sdk::prelude::*;
+//!
+//! const NO_REPLICA: Rule = Rule {
+//!     id: "team/no-replica",
+//!     title: "Sets have a replica",
+//!     description: "A set of no replicas is a mistake here.",
+//!     category: "Team",
+//!     strict: Action::Deny,
+//!     subjects: &[Subject::STATEFUL_SETS],
+//!     ..Rule::VALIDATE
+//! };
+//!
+//! fn no_replica(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
+//!     if set.replicas() == 0 {
+//!         out.finding("/spec/replicas", "replicas", "has no replicas").hint("write `replicas: 1`");
+//!     }
+//! }
+//!
+//! stateward_sdk::rules! {
+//!     /// The rules of one team.
+//!     pub struct Team(NoSettings);
+//!     validate {
+//!         NO_REPLICA => StatefulSet: no_replica;
+//!     }
+//!     mutate {}
+//! }
+//! ```
+//!
+//! Rules run natively in `cargo test` ([`testing`]); [`component!`] puts families of rules into the Wasm envelope.
+//!
+//! Modules in reading order:
+
+pub mod rule;
+pub mod family;
+pub mod context;
+pub mod objects;
+pub mod findings;
+pub mod changes;
+pub mod pointer;
+pub mod text;
+pub mod settings;
+pub mod component;
+pub mod bindings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+#[cfg(target_arch = "wasm32")]
+mod arena;
+
+/// Everything that a file of rules needs.
+pub mod prelude {
+    pub use crate::changes::{Changes, MergePatch};
+    pub use crate::context::{Context, Found};
+    pub use crate::findings::Findings;
+    pub use crate::objects::{
+        Binding, ClaimTemplate, Container, ObjectMeta, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, Service, StatefulSet,
+        Stored, StorageClass, Volume, member_of,
+    };
+    pub use crate::pointer::Pointer;
+    pub use crate::rule::{Action, Kind, Operation, Profile, Read, Resource, Rule, Severity, Subject};
+    pub use crate::settings::NoSettings;
+    pub use crate::text::{Map, Text};
+}

@@ -1,1 +1,12 @@
-//! x
+//! The component `stateful`: all built-in families in one, so that a request costs one call.
+
+stateward_sdk::component! {
+    name: "stateful",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Keeps stateful workloads stateful: ordered identity, remote volumes of their own, one writer.",
+    families: [
+        stateward_ordered_identity::OrderedIdentity,
+        stateward_remote_volumes::RemoteVolumes,
+        stateward_manager_writes::ManagerWrites,
+    ],
+}

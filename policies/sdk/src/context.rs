@@ -1,0 +1,191 @@
+//! What a rule may ask besides the object it judges: the request, the settings, the old object, and other objects of the cluster.
+
+use std::cell::{OnceCell, RefCell};
+
+use crate::bindings::stateward::policy::types::{Request, RuleIndex, User};
+use crate::objects::{Object, Stored, read};
+use crate::rule::{Operation, Profile, Rule};
+
+pub use crate::bindings::stateward::policy::lookup::{Found as Answer, Query};
+
+/// Answers look-ups: the host in Wasm, the test kit natively.
+pub trait Lookup {
+    /// Other objects of the cluster.
+    fn find(&self, query: &Query) -> Answer;
+}
+
+/// Other objects by kind: there, known to be absent, or not to be known here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found<T> {
+    /// There it is.
+    Found(T),
+    /// There is none of that name.
+    Absent,
+    /// It cannot be looked up here; the rule is undecided.
+    Unknown,
+}
+
+/// One request, shared by all units of a call.
+pub struct Call<'a> {
+    request: &'a Request,
+    lookup: &'a dyn Lookup,
+    asked: Asked,
+    old: OnceCell<Object<'a>>,
+    failure: RefCell<Option<String>>,
+}
+
+/// What a rule is given beside the object.
+pub struct Context<'c, 'a, S> {
+    /// What the administrator set.
+    pub settings: S,
+    call: &'c Call<'a>,
+    profile: Profile,
+    on: &'c [RuleIndex],
+    table: &'static [Rule],
+    /// Where the family's rules begin in the component's manifest.
+    offset: RuleIndex,
+}
+
+impl<'a> Call<'a> {
+    /// A request that is about to be judged.
+    pub fn new(request: &'a Request, lookup: &'a dyn Lookup) -> Self {
+        Self { request, lookup, asked: Asked::default(), old: OnceCell::new(), failure: RefCell::new(None) }
+    }
+
+    /// The request.
+    pub fn request(&self) -> &'a Request {
+        self.request
+    }
+
+    /// Words for the policy's author if something could not be read while rules ran.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// One object by its name. Asked at most once in a call.
+    pub fn find<'s, T: Stored<'s>>(&'s self, namespace: Option<&str>, name: &str, live: bool) -> Found<T> {
+        let query = Query {
+            kind: T::KIND.into(),
+            namespace: namespace.map(str::to_owned),
+            name: Some(name.to_owned()),
+            labels: None,
+            live,
+        };
+        match self.asked.ask(self.lookup, query) {
+            Answer::Unknown => Found::Unknown,
+            Answer::Objects(texts) => texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found)),
+        }
+    }
+
+    /// All objects of a kind; `None` when the kind cannot be looked up here.
+    pub fn list<'s, T: Stored<'s>>(&'s self, namespace: Option<&str>) -> Option<Vec<T>> {
+        let query = Query { kind: T::KIND.into(), namespace: namespace.map(str::to_owned), name: None, labels: None, live: false };
+        match self.asked.ask(self.lookup, query) {
+            Answer::Unknown => None,
+            Answer::Objects(texts) => texts.iter().map(|text| self.typed(text)).collect(),
+        }
+    }
+
+    fn typed<'s, T: Stored<'s>>(&self, text: &'s str) -> Option<T> {
+        read(text).map_err(|error| self.fail(format!("a {} that was looked up cannot be read: {error}", T::KIND.kind))).ok()
+    }
+
+    fn fail(&self, message: String) {
+        self.failure.borrow_mut().get_or_insert(message);
+    }
+}
+
+impl<'c, 'a, S> Context<'c, 'a, S> {
+    /// A context for the rules of one family in one unit.
+    pub fn new(
+        call: &'c Call<'a>,
+        settings: S,
+        profile: Profile,
+        on: &'c [RuleIndex],
+        table: &'static [Rule],
+        offset: RuleIndex,
+    ) -> Self {
+        Self { settings, call, profile, on, table, offset }
+    }
+
+    /// The request.
+    pub fn request(&self) -> &'a Request {
+        self.call.request
+    }
+
+    /// What is being done.
+    pub fn operation(&self) -> Operation {
+        self.call.request.operation
+    }
+
+    /// Who asks; `None` in an audit and in files.
+    pub fn user(&self) -> Option<&'a User> {
+        self.call.request.user.as_ref()
+    }
+
+    /// The profile in force.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Where the object lives. A file that names no namespace means `default`, as `kubectl` does out of the box.
+    pub fn namespace(&self) -> &'a str {
+        self.call.request.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or("default")
+    }
+
+    /// Whether another rule of the family is switched on in the same unit.
+    pub fn is_on(&self, rule: &Rule) -> bool {
+        let place = self.table.iter().position(|each| each.id == rule.id).and_then(|place| RuleIndex::try_from(place).ok());
+        place.is_some_and(|place| self.on.contains(&(self.offset + place)))
+    }
+
+    /// The object before an UPDATE; `None` on CREATE. Read when first asked for.
+    pub fn old(&self) -> Option<&'c Object<'a>> {
+        let text = self.call.request.old_object.as_deref()?;
+        Some(self.call.old.get_or_init(|| {
+            Object::parse(&self.call.request.resource, text).unwrap_or_else(|error| {
+                self.call.fail(format!("the old object cannot be read: {error}"));
+                Object::Other
+            })
+        }))
+    }
+
+    /// An object by its name: of the request's namespace where the kind has namespaces.
+    pub fn find<T: Stored<'c>>(&self, name: &str) -> Found<T> {
+        self.call.find(T::NAMESPACED.then(|| self.namespace()), name, false)
+    }
+
+    /// The same, from the API server instead of a cache. The rule's [`Read`](crate::rule::Read) says `live`.
+    pub fn find_live<T: Stored<'c>>(&self, name: &str) -> Found<T> {
+        self.call.find(T::NAMESPACED.then(|| self.namespace()), name, true)
+    }
+
+    /// All objects of a kind, in the request's namespace where the kind has namespaces; `None` when it cannot be looked up here.
+    pub fn list<T: Stored<'c>>(&self) -> Option<Vec<T>> {
+        self.call.list(T::NAMESPACED.then(|| self.namespace()))
+    }
+}
+
+/// Queries with their answers, in the order they were asked. A list that only grows, so that answers may be borrowed while it does.
+#[derive(Default)]
+struct Asked {
+    first: OnceCell<(Query, Answer)>,
+    rest: OnceCell<Box<Self>>,
+}
+
+impl Asked {
+    fn ask(&self, lookup: &dyn Lookup, query: Query) -> &Answer {
+        let mut at = self;
+        while let Some((asked, answer)) = at.first.get() {
+            if *asked == query {
+                return answer;
+            }
+            at = at.rest.get_or_init(Box::default);
+        }
+        let (_, answer) = at.first.get_or_init(|| {
+            let answer = lookup.find(&query);
+            (query, answer)
+        });
+        answer
+    }
+}

@@ -1,0 +1,154 @@
+//! Borrowed views of Kubernetes objects, with only the fields that rules read.
+//!
+//! They forgive what a server would: unknown fields, `null` for absent, enum values of later versions (kept as text, so that the one rule
+//! which reads the value is undecided). They do not forgive wrong types.
+
+mod binding;
+mod claim;
+mod container;
+mod meta;
+mod pod;
+mod service;
+mod stateful_set;
+mod storage_class;
+
+pub use binding::Binding;
+pub use claim::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim};
+pub use container::{Container, EnvVar, VolumeDevice, VolumeMount};
+pub use meta::{LabelSelector, ObjectMeta, OwnerReference};
+pub use pod::{ClaimVolume, Pod, PodSpec, PodTemplate, Volume};
+pub use service::Service;
+pub use stateful_set::{StatefulSet, member_of};
+pub use storage_class::StorageClass;
+
+use serde::de::{Deserialize, Deserializer};
+
+use crate::bindings::stateward::policy::types::{GroupVersionResource, UndecidedReason};
+use crate::context::{Call, Found};
+use crate::rule::Kind;
+
+/// The object under review, by the resource it was sent to.
+#[derive(Clone, Debug)]
+pub enum Object<'a> {
+    /// `statefulsets`.
+    StatefulSet(StatefulSet<'a>),
+    /// `statefulsets/status`: a whole StatefulSet.
+    StatefulSetStatus(StatefulSet<'a>),
+    /// `statefulsets/scale`: the stored set with the Scale's replicas.
+    Scale(StatefulSet<'a>),
+    /// `pods`.
+    Pod(Pod<'a>),
+    /// `pods/status`: a whole Pod.
+    PodStatus(Pod<'a>),
+    /// `pods/binding` and the legacy `bindings`.
+    Binding(Binding<'a>),
+    /// Nothing that rules here know.
+    Other,
+}
+
+/// What there is to judge.
+pub enum Judged<'a> {
+    /// The object.
+    Object(Object<'a>),
+    /// It is needed and cannot be had: every rule is undecided.
+    Unknown(UndecidedReason),
+}
+
+/// A kind that can be looked up.
+pub trait Stored<'a>: Deserialize<'a> {
+    /// Its group, version and name.
+    const KIND: Kind;
+    /// Whether objects of it live in namespaces.
+    const NAMESPACED: bool;
+}
+
+impl<'a> Object<'a> {
+    /// Reads the object of a request to a resource. A Scale is not enough by itself: see [`Judged::read`].
+    pub fn parse(resource: &GroupVersionResource, json: &'a str) -> Result<Self, String> {
+        let parts = (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str());
+        Ok(match parts {
+            ("apps", "statefulsets", "") => Self::StatefulSet(read(json)?),
+            ("apps", "statefulsets", "status") => Self::StatefulSetStatus(read(json)?),
+            ("", "pods", "") => Self::Pod(read(json)?),
+            ("", "pods", "status") => Self::PodStatus(read(json)?),
+            ("", "pods", "binding") | ("", "bindings", "") => Self::Binding(read(json)?),
+            _ => Self::Other,
+        })
+    }
+
+    /// The StatefulSet, whichever way it came.
+    pub fn as_stateful_set(&self) -> Option<&StatefulSet<'a>> {
+        match self {
+            Self::StatefulSet(set) | Self::StatefulSetStatus(set) | Self::Scale(set) => Some(set),
+            Self::Pod(_) | Self::PodStatus(_) | Self::Binding(_) | Self::Other => None,
+        }
+    }
+
+    /// The Pod, whichever way it came.
+    pub fn as_pod(&self) -> Option<&Pod<'a>> {
+        match self {
+            Self::Pod(pod) | Self::PodStatus(pod) => Some(pod),
+            Self::StatefulSet(_) | Self::StatefulSetStatus(_) | Self::Scale(_) | Self::Binding(_) | Self::Other => None,
+        }
+    }
+}
+
+impl<'c> Judged<'c> {
+    /// Reads what a call is about: the object, on DELETE the old one, for a Scale the stored set.
+    pub fn read(call: &'c Call<'_>) -> Result<Self, String> {
+        let request = call.request();
+        let Some(json) = request.object.as_deref().or(request.old_object.as_deref()) else { return Ok(Self::Object(Object::Other)) };
+        let resource = &request.resource;
+        if (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str()) == ("apps", "statefulsets", "scale") {
+            return scaled(call, json);
+        }
+        Object::parse(resource, json).map(Self::Object).map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind))
+    }
+}
+
+/// The stored set with the replicas that the Scale asks for.
+fn scaled<'c>(call: &'c Call<'_>, json: &str) -> Result<Judged<'c>, String> {
+    let scale: Scale<'_> = read(json).map_err(|error| format!("the Scale cannot be read: {error}"))?;
+    let request = call.request();
+    let name = request.name.as_deref().unwrap_or(&scale.metadata.name);
+    let namespace = request.namespace.as_deref().unwrap_or(&scale.metadata.namespace);
+    Ok(match call.find::<StatefulSet<'c>>(Some(namespace), name, false) {
+        Found::Unknown => Judged::Unknown(UndecidedReason::Unavailable(StatefulSet::KIND.into())),
+        // It is there, or it could not be scaled: what answers is behind.
+        Found::Absent => Judged::Unknown(UndecidedReason::Other(format!("StatefulSet `{name}` is not known here yet"))),
+        Found::Found(mut set) => {
+            // The Go type omits `replicas: 0`, and nothing defaults a Scale.
+            set.spec.replicas = Some(scale.spec.replicas.unwrap_or(0));
+            Judged::Object(Object::Scale(set))
+        }
+    })
+}
+
+/// `autoscaling/v1` Scale.
+#[derive(serde::Deserialize)]
+struct Scale<'a> {
+    #[serde(borrow, default, deserialize_with = "absent")]
+    metadata: ObjectMeta<'a>,
+    #[serde(default, deserialize_with = "absent")]
+    spec: ScaleSpec,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct ScaleSpec {
+    replicas: Option<i64>,
+}
+
+/// Reads a view.
+pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+/// `null` is absent, as everywhere in Kubernetes.
+pub(crate) fn absent<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Whether a value is there, whatever it is.
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::<serde::de::IgnoredAny>::deserialize(deserializer).map(|value| value.is_some())
+}

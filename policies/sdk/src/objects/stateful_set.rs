@@ -1,0 +1,168 @@
+//! `apps/v1` StatefulSet.
+
+use serde::Deserialize;
+
+use super::{ClaimTemplate, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume, absent};
+use crate::rule::Kind;
+use crate::text::Text;
+
+/// A StatefulSet.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct StatefulSet<'a> {
+    /// Name, labels, annotations, ..
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub metadata: ObjectMeta<'a>,
+    /// What is wanted.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub spec: StatefulSetSpec<'a>,
+    /// What is.
+    #[serde(default, deserialize_with = "absent")]
+    pub status: StatefulSetStatus,
+}
+
+/// `spec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatefulSetSpec<'a> {
+    /// Absent: 1.
+    pub replicas: Option<i64>,
+    /// The governing Service; absent and empty are the same.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub service_name: Text<'a>,
+    /// `OrderedReady`, `Parallel`, or what a later version knows; absent and empty: `OrderedReady`.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub pod_management_policy: Text<'a>,
+    /// Which ordinals.
+    #[serde(default, deserialize_with = "absent")]
+    pub ordinals: Ordinals,
+    /// Which pods are its own.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub selector: LabelSelector<'a>,
+    /// What its pods are made from.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub template: PodTemplate<'a>,
+    /// What each pod's own claims are made from.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub volume_claim_templates: Vec<PersistentVolumeClaim<'a>>,
+}
+
+/// `spec.ordinals`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Ordinals {
+    /// The first one.
+    #[serde(default, deserialize_with = "absent")]
+    pub start: i64,
+}
+
+/// `status`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct StatefulSetStatus {
+    /// How many pods there are.
+    #[serde(default, deserialize_with = "absent")]
+    pub replicas: i64,
+}
+
+impl<'a> StatefulSet<'a> {
+    /// `spec.replicas` or 1; for a Scale request, the Scale's.
+    pub fn replicas(&self) -> i64 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    /// The first ordinal.
+    pub fn start(&self) -> i64 {
+        self.spec.ordinals.start
+    }
+
+    /// It has pods, or wants some.
+    pub fn is_live(&self) -> bool {
+        self.replicas() > 0 || self.status.replicas > 0
+    }
+
+    /// The governing Service.
+    pub fn service_name(&self) -> Option<&str> {
+        Some(self.spec.service_name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Pods are made one after the other, each once the one before is ready. `None`: a policy that is not known here.
+    pub fn is_ordered(&self) -> Option<bool> {
+        match self.spec.pod_management_policy.as_str() {
+            "" | "OrderedReady" => Some(true),
+            "Parallel" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The claim templates, with where they are.
+    pub fn claim_templates(&self) -> impl Iterator<Item = ClaimTemplate<'_, 'a>> {
+        self.spec.volume_claim_templates.iter().enumerate().map(|(index, claim)| ClaimTemplate { index, claim })
+    }
+
+    /// The pod's own volumes that pods really get, by their index: a claim template replaces the volume of its name.
+    pub fn effective_volumes(&self) -> impl Iterator<Item = (usize, &Volume<'a>)> {
+        let volumes = self.spec.template.spec.volumes.iter().enumerate();
+        volumes.filter(|(_, volume)| !self.spec.volume_claim_templates.iter().any(|claim| claim.metadata.name == volume.name))
+    }
+
+    /// The claims of one member, as the controller names them.
+    pub fn claim_names(&self, ordinal: i64) -> impl Iterator<Item = String> {
+        let set = &self.metadata.name;
+        self.spec.volume_claim_templates.iter().map(move |claim| format!("{}-{set}-{ordinal}", claim.metadata.name))
+    }
+}
+
+impl<'a> Stored<'a> for StatefulSet<'a> {
+    const KIND: Kind = Kind { group: "apps", version: "v1", kind: "StatefulSet" };
+    const NAMESPACED: bool = true;
+}
+
+/// Reads a pod's name as the StatefulSet controller does: the set's name, and the ordinal. `None`: no set makes such a name.
+pub fn member_of(pod: &str) -> Option<(&str, i64)> {
+    let (set, digits) = pod.rsplit_once('-')?;
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    let ordinal = digits.parse::<i32>().ok()?;
+    (is_plain && !set.is_empty()).then_some((set, i64::from(ordinal)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StatefulSet, member_of};
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_names_as_the_controller_does() {
+        assert_eq!(member_of("db-0"), Some(("db", 0)));
+        assert_eq!(member_of("thanos-store-0-12"), Some(("thanos-store-0", 12)));
+        assert_eq!(member_of("db-2147483647"), Some(("db", 2_147_483_647)));
+        for no in ["db", "db-", "-0", "db-01", "db-2147483648", "db-+1", "db-1a", "", "0"] {
+            assert_eq!(member_of(no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn a_claim_template_replaces_the_volume_of_its_name() {
+        let set: StatefulSet<'_> = serde_json::from_str(
+            r#"{"metadata": {"name": "db"}, "spec": {
+                "template": {"spec": {"volumes": [{"name": "data"}, {"name": "config"}]}},
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}"#,
+        )
+        .unwrap();
+        let names: Vec<_> = set.effective_volumes().map(|(index, volume)| (index, volume.name.as_str())).collect();
+        assert_eq!(names, [(1, "config")]);
+        assert_eq!(set.claim_names(3).collect::<Vec<_>>(), ["data-db-3"]);
+    }
+
+    #[test]
+    fn absent_null_and_default_are_the_same() {
+        for json in [r#"{}"#, r#"{"spec": null}"#, r#"{"spec": {"replicas": null, "ordinals": null, "podManagementPolicy": null}}"#] {
+            let set: StatefulSet<'_> = serde_json::from_str(json).unwrap();
+            assert_eq!((set.replicas(), set.start(), set.is_ordered(), set.service_name()), (1, 0, Some(true), None), "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_member_name_is_read_back(set in "[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", ordinal in 0..i32::MAX) {
+            prop_assert_eq!(member_of(&format!("{set}-{ordinal}")), Some((set.as_str(), i64::from(ordinal))));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! StorageClasses.
+
+use serde::Deserialize;
+
+use super::{ObjectMeta, Stored, absent};
+use crate::rule::Kind;
+use crate::text::Text;
+
+/// A StorageClass.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct StorageClass<'a> {
+    /// Name, annotations, age.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub metadata: ObjectMeta<'a>,
+    /// The driver.
+    #[serde(borrow, default, deserialize_with = "absent")]
+    pub provisioner: Text<'a>,
+}
+
+impl StorageClass<'_> {
+    /// It is for claims that name no class.
+    pub fn is_default(&self) -> bool {
+        DEFAULT_CLASS.iter().any(|key| self.metadata.annotations.get(key) == Some("true"))
+    }
+
+    /// The class of claims that name none. As in Kubernetes: of several defaults the newest, of equally old ones the first by name.
+    pub fn default_of<'c, 'a>(classes: &'c [StorageClass<'a>]) -> Option<&'c StorageClass<'a>> {
+        classes.iter().filter(|class| class.is_default()).reduce(|best, each| {
+            let newer = each.metadata.creation_timestamp.cmp(&best.metadata.creation_timestamp);
+            let is_better = newer.then_with(|| best.metadata.name.cmp(&each.metadata.name)).is_gt();
+            if is_better { each } else { best }
+        })
+    }
+}
+
+impl<'a> Stored<'a> for StorageClass<'a> {
+    const KIND: Kind = Kind { group: "storage.k8s.io", version: "v1", kind: "StorageClass" };
+    const NAMESPACED: bool = false;
+}
+
+/// The annotation, and its older name that Kubernetes still reads.
+const DEFAULT_CLASS: [&str; 2] = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
