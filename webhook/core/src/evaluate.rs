@@ -27,7 +27,8 @@ pub struct Component {
 /// Runs a component. Every call gets a fresh instance, within the call's limits.
 pub trait Evaluate: Send + Sync {
     /// One judgement for each unit, in their order.
-    fn validate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>) -> BoxFuture<'a, Evaluated<Vec<Judgement>>>;
+    fn validate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>)
+    -> BoxFuture<'a, Evaluated<Vec<Judgement>>>;
 
     /// What the first unit of the call would change.
     fn mutate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>) -> BoxFuture<'a, Evaluated<Outcome>>;
@@ -174,7 +175,7 @@ pub enum EvaluateError {
         limit_ms: u64,
     },
     /// The request's time was up first, through waiting or through others.
-    #[error("the request's time was up")]
+    #[error("did not answer before the request's time was up")]
     DeadlinePassed,
     /// `unreachable`, a panic, an access out of bounds, the stack.
     #[error("trapped: {reason}")]
@@ -212,6 +213,14 @@ pub enum EvaluateError {
         /// The kind.
         kind: String,
     },
+    /// One of the policy's own `matchConditions` could not be evaluated.
+    #[error("could not evaluate its match condition `{condition}`: {reason}")]
+    ConditionFailed {
+        /// The condition's name.
+        condition: String,
+        /// The error, e.g. a key that the object lacks.
+        reason: String,
+    },
     /// No permit became free in time, or too many are waiting.
     #[error("is overloaded: {waiting} evaluations are waiting")]
     Overloaded {
@@ -232,6 +241,7 @@ impl EvaluateError {
             Self::BadAnswer { .. } => "bad_answer",
             Self::GaveUp { .. } => "gave_up",
             Self::UndeclaredLookup { .. } => "undeclared_lookup",
+            Self::ConditionFailed { .. } => "condition",
             Self::Overloaded { .. } => "overload",
         }
     }

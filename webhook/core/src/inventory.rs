@@ -1,10 +1,14 @@
 //! Other objects that rules may look up: a cluster's caches, or the files beside the one being checked.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::request::GroupVersionKind;
+
+pub use stored::{Fields, StoreError, StoredInventory, StoredObject};
 
 /// A future that the caller awaits on its own task.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -5,13 +5,49 @@
 //!
 //! Modules in reading order:
 
+// What comes in.
+pub mod contract;
+pub mod evaluate;
+pub mod inventory;
+pub mod manifest;
 pub mod request;
 pub mod resources;
-pub mod manifest;
-pub mod inventory;
-pub mod evaluate;
+
+// What is installed.
+mod conditions;
+pub mod exemption;
+pub mod labels;
+mod matching;
 pub mod policy;
 pub mod policy_set;
+mod version;
+
+// One request.
 pub mod admit;
-pub mod verdict;
+mod builtin_exemption;
+mod fold;
+mod join;
+mod mutate;
+mod plan;
+mod ratchet;
+
+// What goes out.
+mod message;
+pub mod patch;
+pub mod pointer;
 pub mod trace;
+pub mod verdict;
+
+// JSON without trees.
+mod object;
+mod prune;
+
+#[cfg(test)]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that stops is a test that fails"
+)]
+mod testing;

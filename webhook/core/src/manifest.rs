@@ -1,5 +1,9 @@
 //! What a component says of itself: its rules, who they are about, what they look up. Mirrors `manifest` in `policies/wit/policy.wit`.
 
+mod check;
+
+pub use check::check;
+
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
 
 /// A component's own description.
@@ -126,6 +130,37 @@ pub struct Read {
     pub fields: Vec<String>,
     /// May ask the API server instead of a cache.
     pub live: bool,
+}
+
+impl Manifest {
+    /// A rule by its index.
+    pub fn rule(&self, index: u32) -> Option<&Rule> {
+        self.rules.get(index as usize)
+    }
+}
+
+impl Rule {
+    /// The part of the id before the slash.
+    pub fn family(&self) -> &str {
+        self.id.split_once('/').map_or(self.id.as_str(), |(family, _)| family)
+    }
+
+    /// Its action in a profile.
+    pub const fn action(&self, profile: Profile) -> Action {
+        match profile {
+            Profile::Baseline => self.baseline,
+            Profile::Strict => self.strict,
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Baseline => "baseline",
+            Self::Strict => "strict",
+        })
+    }
 }
 
 impl std::fmt::Display for Action {

@@ -90,8 +90,33 @@ impl Request<'_> {
     }
 }
 
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        })
+    }
+}
+
+impl std::fmt::Display for GroupVersionResource<'_> {
+    /// `apps/v1 statefulsets/scale`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.group.is_empty() {
+            write!(f, "{}/", self.group)?;
+        }
+        write!(f, "{} {}", self.version, self.resource)?;
+        if !self.subresource.is_empty() {
+            write!(f, "/{}", self.subresource)?;
+        }
+        Ok(())
+    }
+}
+
 impl GroupVersionKind<'_> {
-    /// `apps/v1 StatefulSet`, `v1 Service`.
+    /// A copy that borrows nothing.
     pub fn to_owned(&self) -> GroupVersionKind<'static> {
         GroupVersionKind {
             group: Cow::Owned(self.group.clone().into_owned()),
@@ -102,6 +127,7 @@ impl GroupVersionKind<'_> {
 }
 
 impl std::fmt::Display for GroupVersionKind<'_> {
+    /// `apps/v1 StatefulSet`, `v1 Service`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.group.is_empty() {
             write!(f, "{}/", self.group)?;

@@ -109,7 +109,8 @@ pub struct Match {
     pub match_conditions: Vec<MatchCondition>,
 }
 
-/// As in ValidatingAdmissionPolicy's `resourceRules`. `*` is all; `pods/*` all subresources, `*/scale` all scales.
+/// As in ValidatingAdmissionPolicy's `resourceRules`. In `resources`, `*` is all main resources, `*/*` the subresources too, `pods/*` pods and all
+/// that is below them, `*/scale` all scales.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourceRule {
@@ -120,7 +121,7 @@ pub struct ResourceRule {
     #[serde(default = "star")]
     pub api_versions: Vec<String>,
     /// `statefulsets`, `statefulsets/scale`, ..
-    #[serde(default = "star")]
+    #[serde(default = "star_and_below")]
     pub resources: Vec<String>,
     /// Empty: all.
     #[serde(default)]
@@ -238,6 +239,10 @@ pub struct PolicyExemptionSpec {
 
 fn all_rules() -> Vec<String> {
     vec!["*".to_owned()]
+}
+
+fn star_and_below() -> Vec<String> {
+    vec!["*/*".to_owned()]
 }
 
 fn star() -> Vec<String> {

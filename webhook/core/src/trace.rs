@@ -3,8 +3,12 @@
 /// Which policies matched and why not. The steps of each finding are in [`crate::verdict::Ruling::steps`].
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Trace {
+    /// What was known of the namespace: its labels, or that it is not known here.
+    pub namespace: Option<String>,
     /// One for each policy of the set, in name order.
     pub policies: Vec<PolicyTrace>,
+    /// What came of judging the old object; `None` when no denial asked for it.
+    pub ratchet: Option<String>,
 }
 
 /// What became of one policy.
@@ -20,4 +24,13 @@ pub struct PolicyTrace {
     pub rules: Vec<String>,
     /// Microseconds of its component's call, which it may share with other policies.
     pub ran_us: Option<u64>,
+}
+
+impl Trace {
+    /// Notes what a policy's call took.
+    pub(crate) fn ran(&mut self, policy: &str, ran: std::time::Duration) {
+        if let Some(trace) = self.policies.iter_mut().find(|trace| trace.policy == policy) {
+            trace.ran_us = u64::try_from(ran.as_micros()).ok();
+        }
+    }
 }

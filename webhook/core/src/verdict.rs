@@ -5,7 +5,7 @@ use crate::manifest::{Action, Severity};
 use crate::resources::FailurePolicy;
 
 /// Our answer to one request. What goes over the wire is in `response`; the rest is for reports, metrics and traces.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Whether the request may go on.
     pub allowed: bool,
@@ -23,10 +23,23 @@ pub struct Verdict {
     pub object: Option<String>,
     /// The built-in exemption that applied, if one did.
     pub exempt: Option<BuiltinExemption>,
+    /// What each call of a component cost, the ratchet's included.
+    pub costs: Vec<CallCost>,
     /// What the API server is told.
     pub response: Response,
     /// Which policies matched and why not; only when asked for.
     pub trace: Option<crate::trace::Trace>,
+}
+
+/// What one call of a component cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallCost {
+    /// Name of the (first) policy that called.
+    pub policy: String,
+    /// Waiting for a permit.
+    pub queued: std::time::Duration,
+    /// Instantiation, run and drop.
+    pub ran: std::time::Duration,
 }
 
 /// A finding with the action it ended with.
@@ -109,7 +122,7 @@ pub struct Failure {
     pub policy: String,
     /// What broke.
     pub error: EvaluateError,
-    /// `Fail` refused the request.
+    /// What was done: `Fail` refused the request. It is not always the policy's own: fail-closed rules refuse, mutation never does.
     pub failure_policy: FailurePolicy,
 }
 

@@ -1,0 +1,112 @@
+//! `PolicyExemption`: turns Deny and Warn of some rules into Audit, for some objects of its namespace, for a time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::labels::Selector;
+use crate::object::{Head, value_of};
+use crate::policy::{SpecError, selects};
+use crate::request::Request;
+use crate::resources::PolicyExemption;
+
+/// A compiled `PolicyExemption`.
+#[derive(Clone, Debug)]
+pub(crate) struct Exemption {
+    pub namespace: String,
+    name: String,
+    reason: String,
+    rules: Vec<String>,
+    names: Vec<String>,
+    selector: Option<Selector>,
+    expires: Timestamp,
+}
+
+/// What is wrong with an exemption; empty when nothing is. With `now`, also that it does not reach further than 90 days.
+pub fn check(exemption: &PolicyExemption, now: Option<Timestamp>) -> Vec<SpecError> {
+    let spec = &exemption.spec;
+    let mut errors = Vec::new();
+    if spec.reason.trim().is_empty() {
+        errors.push(
+            SpecError::new("/spec/reason", "an exemption needs a reason")
+                .hint("who reads the audit log wants to know why"),
+        );
+    }
+    if spec.rules.is_empty() {
+        errors.push(SpecError::new("/spec/rules", "names no rule").hint("rule ids or `family/*`"));
+    }
+    for (n, rule) in spec.rules.iter().enumerate() {
+        if rule.split('/').count() != 2 || rule.split('/').any(str::is_empty) {
+            errors.push(SpecError::new(
+                format!("/spec/rules/{n}"),
+                format!("`{rule}` is neither a rule id nor `family/*`"),
+            ));
+        }
+    }
+    for (n, name) in spec.names.iter().enumerate().filter(|(_, name)| name.is_empty()) {
+        errors.push(SpecError::new(format!("/spec/names/{n}"), format!("`{name}` is not a name")));
+    }
+    if let Some(selector) = &spec.selector {
+        Selector::compile(selector, "/spec/selector", &mut errors);
+    }
+    if let Some(now) = now
+        && spec.expires.duration_since(now) > jiff::SignedDuration::try_from(MAX_LIFE).unwrap_or_default()
+    {
+        let error = SpecError::new("/spec/expires", format!("`{}` is more than 90 days away", spec.expires));
+        errors.push(error.hint("exemptions end; renew it when the time comes"));
+    }
+    errors
+}
+
+impl Exemption {
+    /// Of an exemption that [`check`] has nothing against.
+    pub(crate) fn compile(exemption: &PolicyExemption) -> Self {
+        let spec = &exemption.spec;
+        Self {
+            // As kubectl does with files that name none.
+            namespace: exemption.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+            name: exemption.metadata.name.clone(),
+            reason: spec.reason.clone(),
+            rules: spec.rules.clone(),
+            names: spec.names.clone(),
+            selector: spec.selector.as_ref().map(|selector| Selector::compile(selector, "", &mut Vec::new())),
+            expires: spec.expires,
+        }
+    }
+
+    /// Whether it covers this rule on this object now.
+    pub(crate) fn covers(&self, rule: &str, subject: &Exemptible<'_>, now: Timestamp) -> bool {
+        now < self.expires && self.rules.iter().any(|pattern| selects(pattern, rule)) && self.covers_object(subject)
+    }
+
+    /// For steps and annotations.
+    pub(crate) fn describe(&self) -> String {
+        format!("{}/{}: {}", self.namespace, self.name, self.reason)
+    }
+
+    fn covers_object(&self, subject: &Exemptible<'_>) -> bool {
+        let by_name = || subject.name.is_some_and(|name| self.names.iter().any(|n| n == name));
+        let by_label =
+            |selector: &Selector| subject.labels.is_some_and(|labels| selector.matches(|key| value_of(labels, key)));
+        match &self.selector {
+            None => self.names.is_empty() || by_name(),
+            Some(selector) => by_name() || by_label(selector),
+        }
+    }
+}
+
+/// What exemptions look at.
+pub(crate) struct Exemptible<'r> {
+    name: Option<&'r str>,
+    labels: Option<&'r [(std::borrow::Cow<'r, str>, std::borrow::Cow<'r, str>)]>,
+}
+
+impl<'r> Exemptible<'r> {
+    pub(crate) fn new(request: &'r Request<'_>, head: Option<&'r Head<'r>>) -> Self {
+        let own_name = || Some(head?.metadata.as_ref()?.name.as_ref()?.0.as_ref());
+        Self { name: request.name.as_deref().or_else(own_name), labels: head.and_then(Head::labels) }
+    }
+}
+
+/// DESIGN section 6.
+const MAX_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);

@@ -1,0 +1,223 @@
+//! An Inventory in memory: objects from files now, from watches later.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{BoxFuture, Found, Inventory, Labels, Query};
+use crate::labels::Selector;
+use crate::manifest::Read;
+use crate::object::Head;
+use crate::pointer;
+use crate::prune::{Budget, Paths};
+use crate::request::GroupVersionKind;
+
+/// Which fields of which kinds are kept: the union of what the loaded rules declare, besides name, namespace, uid and labels.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    kinds: HashMap<GroupVersionKind<'static>, Paths>,
+}
+
+impl Fields {
+    /// Of the loaded rules: [`crate::policy_set::PolicySet::reads`].
+    pub fn new(reads: &[Read]) -> Self {
+        let mut kinds: HashMap<GroupVersionKind<'static>, Paths> = HashMap::new();
+        for read in reads {
+            let paths = kinds.entry(read.kind.clone()).or_insert_with(|| {
+                let mut paths = Paths::default();
+                for always in [
+                    "/apiVersion",
+                    "/kind",
+                    "/metadata/name",
+                    "/metadata/namespace",
+                    "/metadata/uid",
+                    "/metadata/labels",
+                ] {
+                    paths.add(pointer::tokens(always));
+                }
+                paths
+            });
+            for field in &read.fields {
+                paths.add(pointer::tokens(field));
+            }
+        }
+        Self { kinds }
+    }
+}
+
+/// One object, cut to what look-ups may answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredObject {
+    /// What it is.
+    pub kind: GroupVersionKind<'static>,
+    /// `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Arc<Labels>,
+    /// The answer of a look-up; `None` for a kind that no rule declares.
+    pub json: Option<Arc<str>>,
+}
+
+/// JSON that is not an object of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Not JSON, or metadata of a wrong type.
+    #[error("not a Kubernetes object: {reason}")]
+    Unreadable {
+        /// What the reader says.
+        reason: String,
+    },
+    /// `apiVersion`, `kind` or `metadata.name` is absent or empty.
+    #[error("the object has no `{field}`")]
+    Missing {
+        /// Which.
+        field: &'static str,
+    },
+}
+
+impl StoredObject {
+    /// Reads and cuts an object. `namespace` counts where the object itself names none: the caller knows whether its kind has namespaces.
+    pub fn read(json: &str, namespace: Option<&str>, fields: &Fields) -> Result<Self, StoreError> {
+        let head: Head<'_> =
+            serde_json::from_str(json).map_err(|error| StoreError::Unreadable { reason: error.to_string() })?;
+        let missing = |field| StoreError::Missing { field };
+        let api_version = head.api_version.as_ref().filter(|text| !text.0.is_empty()).ok_or(missing("apiVersion"))?;
+        let kind = head.kind.as_ref().filter(|text| !text.0.is_empty()).ok_or(missing("kind"))?;
+        let (group, version) = api_version.0.split_once('/').unwrap_or(("", &api_version.0));
+        let kind = GroupVersionKind {
+            group: group.to_owned().into(),
+            version: version.to_owned().into(),
+            kind: kind.0.to_string().into(),
+        };
+        let metadata = head.metadata.as_ref().ok_or(missing("metadata"))?;
+        let name = metadata.name.as_ref().filter(|text| !text.0.is_empty()).ok_or(missing("metadata.name"))?;
+        let own_namespace = metadata.namespace.as_ref().map(|text| text.0.as_ref()).filter(|text| !text.is_empty());
+        let namespace = own_namespace.or(namespace).map(str::to_owned);
+        let mut labels: Labels =
+            head.labels().unwrap_or_default().iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        if is_namespace(&kind) {
+            // The API server always writes this one.
+            labels.insert(NAME_LABEL.to_owned(), name.0.to_string());
+        }
+        let json = match fields.kinds.get(&kind) {
+            None => None,
+            Some(paths) => Some(cut(json, paths, namespace.as_deref())?),
+        };
+        Ok(Self { name: name.0.to_string(), kind, namespace, labels: Arc::new(labels), json })
+    }
+}
+
+/// The wanted fields as JSON text, with the namespace where it was only implied.
+fn cut(json: &str, paths: &Paths, namespace: Option<&str>) -> Result<Arc<str>, StoreError> {
+    let mut value =
+        paths.read(json, UNLIMITED).map_err(|error| StoreError::Unreadable { reason: error.to_string() })?;
+    if let (Some(namespace), Some(metadata)) = (namespace, value.get_mut("metadata").and_then(Value::as_object_mut)) {
+        metadata.insert("namespace".to_owned(), Value::from(namespace));
+    }
+    Ok(value.to_string().into())
+}
+
+/// Objects by kind, namespace and name.
+#[derive(Clone, Debug, Default)]
+pub struct StoredInventory {
+    kinds: HashMap<GroupVersionKind<'static>, Kind>,
+    namespaces: HashMap<String, Arc<Labels>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Kind {
+    objects: BTreeMap<Option<String>, BTreeMap<String, Arc<StoredObject>>>,
+    /// Where *not found* means *absent*; `None` is the cluster scope.
+    known: HashSet<Option<String>>,
+    /// The kind is known in every namespace: a watch has synced.
+    everywhere: bool,
+}
+
+impl StoredInventory {
+    /// Adds or replaces an object. Its kind is known in its namespace from now on.
+    pub fn insert(&mut self, object: Arc<StoredObject>) {
+        if is_namespace(&object.kind) {
+            self.namespaces.insert(object.name.clone(), Arc::clone(&object.labels));
+        }
+        let kind = self.kinds.entry(object.kind.clone()).or_default();
+        kind.known.insert(object.namespace.clone());
+        kind.objects.entry(object.namespace.clone()).or_default().insert(object.name.clone(), object);
+    }
+
+    /// Reads, cuts and adds an object.
+    pub fn insert_json(&mut self, json: &str, namespace: Option<&str>, fields: &Fields) -> Result<(), StoreError> {
+        self.insert(Arc::new(StoredObject::read(json, namespace, fields)?));
+        Ok(())
+    }
+
+    /// From now on, what is not found of this kind there is absent. `None`: the cluster scope.
+    pub fn know(&mut self, kind: &GroupVersionKind<'_>, namespace: Option<&str>) {
+        self.kinds.entry(kind.to_owned()).or_default().known.insert(namespace.map(str::to_owned));
+    }
+
+    /// From now on, what is not found of this kind anywhere is absent.
+    pub fn know_everywhere(&mut self, kind: &GroupVersionKind<'_>) {
+        self.kinds.entry(kind.to_owned()).or_default().everywhere = true;
+    }
+
+    /// The labels of a namespace; `None` when it is not known here.
+    pub fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>> {
+        self.namespaces.get(namespace).map(Arc::clone)
+    }
+
+    /// The objects that a query means; `None` when they cannot be known here.
+    pub fn matching(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>> {
+        let kinds: &HashMap<GroupVersionKind<'_>, Kind> = &self.kinds;
+        let kind = kinds.get(&query.kind)?;
+        let selector = query.labels.map(Selector::parse).transpose().ok()?;
+        let is_meant = |object: &&Arc<StoredObject>| {
+            query.name.is_none_or(|name| object.name == name)
+                && selector
+                    .as_ref()
+                    .is_none_or(|selector| selector.matches(|key| object.labels.get(key).map(String::as_str)))
+        };
+        let namespace = query.namespace.map(str::to_owned);
+        let is_known = kind.everywhere || kind.known.contains(&namespace);
+        let in_one = |scope: &BTreeMap<String, Arc<StoredObject>>| match query.name {
+            Some(name) => scope.get(name).into_iter().filter(is_meant).cloned().collect(),
+            None => scope.values().filter(is_meant).cloned().collect(),
+        };
+        match kind.objects.get(&namespace) {
+            Some(scope) if is_known => Some(in_one(scope)),
+            // All namespaces of a namespaced kind.
+            None if namespace.is_none() && kind.everywhere => {
+                Some(kind.objects.values().flat_map(BTreeMap::values).filter(is_meant).cloned().collect())
+            }
+            _ if is_known => Some(Vec::new()),
+            _ => None,
+        }
+    }
+}
+
+impl Inventory for StoredInventory {
+    fn find<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Found> {
+        let found = match self.matching(query) {
+            None => Found::Unknown,
+            // An object without JSON is of a kind that no rule declares; the engine refuses such queries.
+            Some(objects) => Found::Objects(objects.iter().filter_map(|object| object.json.clone()).collect()),
+        };
+        Box::pin(std::future::ready(found))
+    }
+
+    fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
+        Box::pin(std::future::ready(self.labels_of(namespace)))
+    }
+}
+
+fn is_namespace(kind: &GroupVersionKind<'_>) -> bool {
+    kind.group.is_empty() && kind.version == "v1" && kind.kind == "Namespace"
+}
+
+/// The API server sets it on every Namespace and puts it back.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Stored objects come from files of the administrator's own choice or from the API server; their size has been bounded there.
+const UNLIMITED: Budget = Budget { nodes: usize::MAX, text: usize::MAX };

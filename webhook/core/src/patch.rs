@@ -1,0 +1,139 @@
+//! Changes to objects: what a guest words is applied to a tree, and the API server is told the difference.
+
+use json_patch::Patch;
+use serde_json::Value;
+
+use crate::evaluate::Change;
+
+/// Applies one change. On an error the tree may be half changed: the caller throws it away.
+pub fn apply(object: &mut Value, change: &Change) -> Result<(), PatchError> {
+    match change {
+        Change::MergePatch(text) => {
+            let patch: Value = serde_json::from_str(text)
+                .map_err(|error| PatchError::NotJson { form: "merge patch", reason: error.to_string() })?;
+            json_patch::merge(object, &patch);
+        }
+        Change::JsonPatch(text) => {
+            let patch: Patch = serde_json::from_str(text)
+                .map_err(|error| PatchError::NotJson { form: "JSON Patch", reason: error.to_string() })?;
+            json_patch::patch(object, &patch).map_err(|error| PatchError::DoesNotApply {
+                operation: error.operation,
+                path: error.path.to_string(),
+                reason: error.kind.to_string(),
+            })?;
+        }
+        Change::Object(text) => {
+            *object = serde_json::from_str(text)
+                .map_err(|error| PatchError::NotJson { form: "object", reason: error.to_string() })?;
+        }
+    }
+    if object.is_object() { Ok(()) } else { Err(PatchError::NotAnObject) }
+}
+
+/// The JSON Patch that leads from `before` to `after`; `None` when they are equal.
+pub fn diff(before: &Value, after: &Value) -> Option<Patch> {
+    let patch = json_patch::diff(before, after);
+    (!patch.0.is_empty()).then_some(patch)
+}
+
+/// Why a change does not lead to an object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// Not JSON, or not of that form.
+    #[error("the {form} cannot be read: {reason}")]
+    NotJson {
+        /// Which form of change.
+        form: &'static str,
+        /// What the reader says.
+        reason: String,
+    },
+    /// RFC 6902: the whole patch fails with its first failing operation.
+    #[error("operation {operation} of the JSON Patch, at `{path}`, does not apply: {reason}")]
+    DoesNotApply {
+        /// From 0.
+        operation: usize,
+        /// Where it wanted to work.
+        path: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The result is a text, a list, ..
+    #[error("the result is not an object")]
+    NotAnObject,
+    /// Identity is the API server's.
+    #[error("it changes `{field}`")]
+    Identity {
+        /// Which field.
+        field: &'static str,
+    },
+    /// That would restart every member (DESIGN section 1, 5).
+    #[error(
+        "it changes `{path}` of a live StatefulSet's template to something else than it was: that would restart its pods"
+    )]
+    LiveTemplate {
+        /// JSON Pointer.
+        path: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// Trees with the keys that break pointers.
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-3i64..3).prop_map(Value::from),
+            "[a~/é]{0,3}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::hash_map("[a~/0-]{0,2}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        proptest::collection::hash_map("[a~/0-]{0,2}", tree(), 0..5)
+            .prop_map(|map| Value::Object(map.into_iter().collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn patch_round_trips(before in object(), after in object()) {
+            let mut changed = before.clone();
+            match diff(&before, &after) {
+                None => prop_assert_eq!(&before, &after),
+                Some(patch) => {
+                    let text = serde_json::to_string(&patch).unwrap();
+                    apply(&mut changed, &Change::JsonPatch(text)).unwrap();
+                }
+            }
+            prop_assert_eq!(changed, after);
+        }
+
+        #[test]
+        fn any_text_is_applied_or_refused(text in "\\PC{0,40}", before in object()) {
+            for change in [Change::MergePatch(text.clone()), Change::JsonPatch(text.clone()), Change::Object(text)] {
+                let mut changed = before.clone();
+                if apply(&mut changed, &change).is_ok() {
+                    prop_assert!(changed.is_object());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn says_which_operation_does_not_apply() {
+        let mut object = json!({"a": {}});
+        let patch = r#"[{"op":"add","path":"/a/b","value":1},{"op":"remove","path":"/a/x"}]"#;
+        let error = apply(&mut object, &Change::JsonPatch(patch.to_owned())).unwrap_err();
+        assert_eq!(error.to_string(), "operation 1 of the JSON Patch, at `/a/x`, does not apply: path is invalid");
+    }
+}

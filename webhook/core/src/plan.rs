@@ -1,0 +1,358 @@
+//! Which policies a request concerns, and the calls that follow from it. What does not match costs a hash look-up or a few comparisons.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use crate::admit::{Facts, Route};
+use crate::conditions::{Condition, Variables};
+use crate::contract;
+use crate::evaluate::{Call, Evaluate, EvaluateError, Limits, RuleIndex, Unit};
+use crate::inventory::Labels;
+use crate::manifest::Profile;
+use crate::object::{Head, value_of};
+use crate::policy::Policy;
+use crate::policy_set::{Entry, PolicySet};
+use crate::request::Request;
+use crate::resources::FailurePolicy;
+use crate::trace::{PolicyTrace, Trace};
+use crate::verdict::Failure;
+
+/// Which rules of an entry are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// Those of a validating route.
+    Validating(Route),
+    /// The mutating ones.
+    Mutating,
+}
+
+/// What is known of the request's namespace.
+#[derive(Clone, Debug)]
+pub(crate) enum NamespaceFacts {
+    /// A cluster-scoped object that is not a Namespace: it is in none, and selectors let it pass.
+    NoNamespace,
+    /// The labels; a Namespace object's own.
+    Labels(Arc<Labels>),
+    /// Not known here: no labels, the policies' own profiles.
+    Unknown,
+}
+
+/// One installed policy that is asked.
+pub(crate) struct Planned<'s> {
+    pub policy: &'s Policy,
+    /// Ascending, never empty.
+    pub rules: &'s [RuleIndex],
+    /// In force for this request.
+    pub profile: Profile,
+    /// What a failure means here.
+    pub on_failure: FailurePolicy,
+}
+
+/// What a request leads to.
+#[derive(Default)]
+pub(crate) struct Plan<'s> {
+    /// In name order.
+    pub planned: Vec<Planned<'s>>,
+    /// Conditions that could not be evaluated.
+    pub failures: Vec<Failure>,
+}
+
+impl NamespaceFacts {
+    /// Asks the Inventory, unless the object is a Namespace or in none.
+    pub(crate) async fn find(request: &Request<'_>, facts: &Facts) -> Self {
+        if request.resource.group.is_empty() && request.resource.resource == "namespaces" {
+            let labels = request.subject().and_then(Head::read).map(|head| {
+                head.labels()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|(key, value)| (key.to_string(), value.to_string()))
+                    .collect()
+            });
+            return labels.map_or(Self::Unknown, |labels: Labels| Self::Labels(Arc::new(labels)));
+        }
+        match request.namespace.as_deref() {
+            None | Some("") => Self::NoNamespace,
+            Some(namespace) => facts.inventory.namespace_labels(namespace).await.map_or(Self::Unknown, Self::Labels),
+        }
+    }
+
+    fn label(&self, key: &str) -> Option<&str> {
+        match self {
+            Self::Labels(labels) => labels.get(key).map(String::as_str),
+            Self::NoNamespace | Self::Unknown => None,
+        }
+    }
+
+    /// The stricter of the policy's profile and the namespace's.
+    fn profile(&self, policy: Profile) -> Profile {
+        match self.label(contract::PROFILE) {
+            Some("strict") => Profile::Strict,
+            _ => policy,
+        }
+    }
+
+    /// Which profile, and where it comes from: for steps and the trace.
+    pub(crate) fn describe_profile(&self, policy: Profile) -> String {
+        if self.profile(policy) > policy {
+            return format!("{} (label of the namespace)", self.profile(policy));
+        }
+        match self {
+            Self::Unknown => format!("{policy} (the namespace is not known here)"),
+            _ => policy.to_string(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::NoNamespace => "none".to_owned(),
+            Self::Unknown => "not known here: no labels, the policies' own profiles".to_owned(),
+            Self::Labels(labels) => {
+                let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                if labels.is_empty() { "no labels".to_owned() } else { labels.join(", ") }
+            }
+        }
+    }
+}
+
+impl<'s> Plan<'s> {
+    /// Matches the policies of the set that have rules for the request's resource and operation.
+    pub(crate) fn new(
+        set: &'s PolicySet,
+        request: &Request<'_>,
+        namespace: &NamespaceFacts,
+        wanted: Wanted,
+        trace: Option<&mut Trace>,
+    ) -> Self {
+        let objects = Objects::new(request);
+        let mut plan = Self::default();
+        let mut skipped: Vec<(usize, String)> = Vec::new();
+        let traced = trace.is_some();
+        for entry in set.entries(&request.resource, request.operation) {
+            let Some(policy) = set.policies().get(entry.policy) else { continue };
+            let profile = namespace.profile(policy.profile);
+            let (rules, on_failure) = wanted.of(entry, policy, profile);
+            if rules.is_empty() {
+                continue;
+            }
+            match mismatch(policy, request, namespace, &objects) {
+                Ok(None) => plan.planned.push(Planned { policy, rules, profile, on_failure }),
+                Ok(Some(reason)) if traced => skipped.push((entry.policy, reason.describe())),
+                Ok(Some(_)) => {}
+                Err(error) => {
+                    plan.failures.push(Failure { policy: policy.name.clone(), error, failure_policy: on_failure })
+                }
+            }
+        }
+        if let Some(trace) = trace {
+            trace.namespace = Some(namespace.describe());
+            trace.policies = set
+                .policies()
+                .iter()
+                .enumerate()
+                .map(|(at, policy)| plan.describe(at, policy, request, namespace, &skipped))
+                .collect();
+        }
+        plan
+    }
+
+    /// The calls of all planned policies. Each with the places of its units in [`Self::planned`].
+    pub(crate) fn calls<'a>(&'a self, facts: &Facts) -> Vec<(Vec<usize>, Call<'a>)> {
+        self.group(self.planned.iter().enumerate().map(|(at, planned)| (at, planned.rules)), facts)
+    }
+
+    /// The calls of some policies with some of their rules.
+    pub(crate) fn calls_with<'a>(
+        &'a self,
+        rules: &'a [(usize, Vec<RuleIndex>)],
+        facts: &Facts,
+    ) -> Vec<(Vec<usize>, Call<'a>)> {
+        self.group(rules.iter().map(|(at, rules)| (*at, rules.as_slice())), facts)
+    }
+
+    /// The code behind a call.
+    pub(crate) fn code(&self, units: &[usize]) -> Option<&dyn Evaluate> {
+        let first = self.planned.get(*units.first()?)?;
+        Some(first.policy.component.code.as_ref())
+    }
+
+    /// Policies of one component share a call; the smallest limits apply to it.
+    fn group<'a>(
+        &'a self,
+        asked: impl Iterator<Item = (usize, &'a [RuleIndex])>,
+        facts: &Facts,
+    ) -> Vec<(Vec<usize>, Call<'a>)> {
+        let mut calls: Vec<(Vec<usize>, Call<'a>)> = Vec::new();
+        for (at, rules) in asked {
+            let Some(planned) = self.planned.get(at) else { continue };
+            let digest = &planned.policy.component.digest;
+            let shares = |units: &[usize]| {
+                let first = units.first().and_then(|&unit| self.planned.get(unit));
+                first.is_some_and(|first| first.policy.component.digest == *digest)
+            };
+            match calls.iter_mut().find(|(units, _)| shares(units)) {
+                Some((units, call)) => {
+                    units.push(at);
+                    call.limits = smaller(call.limits, planned.policy.limits);
+                    call.units.push(planned.unit(rules));
+                }
+                None => calls.push((vec![at], planned.call(rules, facts))),
+            }
+        }
+        calls
+    }
+
+    fn describe(
+        &self,
+        at: usize,
+        policy: &Policy,
+        request: &Request<'_>,
+        namespace: &NamespaceFacts,
+        skipped: &[(usize, String)],
+    ) -> PolicyTrace {
+        let planned = self.planned.iter().find(|planned| planned.policy.name == policy.name);
+        let failed = self.failures.iter().find(|failure| failure.policy == policy.name);
+        let reason = match (planned, failed, skipped.iter().find(|(n, _)| *n == at)) {
+            (Some(_), ..) => None,
+            (None, Some(failure), _) => Some(failure.error.to_string()),
+            (None, None, Some((_, reason))) => Some(reason.clone()),
+            (None, None, None) => {
+                Some(format!("no rule of it is asked about {} of {} here", request.operation, request.resource))
+            }
+        };
+        let rules = planned.map_or(&[][..], |planned| planned.rules);
+        PolicyTrace {
+            policy: policy.name.clone(),
+            skipped: reason,
+            profile: namespace.describe_profile(policy.profile),
+            rules: rules.iter().filter_map(|&rule| Some(policy.component.manifest.rule(rule)?.id.clone())).collect(),
+            ran_us: None,
+        }
+    }
+}
+
+impl<'s> Planned<'s> {
+    /// A call of this policy alone, with some of its rules.
+    pub(crate) fn call<'a>(&'a self, rules: &'a [RuleIndex], facts: &Facts) -> Call<'a> {
+        Call {
+            policy: &self.policy.name,
+            units: vec![self.unit(rules)],
+            limits: self.policy.limits,
+            deadline: facts.deadline,
+            inventory: Arc::clone(&facts.inventory),
+        }
+    }
+
+    fn unit<'a>(&'a self, rules: &'a [RuleIndex]) -> Unit<'a> {
+        Unit { rules, profile: self.profile, settings: &self.policy.settings }
+    }
+
+    /// Whether a fixed rule is among the asked ones.
+    pub(crate) fn has_fixed(&self) -> bool {
+        self.rules.iter().any(|&rule| self.policy.component.manifest.rule(rule).is_some_and(|rule| rule.fixed))
+    }
+}
+
+impl Wanted {
+    fn of<'s>(self, entry: &'s Entry, policy: &Policy, profile: Profile) -> (&'s [RuleIndex], FailurePolicy) {
+        let own = policy.failure_policy;
+        let open_if = |is_route: bool| if is_route { entry.open.of(profile) } else { &[] };
+        match self {
+            Self::Validating(Route::Closed) => (entry.closed.of(profile), FailurePolicy::Fail),
+            Self::Validating(Route::Fail) => (open_if(own == FailurePolicy::Fail), own),
+            Self::Validating(Route::Ignore) => (open_if(own == FailurePolicy::Ignore), own),
+            Self::Validating(Route::All) => {
+                let is_closed = !entry.closed.of(profile).is_empty();
+                (entry.all.of(profile), if is_closed { FailurePolicy::Fail } else { own })
+            }
+            // Mutation fails open, validation fails closed (DESIGN section 8).
+            Self::Mutating => (entry.mutating.of(profile), FailurePolicy::Ignore),
+        }
+    }
+}
+
+/// Why a policy has nothing to say to a request that its rules could be about.
+enum Mismatch<'s> {
+    Name,
+    NamespaceSelector,
+    ObjectSelector,
+    Condition(&'s str),
+}
+
+impl Mismatch<'_> {
+    fn describe(&self) -> String {
+        match self {
+            Self::Name => "its resource rules do not select an object of this name".to_owned(),
+            Self::NamespaceSelector => "its namespaceSelector does not select the namespace".to_owned(),
+            Self::ObjectSelector => "its objectSelector does not select the object".to_owned(),
+            Self::Condition(name) => format!("its match condition `{name}` is false"),
+        }
+    }
+}
+
+fn mismatch<'s>(
+    policy: &'s Policy,
+    request: &Request<'_>,
+    namespace: &NamespaceFacts,
+    objects: &Objects<'_>,
+) -> Result<Option<Mismatch<'s>>, EvaluateError> {
+    let matcher = &policy.matcher;
+    let selector = &matcher.namespace_selector;
+    // As in Kubernetes, a cluster-scoped object other than a Namespace is never left out by it.
+    let in_namespace = matches!(namespace, NamespaceFacts::NoNamespace)
+        || selector.is_empty()
+        || selector.matches(|key| namespace.label(key));
+    if !in_namespace {
+        return Ok(Some(Mismatch::NamespaceSelector));
+    }
+    if !matcher.matches_name(request) {
+        return Ok(Some(Mismatch::Name));
+    }
+    if !matcher.object_selector.is_empty()
+        && !objects.any_selected(|labels| matcher.object_selector.matches(|key| value_of(labels, key)))
+    {
+        return Ok(Some(Mismatch::ObjectSelector));
+    }
+    conditions(&matcher.conditions, request)
+}
+
+/// As in Kubernetes: one that is false decides, then one that fails.
+fn conditions<'s>(conditions: &'s [Condition], request: &Request<'_>) -> Result<Option<Mismatch<'s>>, EvaluateError> {
+    let variables = Variables::new(request);
+    let mut failed = None;
+    for condition in conditions {
+        match condition.evaluate(&variables) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(Mismatch::Condition(condition.name()))),
+            Err(reason) => {
+                failed =
+                    failed.or(Some(EvaluateError::ConditionFailed { condition: condition.name().to_owned(), reason }))
+            }
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// The metadata of both objects, read once and only when a selector asks.
+struct Objects<'r> {
+    texts: [Option<&'r str>; 2],
+    heads: OnceCell<[Option<Option<Head<'r>>>; 2]>,
+}
+
+impl<'r> Objects<'r> {
+    fn new(request: &'r Request<'_>) -> Self {
+        Self { texts: [request.object.as_deref(), request.old_object.as_deref()], heads: OnceCell::new() }
+    }
+
+    /// Whether the labels of the new or the old object are selected. Metadata that cannot be read is: the policy shall complain about it.
+    fn any_selected(
+        &self,
+        selected: impl Fn(&[(std::borrow::Cow<'r, str>, std::borrow::Cow<'r, str>)]) -> bool,
+    ) -> bool {
+        let heads = self.heads.get_or_init(|| self.texts.map(|text| text.map(Head::read)));
+        heads.iter().flatten().any(|head| head.as_ref().is_none_or(|head| head.labels().is_some_and(&selected)))
+    }
+}
+
+fn smaller(a: Limits, b: Limits) -> Limits {
+    Limits { timeout: a.timeout.min(b.timeout), memory: a.memory.min(b.memory) }
+}
