@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::builtin_exemption;
 use crate::evaluate::{Call, EvaluateError, Evaluated, Judgement};
 use crate::exemption::Exemptible;
-use crate::fold::{Exemptions, Folded, FoldedJudgement, fold};
+use crate::fold::{Exemptions, Folded, FoldedJudgement, fold, needs_user};
 use crate::inventory::Inventory;
 use crate::join::join_all;
 use crate::message;
@@ -67,9 +67,8 @@ pub async fn validate(set: &PolicySet, request: &Request<'_>, route: Route, fact
         now: facts.now,
     };
     let mut folded = Judged::default();
-    for failure in &plan.failures {
-        folded.failures.push((failure.clone(), false));
-    }
+    folded.failures.extend(plan.failures.iter().map(|failure| (failure.clone(), false)));
+    folded.add_needs_user(&plan, &namespace, &exemptions);
     for answer in answers {
         folded.add(&plan, &namespace, answer, &exemptions, &mut verdict.costs, trace.as_mut());
     }
@@ -132,6 +131,15 @@ struct Judged {
 }
 
 impl Judged {
+    fn add_needs_user(&mut self, plan: &Plan<'_>, namespace: &NamespaceFacts, exemptions: &Exemptions<'_>) {
+        for planned in &plan.needs_user {
+            // Only undecided rules: there is no ruling whose place in the plan would matter.
+            if let Ok(folded) = fold(0, planned, namespace, &needs_user(planned), exemptions) {
+                self.undecided.extend(folded.undecided);
+            }
+        }
+    }
+
     fn add(
         &mut self,
         plan: &Plan<'_>,

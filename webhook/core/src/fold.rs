@@ -60,6 +60,13 @@ impl Descent {
         }
     }
 
+    /// What undecided means for the rule. A mutating one changes nothing then and refuses nothing: validation does, where it must.
+    pub(crate) fn cap_by_undecided(&mut self, rule: &Rule) {
+        let at =
+            if rule.kind == RuleKind::Mutate { rule.when_undecided.min(Action::Audit) } else { rule.when_undecided };
+        self.cap(StepKind::WhenUndecided, at, || "could not be decided".to_owned());
+    }
+
     /// A `PolicyExemption` turns Deny and Warn into Audit. Fixed rules have none.
     fn cap_by_exemption(&mut self, rule: &Rule, exemptions: &Exemptions<'_>) {
         if rule.fixed || self.action <= Action::Audit {
@@ -124,13 +131,19 @@ pub(crate) fn fold(
         let mut descent = Descent::of_rule(planned, namespace, selected, rule);
         descent.cap_by_mode(planned.policy.mode);
         descent.cap_by_exemption(rule, exemptions);
-        descent.cap(StepKind::WhenUndecided, rule.when_undecided, || "could not be decided".to_owned());
+        descent.cap_by_undecided(rule);
         let entry = undecided_ruling(planned.policy, rule, undecided, descent);
         if !folded.undecided.iter().any(|(other, _)| other.rule == entry.rule && other.reason == entry.reason) {
             folded.undecided.push((entry, rule.fixed));
         }
     }
     Ok(folded)
+}
+
+/// The judgement of a policy that would have been asked if it were known who asks.
+pub(crate) fn needs_user(planned: &Planned<'_>) -> Judgement {
+    let undecided = |&rule: &u32| Undecided { rule, reason: UndecidedReason::NeedsUser };
+    Judgement { findings: Vec::new(), undecided: planned.rules.iter().map(undecided).collect() }
 }
 
 /// The rule behind an index, if this call asked for it.

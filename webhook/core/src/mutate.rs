@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::admit::Facts;
 use crate::builtin_exemption;
 use crate::evaluate::{EvaluateError, Outcome};
-use crate::fold::{Descent, asked, undecided_ruling};
+use crate::fold::{Descent, asked, needs_user, undecided_ruling};
 use crate::manifest::{Action, Rule, RuleKind};
 use crate::message::{self, clean};
 use crate::patch::{self, PatchError};
@@ -20,7 +20,7 @@ use crate::plan::{NamespaceFacts, Plan, Planned, Wanted};
 use crate::policy_set::PolicySet;
 use crate::request::{Operation, Request};
 use crate::trace::Trace;
-use crate::verdict::{AppliedChange, CallCost, StepKind, UndecidedRuling, Verdict};
+use crate::verdict::{AppliedChange, CallCost, UndecidedRuling, Verdict};
 
 /// Changes the object. Always allowed; a request that no rule changes has no patch. Idempotent as far as the rules are.
 pub async fn mutate(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> Verdict {
@@ -35,6 +35,12 @@ pub async fn mutate(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> Ve
     let plan = Plan::new(set, request, &namespace, Wanted::Mutating, trace.as_mut());
     verdict.failures.extend(plan.failures.iter().cloned());
     let mut object = Changing::new(request);
+    for planned in &plan.needs_user {
+        let outcome = Outcome { mutations: Vec::new(), undecided: needs_user(planned).undecided };
+        if let Ok(taken) = object.take(planned, &namespace, &outcome, request) {
+            verdict.undecided.extend(taken.undecided);
+        }
+    }
     for planned in &plan.planned {
         let current = Request { object: object.text.clone(), ..request.clone() };
         let call = planned.call(planned.rules, facts);
@@ -96,10 +102,7 @@ impl<'r> Changing<'r> {
             let (selected, rule) = asked(planned, undecided.rule, RuleKind::Mutate)?;
             let mut descent = Descent::of_rule(planned, namespace, selected, rule);
             descent.cap_by_mode(planned.policy.mode);
-            // It changes nothing and refuses nothing: validation does, where it must.
-            descent.cap(StepKind::WhenUndecided, rule.when_undecided.min(Action::Audit), || {
-                "could not be decided".to_owned()
-            });
+            descent.cap_by_undecided(rule);
             taken.undecided.push(undecided_ruling(planned.policy, rule, undecided, descent));
         }
         if outcome.mutations.is_empty() {

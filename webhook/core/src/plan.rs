@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::admit::{Facts, Route};
-use crate::conditions::{Condition, Variables};
+use crate::conditions::{Condition, ConditionFailure, Variables};
 use crate::contract;
 use crate::evaluate::{Call, Evaluate, EvaluateError, Limits, RuleIndex, Unit};
 use crate::inventory::Labels;
@@ -53,6 +53,8 @@ pub(crate) struct Planned<'s> {
 pub(crate) struct Plan<'s> {
     /// In name order.
     pub planned: Vec<Planned<'s>>,
+    /// Matched, if it were known who asks: all of their rules are undecided.
+    pub needs_user: Vec<Planned<'s>>,
     /// Conditions that could not be evaluated.
     pub failures: Vec<Failure>,
 }
@@ -134,10 +136,17 @@ impl<'s> Plan<'s> {
             if rules.is_empty() {
                 continue;
             }
+            let planned = Planned { policy, rules, profile, on_failure };
             match mismatch(policy, request, namespace, &objects) {
-                Ok(None) => plan.planned.push(Planned { policy, rules, profile, on_failure }),
-                Ok(Some(reason)) if traced => skipped.push((entry.policy, reason.describe())),
-                Ok(Some(_)) => {}
+                Ok(None) => plan.planned.push(planned),
+                Ok(Some(reason)) => {
+                    if traced {
+                        skipped.push((entry.policy, reason.describe()));
+                    }
+                    if let Mismatch::NeedsUser(_) = reason {
+                        plan.needs_user.push(planned);
+                    }
+                }
                 Err(error) => {
                     plan.failures.push(Failure { policy: policy.name.clone(), error, failure_policy: on_failure })
                 }
@@ -276,6 +285,7 @@ enum Mismatch<'s> {
     NamespaceSelector,
     ObjectSelector,
     Condition(&'s str),
+    NeedsUser(&'s str),
 }
 
 impl Mismatch<'_> {
@@ -285,6 +295,7 @@ impl Mismatch<'_> {
             Self::NamespaceSelector => "its namespaceSelector does not select the namespace".to_owned(),
             Self::ObjectSelector => "its objectSelector does not select the object".to_owned(),
             Self::Condition(name) => format!("its match condition `{name}` is false"),
+            Self::NeedsUser(name) => format!("its match condition `{name}` asks for the user, who is not known here"),
         }
     }
 }
@@ -319,17 +330,19 @@ fn mismatch<'s>(
 fn conditions<'s>(conditions: &'s [Condition], request: &Request<'_>) -> Result<Option<Mismatch<'s>>, EvaluateError> {
     let variables = Variables::new(request);
     let mut failed = None;
+    let mut needs_user = None;
     for condition in conditions {
         match condition.evaluate(&variables) {
             Ok(true) => {}
             Ok(false) => return Ok(Some(Mismatch::Condition(condition.name()))),
-            Err(reason) => {
+            Err(ConditionFailure::NeedsUser) => needs_user = Some(Mismatch::NeedsUser(condition.name())),
+            Err(ConditionFailure::Failed(reason)) => {
                 failed =
-                    failed.or(Some(EvaluateError::ConditionFailed { condition: condition.name().to_owned(), reason }))
+                    failed.or(Some(EvaluateError::ConditionFailed { condition: condition.name().to_owned(), reason }));
             }
         }
     }
-    failed.map_or(Ok(None), Err)
+    failed.map_or(Ok(needs_user), Err)
 }
 
 /// The metadata of both objects, read once and only when a selector asks.

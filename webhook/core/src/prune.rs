@@ -13,6 +13,8 @@ use serde_json::{Map, Number, Value};
 pub(crate) struct Paths {
     /// Everything below is wanted.
     whole: bool,
+    /// That it is there is wanted, whatever it is.
+    present: bool,
     /// By key, sorted. Elements of a list are not told apart: a step into `*` is a step into each of them.
     children: Vec<(String, Paths)>,
 }
@@ -32,6 +34,24 @@ pub(crate) const EACH: &str = "*";
 impl Paths {
     /// Wants all below a path.
     pub(crate) fn add<'a>(&mut self, path: impl IntoIterator<Item = Cow<'a, str>>) {
+        if let Some(node) = self.open(path) {
+            node.whole = true;
+        }
+    }
+
+    /// Wants to know whether there is something at a path: it is read as null unless more of it is wanted.
+    pub(crate) fn add_presence<'a>(&mut self, path: impl IntoIterator<Item = Cow<'a, str>>) {
+        if let Some(node) = self.open(path) {
+            node.present = true;
+        }
+    }
+
+    /// Whether anything at or below a top-level key is wanted.
+    pub(crate) fn wants(&self, key: &str) -> bool {
+        self.whole || self.child(key).is_some() || self.child(EACH).is_some()
+    }
+
+    fn open<'a>(&mut self, path: impl IntoIterator<Item = Cow<'a, str>>) -> Option<&mut Self> {
         let mut node = self;
         for token in path {
             let at = match node.children.binary_search_by(|(key, _)| key.as_str().cmp(&token)) {
@@ -41,15 +61,14 @@ impl Paths {
                     at
                 }
             };
-            let Some((_, child)) = node.children.get_mut(at) else { return };
-            node = child;
+            node = node.children.get_mut(at).map(|(_, child)| child)?;
         }
-        node.whole = true;
+        Some(node)
     }
 
     /// Whether nothing is wanted.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.whole && self.children.is_empty()
+        !self.whole && !self.present && self.children.is_empty()
     }
 
     /// The wanted parts of `text`. What is not there is not in the answer; lists keep their length.
@@ -120,6 +139,10 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
             return Ok(None);
         }
         self.spent.node()?;
+        if self.paths.iter().all(|paths| !paths.whole && paths.children.is_empty()) {
+            IgnoredAny::deserialize(deserializer)?;
+            return Ok(Some(Value::Null));
+        }
         deserializer.deserialize_any(self).map(Some)
     }
 }
