@@ -1,1 +1,38 @@
-fn main() {}
+//! The one binary: arguments, exit codes, wiring. What a subcommand does is in the module of its name; nothing depends on this crate.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Command, Stateward};
+use crate::exit::Exit;
+
+mod args;
+mod check;
+mod compile_component;
+mod completions;
+mod engine;
+mod exit;
+mod explain;
+mod output;
+mod policies;
+mod serve;
+
+fn main() -> ExitCode {
+    let exit = match Stateward::parse().command {
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Serve(args) => serve::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::CompileComponent => compile_component::run(),
+    };
+    exit.unwrap_or_else(|error| {
+        // The reader of our output has gone, e.g. `| head`: it has what it wanted.
+        if exit::is_broken_pipe(&error) {
+            return Exit::default();
+        }
+        anstream::eprintln!("{}error{:#}: {error:#}", exit::ERROR, exit::ERROR);
+        Exit::usage()
+    })
+    .code()
+}

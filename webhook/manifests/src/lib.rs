@@ -1,1 +1,29 @@
-//! x
+//! Manifests: YAML and JSON files to objects, and back from a path in an object to its line.
+//!
+//! Start at [`read`]. Each [`Document`] carries its JSON text for the rules and finds the place of a JSON Pointer when a finding needs one.
+//! [`FileInventory`] lets one object look up its neighbours, [`policy_files`] reads `WasmPolicy` and `PolicyExemption`.
+//!
+//! YAML is read as `kubectl` reads it (`sigs.k8s.io/yaml`): YAML 1.2 syntax, scalars as YAML 1.1 has them (`yes` and `on` are booleans,
+//! `0755` is octal), `<<` merges, keys become text. Stricter in one point: a duplicate key is an error. Input is hostile: size, depth and what
+//! aliases grow to are limited. Knows files and core; no runtime, no Wasm.
+
+pub mod kinds;
+pub mod policy_files;
+
+mod document;
+mod error;
+mod inventory;
+mod json;
+mod json_span;
+mod merge;
+mod read;
+mod scalar;
+mod source;
+mod yaml;
+mod yaml_span;
+
+pub use document::{Document, Location};
+pub use error::{InputError, Position};
+pub use inventory::{Ambiguity, FileInventory, Neighbours, stored};
+pub use read::{Documents, read, read_text};
+pub use source::{Excerpt, Format, Source};

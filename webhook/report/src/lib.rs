@@ -1,1 +1,11 @@
-//! x
+//! Findings to text and JSON, for people and for programs.
+//!
+//! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`json`] and [`jsonl`] write it; [`explain`] writes
+//! one verdict step by step. Everything is sorted, so that two runs on one input give the same bytes. Text carries colour codes; whoever prints
+//! it strips them where they are not wanted. Knows core's words; no files, no terminal, no network.
+
+pub mod check;
+pub mod explain;
+pub mod json;
+pub mod jsonl;
+pub mod text;

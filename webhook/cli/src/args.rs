@@ -1,0 +1,110 @@
+//! Arguments as they are typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use stateward_core::manifest::Profile;
+
+use crate::output::Output;
+use crate::serve::ServeArgs;
+
+/// Keeps stateful workloads stateful: an admission webhook that runs WebAssembly policies.
+#[derive(Debug, Parser)]
+#[command(name = "stateward", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Stateward {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Judge manifests as the API server would let them be judged.
+    Check(CheckArgs),
+    /// Say step by step why an AdmissionReview gets its answer.
+    Explain(ExplainArgs),
+    /// Serve the webhook.
+    Serve(ServeArgs),
+    /// Print a script that completes commands and flags.
+    Completions(CompletionsArgs),
+    /// Read Wasm, write machine code: the child process that `serve` and `check` compile in.
+    #[command(hide = true)]
+    CompileComponent,
+}
+
+/// What judges, and what it may look up.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PolicyArgs {
+    /// Folders or files with WasmPolicy and PolicyExemption objects, instead of the built-in policies.
+    #[arg(long, value_name = "DIR", env = "STATEWARD_POLICIES", value_delimiter = ',')]
+    pub(crate) policies: Vec<PathBuf>,
+    /// The profile of all policies, whatever they say themselves.
+    #[arg(long, env = "STATEWARD_PROFILE")]
+    pub(crate) profile: Option<ProfileName>,
+    /// Folders or files with objects that stand for the cluster: rules look them up, they are not judged.
+    #[arg(long, value_name = "DIR", env = "STATEWARD_INVENTORY", value_delimiter = ',')]
+    pub(crate) inventory: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default", env = "STATEWARD_NAMESPACE")]
+    pub(crate) namespace: String,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CheckArgs {
+    /// Files, folders (*.yaml, *.yml, *.json, recursively), or `-` for standard input.
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) policies: PolicyArgs,
+    /// text, json or jsonl; with `=FILE` into a file. May be given several times.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    pub(crate) output: Vec<Output>,
+    /// Exit with 1 where a rule could not be decided.
+    #[arg(long)]
+    pub(crate) require_decided: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExplainArgs {
+    /// An AdmissionReview, or `-` for standard input.
+    #[arg(value_name = "REVIEW.json")]
+    pub(crate) review: PathBuf,
+    #[command(flatten)]
+    pub(crate) policies: PolicyArgs,
+    /// text or json; with `=FILE` into a file.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    pub(crate) output: Vec<Output>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// A profile as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// Denies only what is surely wrong.
+    Baseline,
+    /// The whole lecture.
+    Strict,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Baseline => Self::Baseline,
+            ProfileName::Strict => Self::Strict,
+        }
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing is denied; warnings, audit findings and undecided rules do not count
+  1  something is denied
+  2  wrong arguments, input that cannot be read or parsed
+  3  a policy did not load, or failed
+  4  the cluster or a registry cannot be reached
+  5  no object that any rule judges
+Of several the first in this order: 2, 4, 3, 1.";

@@ -1,0 +1,72 @@
+//! `stateward check`: manifests as the API server would let them be judged on CREATE, without a cluster.
+
+mod judge;
+mod located;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use stateward_core::manifest::Action;
+use stateward_engine::PolicyLoader;
+use stateward_manifests::{Documents, FileInventory, read};
+use stateward_report::check::CheckReport;
+use stateward_report::{json, jsonl, text};
+
+use crate::args::CheckArgs;
+use crate::exit::{ERROR, Exit, NOTE, print_errors};
+use crate::output::Format;
+use crate::policies::{LoadedSet, PolicySource};
+
+/// Reads, judges, reports.
+pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
+    let mut exit = Exit::default();
+    let paths = args.paths.clone();
+    let reading = runtime.spawn_blocking(move || read(&paths));
+    let more = read(&args.policies.inventory);
+    let source = PolicySource::of(&args.policies);
+    let loader = PolicyLoader::new(crate::engine::start()?);
+    let policies = runtime.block_on(source.load(&loader));
+    let input = runtime.block_on(reading).context("reading the input broke off")?;
+    complain(&input, &more, &policies, &mut exit);
+
+    let (inventory, errors) = FileInventory::new(&input.objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
+    exit.unreadable |= !errors.is_empty();
+    print_errors(&errors);
+    let report = runtime.block_on(judge::all(Arc::new(input.objects), policies.set, inventory, &args.policies.namespace));
+    for failure in &report.failures {
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}", failure.object.file, failure.policy, failure.object.title(), failure.error);
+    }
+    exit.policy_failed |= !report.failures.is_empty();
+    exit.denied = report.findings.iter().any(|finding| finding.action == Action::Deny) || (args.require_decided && !report.undecided.is_empty());
+    exit.nothing_judged = report.judged == 0;
+    if report.judged == 0 {
+        anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges");
+    }
+    write(args, &report)?;
+    Ok(exit)
+}
+
+/// Everything that is wrong before anything is judged.
+fn complain(input: &Documents, more: &Documents, policies: &LoadedSet, exit: &mut Exit) {
+    for unreadable in [&input.errors, &more.errors, &policies.unreadable] {
+        exit.unreadable |= !unreadable.is_empty();
+        print_errors(unreadable);
+    }
+    exit.policy_failed |= !policies.refused.is_empty();
+    print_errors(&policies.refused);
+    for skipped in &input.skipped {
+        anstream::eprintln!("{NOTE}note{NOTE:#}: {skipped}");
+    }
+}
+
+fn write(args: &CheckArgs, report: &CheckReport) -> anyhow::Result<()> {
+    for output in &args.output {
+        output.write(|out| match output.format {
+            Format::Text => text::write(report, out),
+            Format::Json => json::write(report, out),
+            Format::Jsonl => jsonl::write(report, out),
+        })?;
+    }
+    Ok(())
+}

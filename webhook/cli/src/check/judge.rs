@@ -1,0 +1,108 @@
+//! Judges every object of the input, on all cores.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use stateward_core::admit::{Facts, Route, mutate, validate};
+use stateward_core::manifest::RuleKind;
+use stateward_core::policy_set::PolicySet;
+use stateward_core::request::{GroupVersionResource, Operation, Request};
+use stateward_manifests::{Document, FileInventory, kinds};
+use stateward_report::check::CheckReport;
+use tokio::task::JoinSet;
+
+use super::located::Located;
+
+/// Everything that judging one object needs, shared by the workers.
+struct Bench {
+    objects: Arc<Vec<Document>>,
+    set: PolicySet,
+    inventory: Arc<FileInventory>,
+    namespace: String,
+    judged: HashSet<GroupVersionResource<'static>>,
+    next: AtomicUsize,
+}
+
+/// Judges all objects. The report is sorted, whoever was done first.
+pub(crate) async fn all(objects: Arc<Vec<Document>>, set: PolicySet, inventory: Arc<FileInventory>, namespace: &str) -> CheckReport {
+    let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
+    let judged = judged_resources(&set);
+    let bench = Arc::new(Bench { objects, set, inventory, namespace: namespace.to_owned(), judged, next: AtomicUsize::new(0) });
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers {
+        tasks.spawn(work(Arc::clone(&bench)));
+    }
+    for part in tasks.join_all().await {
+        report.judged += part.judged;
+        report.findings.extend(part.findings);
+        report.undecided.extend(part.undecided);
+        report.changes.extend(part.changes);
+        report.failures.extend(part.failures);
+    }
+    report.sort();
+    report
+}
+
+async fn work(bench: Arc<Bench>) -> CheckReport {
+    let mut report = CheckReport::default();
+    loop {
+        let index = bench.next.fetch_add(1, Ordering::Relaxed);
+        let Some(document) = bench.objects.get(index) else { return report };
+        let resource = kinds::resource(&document.group_version_kind());
+        if bench.judged.contains(&resource) {
+            report.judged += 1;
+            judge(&bench, index, document, resource, &mut report).await;
+        }
+    }
+}
+
+/// Mutating rules first, then the result is judged: what the API server does with a CREATE.
+async fn judge(bench: &Bench, index: usize, document: &Document, resource: GroupVersionResource<'static>, report: &mut CheckReport) {
+    let namespace = document.namespace_or(&bench.namespace);
+    let neighbours = Arc::new(bench.inventory.neighbours(document));
+    let facts = Facts { inventory: Arc::clone(&neighbours) as _, now: jiff::Timestamp::now(), deadline: Instant::now() + TIMEOUT, trace: false };
+    let mut request = Request {
+        uid: Cow::Borrowed(""),
+        operation: Operation::Create,
+        kind: document.group_version_kind(),
+        resource,
+        name: document.name.as_deref().map(Cow::Borrowed),
+        namespace: namespace.map(Cow::Borrowed),
+        user: None,
+        dry_run: false,
+        object: Some(Cow::Borrowed(&document.json)),
+        old_object: None,
+        options: None,
+    };
+    let mut mutated = mutate(&bench.set, &request, &facts).await;
+    if let Some(object) = mutated.object.take() {
+        request.object = Some(Cow::Owned(object));
+    }
+    let judged = validate(&bench.set, &request, Route::All, &facts).await;
+    let located = Located::new(index, document, namespace);
+    located.changes(&mutated, report);
+    located.verdict(&mutated, &neighbours, report);
+    located.verdict(&judged, &neighbours, report);
+}
+
+/// Resources with a validating rule for CREATE.
+fn judged_resources(set: &PolicySet) -> HashSet<GroupVersionResource<'static>> {
+    let mut resources = HashSet::new();
+    for policy in set.policies() {
+        let selected: HashSet<&str> = policy.rule_ids().collect();
+        let rules = policy.component.manifest.rules.iter().filter(|rule| selected.contains(rule.id.as_str()) && rule.kind == RuleKind::Validate);
+        for subject in rules.flat_map(|rule| &rule.subjects) {
+            if subject.resource.subresource.is_empty() && subject.operations.contains(&Operation::Create) {
+                resources.insert(subject.resource.clone());
+            }
+        }
+    }
+    resources
+}
+
+/// Policies have limits of their own; this one ends what no limit of theirs ends. As long as the API server would wait at most.
+const TIMEOUT: Duration = Duration::from_secs(30);

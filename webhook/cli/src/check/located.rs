@@ -1,0 +1,114 @@
+//! Puts what core says of an object at its lines in the file.
+
+use std::sync::Arc;
+
+use stateward_core::evaluate::UndecidedReason;
+use stateward_core::pointer;
+use stateward_core::verdict::{AppliedChange, Verdict};
+use stateward_manifests::{Document, Neighbours};
+use stateward_report::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Place, Snippet, Undecided};
+
+/// One object of the input, as a report names it.
+pub(crate) struct Located<'a> {
+    document: &'a Document,
+    object: Arc<Object>,
+}
+
+impl<'a> Located<'a> {
+    pub(crate) fn new(index: usize, document: &'a Document, namespace: Option<&str>) -> Self {
+        let object = Object {
+            index,
+            file: document.file.to_string(),
+            api_version: document.api_version.clone(),
+            kind: document.kind.clone(),
+            namespace: namespace.map(str::to_owned),
+            name: document.name.clone(),
+        };
+        Self { document, object: Arc::new(object) }
+    }
+
+    /// Adds the findings, the undecided rules and the failures of one call.
+    pub(crate) fn verdict(&self, verdict: &Verdict, neighbours: &Neighbours, report: &mut CheckReport) {
+        for ruling in &verdict.rulings {
+            report.findings.push(Finding {
+                object: Arc::clone(&self.object),
+                at: self.place(&ruling.path),
+                policy: ruling.policy.clone(),
+                rule: ruling.rule.clone(),
+                action: ruling.action,
+                severity: ruling.severity,
+                path: ruling.path.clone(),
+                place: ruling.place.clone(),
+                message: ruling.message.clone(),
+                hint: ruling.hint.clone(),
+            });
+        }
+        for undecided in &verdict.undecided {
+            report.undecided.push(Undecided {
+                object: Arc::clone(&self.object),
+                at: self.place(""),
+                policy: undecided.policy.clone(),
+                rule: undecided.rule.clone(),
+                action: undecided.action,
+                reason: reason(&undecided.reason, neighbours),
+            });
+        }
+        for failure in &verdict.failures {
+            let (policy, error) = (failure.policy.clone(), failure.error.to_string());
+            report.failures.push(Failure { object: Arc::clone(&self.object), policy, error });
+        }
+    }
+
+    /// Adds what mutating rules changed, field by field.
+    pub(crate) fn changes(&self, mutated: &Verdict, report: &mut CheckReport) {
+        for change in &mutated.changes {
+            for operation in &change.patch.0 {
+                report.changes.extend(self.change(change, operation));
+            }
+        }
+    }
+
+    fn change(&self, change: &AppliedChange, operation: &json_patch::PatchOperation) -> Option<Change> {
+        use json_patch::PatchOperation::{Add, Copy, Move, Remove, Replace, Test};
+        let (kind, path, value) = match operation {
+            Add(add) => (ChangeKind::Add, add.path.to_string(), Some(add.value.to_string())),
+            Replace(replace) => (ChangeKind::Replace, replace.path.to_string(), Some(replace.value.to_string())),
+            Remove(remove) => (ChangeKind::Remove, remove.path.to_string(), None),
+            // Core's own diff writes none of these.
+            Copy(_) | Move(_) | Test(_) => return None,
+        };
+        Some(Change {
+            object: Arc::clone(&self.object),
+            at: self.place(&path),
+            policy: change.policy.clone(),
+            rule: change.rule.clone(),
+            action: change.action,
+            operation: kind,
+            path,
+            value,
+            note: change.note.clone(),
+        })
+    }
+
+    fn place(&self, path: &str) -> Place {
+        let location = self.document.locate(path);
+        let excerpt = self.document.excerpt(&location);
+        let missing: String = pointer::tokens(path).skip(location.followed).map(|token| format!("/{}", pointer::escape(&token))).collect();
+        Place {
+            line: location.position.line,
+            column: location.position.column,
+            snippet: Some(Snippet { text: excerpt.text, first_line: excerpt.first_line, span: excerpt.span }),
+            missing,
+        }
+    }
+}
+
+/// Which fact was missing; a look-up that found too much says what.
+fn reason(reason: &UndecidedReason, neighbours: &Neighbours) -> String {
+    let said = stateward_report::check::reason(reason);
+    let UndecidedReason::Unavailable(kind) = reason else { return said };
+    match neighbours.ambiguities().into_iter().find(|ambiguity| ambiguity.kind == *kind) {
+        Some(ambiguity) => format!("ambiguous: {ambiguity}"),
+        None => said,
+    }
+}

@@ -1,0 +1,102 @@
+//! From `--policies`, or the built-in ones, to a [`PolicySet`].
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use stateward_core::manifest::Profile;
+use stateward_core::policy_set::PolicySet;
+use stateward_core::resources::{PolicyExemption, WasmPolicy};
+use stateward_engine::{FetchError, MAX_COMPONENT_BYTES, PolicyLoader};
+use stateward_manifests::policy_files::{self, FromFile};
+use stateward_manifests::{Documents, InputError, read, read_text};
+
+use crate::args::PolicyArgs;
+
+/// Where policies come from.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicySource {
+    /// Files and folders; empty: the built-in policies.
+    pub(crate) paths: Vec<PathBuf>,
+    /// In place of each policy's own.
+    pub(crate) profile: Option<Profile>,
+    /// Of exemptions that name none.
+    pub(crate) namespace: String,
+}
+
+/// The policies that are in force, and what is wrong with the others.
+pub(crate) struct LoadedSet {
+    pub(crate) set: PolicySet,
+    /// Files that cannot be read or parsed.
+    pub(crate) unreadable: Vec<InputError>,
+    /// Policies that did not load, each error at its line.
+    pub(crate) refused: Vec<InputError>,
+}
+
+impl PolicySource {
+    /// As the arguments say.
+    pub(crate) fn of(args: &PolicyArgs) -> Self {
+        Self { paths: args.policies.clone(), profile: args.profile.map(Into::into), namespace: args.namespace.clone() }
+    }
+
+    /// Reads and loads all of it; `loader` keeps the last good version of what fails.
+    pub(crate) async fn load(&self, loader: &PolicyLoader) -> LoadedSet {
+        let documents = self.read();
+        let mut files = policy_files::parse(&documents.objects);
+        let mut refused = std::mem::take(&mut files.errors);
+        for FromFile { resource, document } in &mut files.policies {
+            resource.spec.profile = self.profile.unwrap_or(resource.spec.profile);
+            resource.spec.component = from_folder(&resource.spec.component, document.folder());
+        }
+        for FromFile { resource, .. } in &mut files.exemptions {
+            resource.metadata.namespace.get_or_insert_with(|| self.namespace.clone());
+        }
+        let policies: Vec<WasmPolicy> = files.policies.iter().map(|from| from.resource.clone()).collect();
+        let exemptions: Vec<PolicyExemption> = files.exemptions.iter().map(|from| from.resource.clone()).collect();
+        let loaded = loader.load(&policies, &exemptions, &fetch).await;
+        for wrong in &loaded.errors {
+            let from = files.policies.iter().find(|from| from.resource.metadata.name == wrong.policy);
+            refused.push(match from {
+                Some(from) => from.error(&wrong.error),
+                None => InputError::new(format!("policy {}", wrong.policy), wrong.error.message.clone()),
+            });
+        }
+        LoadedSet { set: loaded.set, unreadable: documents.errors, refused }
+    }
+
+    fn read(&self) -> Documents {
+        if self.paths.is_empty() {
+            return read_text("built-in policies", stateward_builtin::DEFAULT_POLICIES.to_owned());
+        }
+        read(&self.paths)
+    }
+}
+
+/// `file:PATH` is relative to the policy's own file, so that a folder of policies can be moved as a whole.
+pub(crate) fn from_folder(reference: &str, folder: &str) -> String {
+    match reference.strip_prefix(FILE) {
+        Some(path) => format!("{FILE}{}", Path::new(folder).join(path).display()),
+        None => reference.to_owned(),
+    }
+}
+
+/// The bytes of `builtin:NAME` or `file:PATH`.
+pub(crate) fn fetch(reference: &str) -> Result<Cow<'static, [u8]>, FetchError> {
+    let failed = |message: String, hint: &str| FetchError { message, hint: Some(hint.to_owned()) };
+    if let Some(name) = reference.strip_prefix("builtin:") {
+        let component = stateward_builtin::component(name).map(Cow::Borrowed);
+        return component.ok_or_else(|| failed(format!("there is no built-in component `{name}`"), "`builtin:stateful`"));
+    }
+    let Some(path) = reference.strip_prefix(FILE) else {
+        return Err(failed(format!("`{reference}` is no component that can be loaded here"), "`builtin:stateful` or `file:PATH`"));
+    };
+    // One byte more than a component may have: the loader says that it is too large.
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| FetchError { message: format!("cannot read the component `{path}`: {error}"), hint: None })?;
+    Ok(Cow::Owned(bytes))
+}
+
+const FILE: &str = "file:";

@@ -1,0 +1,147 @@
+//! `WasmPolicy` and `PolicyExemption` from files: the types of core, with the file, the field and the line of what is wrong.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use stateward_core::pointer::{escape, field_path};
+use stateward_core::policy::SpecError;
+use stateward_core::resources::{API_VERSION, PolicyExemption, WasmPolicy};
+
+use crate::document::Document;
+use crate::error::InputError;
+
+/// What a folder of policy files holds.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyFiles {
+    /// In the order of the files.
+    pub policies: Vec<FromFile<WasmPolicy>>,
+    /// In the order of the files.
+    pub exemptions: Vec<FromFile<PolicyExemption>>,
+    /// One for each object that is not what it says it is.
+    pub errors: Vec<InputError>,
+}
+
+/// A resource with the document that it was read from.
+#[derive(Clone, Debug)]
+pub struct FromFile<T> {
+    /// The resource.
+    pub resource: T,
+    /// For the place of what turns out to be wrong with it later.
+    pub document: Document,
+}
+
+/// Reads the policies and exemptions among the documents. Other kinds are left alone: a folder may hold the RBAC beside them.
+pub fn parse(documents: &[Document]) -> PolicyFiles {
+    let mut files = PolicyFiles::default();
+    for document in documents {
+        let group = document.api_version.split('/').next().unwrap_or_default();
+        if group != GROUP {
+            continue;
+        }
+        let read = match document.kind.as_str() {
+            "WasmPolicy" => decode(document).map(|policy| files.policies.push(policy)),
+            "PolicyExemption" => decode(document).map(|exemption| files.exemptions.push(exemption)),
+            other => Err(document.error("/kind", format!("unknown kind `{other}`")).hint("`WasmPolicy` or `PolicyExemption`")),
+        };
+        files.errors.extend(read.err());
+    }
+    let mut duplicates = duplicates(&files.policies, |policy| (String::new(), policy.metadata.name.clone()));
+    duplicates.extend(self::duplicates(&files.exemptions, |exemption| {
+        (exemption.metadata.namespace.clone().unwrap_or_default(), exemption.metadata.name.clone())
+    }));
+    files.errors.extend(duplicates);
+    files
+}
+
+impl<T> FromFile<T> {
+    /// Puts an error of the resource at its line.
+    pub fn error(&self, wrong: &SpecError) -> InputError {
+        let error = self.document.error(&wrong.path, describe(&wrong.path, &wrong.message));
+        InputError { hint: wrong.hint.clone(), ..error }
+    }
+}
+
+fn decode<T: DeserializeOwned>(document: &Document) -> Result<FromFile<T>, InputError> {
+    if document.api_version != API_VERSION {
+        let message = format!("unknown version `{}`", document.api_version);
+        return Err(document.error("/apiVersion", message).hint(format!("this version reads `{API_VERSION}`")));
+    }
+    let fields: Value = serde_json::from_str(&document.json).map_err(|error| document.error("", error.to_string()))?;
+    if let Some(unknown) = fields.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !TOP_LEVEL.contains(&key.as_str())) {
+        let error = document.error(&pointer(&[unknown]), format!("unknown field `{unknown}`"));
+        return Err(error.hint(format!("one of `{}`", TOP_LEVEL.join("`, `"))));
+    }
+    match serde_path_to_error::deserialize(&fields) {
+        Ok(resource) => Ok(FromFile { resource, document: document.clone() }),
+        Err(wrong) => Err(decode_error(document, &wrong)),
+    }
+}
+
+fn decode_error(document: &Document, wrong: &serde_path_to_error::Error<serde_json::Error>) -> InputError {
+    let mut path: Vec<String> = wrong.path().iter().filter_map(segment).collect();
+    let message = wrong.inner().to_string();
+    let (what, expected) = match message.split_once(", expected ") {
+        Some((what, expected)) => (what, Some(expected)),
+        None => (message.as_str(), None),
+    };
+    // serde words both in terms of its reader; the field itself is part of neither path.
+    if let Some(field) = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`')) {
+        if path.last().is_none_or(|last| last != field) {
+            path.push(field.to_owned());
+        }
+        let error = document.error(&pointer(&path), format!("unknown field `{}`", path.join(".")));
+        return match expected {
+            Some(expected) => error.hint(expected.to_owned()),
+            None => error,
+        };
+    }
+    if let Some(field) = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        let parent = pointer(&path);
+        path.push(field.to_owned());
+        return document.error(&parent, format!("`{}` is missing", path.join(".")));
+    }
+    let error = document.error(&pointer(&path), describe(&pointer(&path), what));
+    match expected {
+        Some(expected) => error.hint(expected.replace("one of ", "one of: ")),
+        None => error,
+    }
+}
+
+/// `spec.actions[remote-volumes/local-class]`: what is wrong.
+fn describe(path: &str, message: &str) -> String {
+    match field_path(path) {
+        field if field.is_empty() => message.to_owned(),
+        field => format!("`{field}`: {message}"),
+    }
+}
+
+fn duplicates<T>(found: &[FromFile<T>], identity: impl Fn(&T) -> (String, String)) -> Vec<InputError> {
+    let mut known = std::collections::HashMap::new();
+    let mut errors = Vec::new();
+    for from in found {
+        let (namespace, name) = identity(&from.resource);
+        if let Some(first) = known.insert((namespace, name.clone()), &from.document) {
+            let first = first.error("", "");
+            let line = first.position.map_or(1, |position| position.line);
+            let message = format!("a second {} `{name}`; the first is in `{}`, line {line}", from.document.kind, first.file);
+            errors.push(from.document.error("/metadata/name", message));
+        }
+    }
+    errors
+}
+
+fn segment(segment: &serde_path_to_error::Segment) -> Option<String> {
+    match segment {
+        serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
+        serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+    }
+}
+
+fn pointer(path: &[impl AsRef<str>]) -> String {
+    path.iter().map(|token| format!("/{}", escape(token.as_ref()))).collect()
+}
+
+/// Of [`API_VERSION`].
+const GROUP: &str = "stateward.dev";
+
+const TOP_LEVEL: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

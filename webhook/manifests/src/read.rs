@@ -1,0 +1,249 @@
+//! Files, folders and standard input to documents.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::document::{Content, Document, Origin, objects};
+use crate::error::{InputError, Position};
+use crate::json;
+use crate::source::{Format, Source};
+use crate::yaml;
+
+/// Everything that was read.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// Objects in the order of files and of their places in them; folders in name order.
+    pub objects: Vec<Document>,
+    /// What could not be read. The other documents are there all the same.
+    pub errors: Vec<InputError>,
+    /// What was left out of a folder because it is no Kubernetes object.
+    pub skipped: Vec<InputError>,
+    /// How many files were opened.
+    pub files: usize,
+}
+
+/// Reads files, folders (recursively: `*.yaml`, `*.yml`, `*.json`, not hidden ones) and `-`, standard input.
+pub fn read(paths: &[PathBuf]) -> Documents {
+    let mut errors = Vec::new();
+    let files = list(paths, &mut errors);
+    let mut read: Vec<(usize, Documents)> = Vec::new();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    std::thread::scope(|scope| {
+        let worker = || {
+            let mut read = Vec::new();
+            while let Some((index, file)) = { let index = next.fetch_add(1, Ordering::Relaxed); files.get(index).map(|file| (index, file)) } {
+                read.push((index, read_file(file)));
+            }
+            read
+        };
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
+        read.extend(worker());
+        for other in others {
+            read.extend(other.join().unwrap_or_default());
+        }
+    });
+    read.sort_by_key(|(index, _)| *index);
+    let mut all = Documents { errors, files: files.len(), ..Documents::default() };
+    for (_, documents) in read {
+        all.objects.extend(documents.objects);
+        all.errors.extend(documents.errors);
+        all.skipped.extend(documents.skipped);
+    }
+    all
+}
+
+/// Reads one text that is in memory already.
+pub fn read_text(name: &str, text: String) -> Documents {
+    read_source(source(name, None, text), true)
+}
+
+/// A file to read.
+struct File {
+    path: PathBuf,
+    /// Named by the user, not found in a folder: then it must hold objects.
+    named: bool,
+}
+
+fn list(paths: &[PathBuf], errors: &mut Vec<InputError>) -> Vec<File> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == STDIN || !path.is_dir() {
+            files.push(File { path: path.clone(), named: true });
+        } else if let Err(error) = list_folder(path, 0, &mut files) {
+            errors.push(error);
+        }
+    }
+    let mut known = HashSet::new();
+    files.retain(|file| known.insert(fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone())));
+    files
+}
+
+fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>) -> Result<(), InputError> {
+    let unreadable = |error: std::io::Error| InputError::new(folder.display().to_string(), format!("cannot be read: {}", cause(&error)));
+    if depth > MAX_FOLDERS {
+        return Err(InputError::new(folder.display().to_string(), format!("more than {MAX_FOLDERS} folders deep")));
+    }
+    let entries = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut paths: Vec<PathBuf> = entries.iter().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).map(fs::DirEntry::path).collect();
+    paths.sort();
+    for path in paths {
+        // Links to files are followed (a mounted ConfigMap is made of them), links to folders are not: they may lead back.
+        let is_link = path.is_symlink();
+        if path.is_dir() {
+            if !is_link {
+                list_folder(&path, depth + 1, files)?;
+            }
+        } else if path.is_file() && format_of(&path).is_some() {
+            files.push(File { path, named: false });
+        }
+    }
+    Ok(())
+}
+
+fn read_file(file: &File) -> Documents {
+    let is_stdin = file.path.as_os_str() == STDIN;
+    let name = if is_stdin { "<stdin>".to_owned() } else { file.path.display().to_string() };
+    let text = if is_stdin {
+        limited(std::io::stdin().lock(), &name)
+    } else {
+        open(&file.path, &name).and_then(|opened| limited(opened, &name))
+    };
+    match text {
+        Ok(text) => read_source(source(&name, format_of(&file.path), text), file.named),
+        Err(error) => Documents { errors: vec![error], ..Documents::default() },
+    }
+}
+
+fn open(path: &Path, name: &str) -> Result<fs::File, InputError> {
+    let unreadable = |error: std::io::Error| {
+        let unreadable = InputError::new(name, format!("cannot be read: {}", cause(&error)));
+        if name.starts_with('-') { unreadable.hint("flags come with two dashes; a file of that name is `./-..`") } else { unreadable }
+    };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    // Asked before reading: a file of 100 GB must cost nothing.
+    if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
+        return Err(too_large(name));
+    }
+    Ok(file)
+}
+
+/// The text of a reader; no more than the limit is read, whatever its metadata says.
+fn limited(reader: impl Read, name: &str) -> Result<String, InputError> {
+    let mut bytes = Vec::new();
+    reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| InputError::new(name, format!("cannot be read: {}", cause(&error))))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(name));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default()).into_owned();
+        let wrong = Source::new(name, good.clone(), Format::Yaml).position(good.len());
+        let bytes = error.as_bytes();
+        let byte = bytes.get(good.len()).copied().unwrap_or_default();
+        let error = InputError::new(name, format!("not UTF-8: the byte `0x{byte:02x}`")).at(wrong);
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") { error.hint("it is UTF-16; save it as UTF-8") } else { error }
+    })
+}
+
+fn too_large(name: &str) -> InputError {
+    InputError::new(name, format!("larger than {} MiB", MAX_FILE_BYTES >> 20)).hint("split it: the API server takes requests of at most 3 MiB")
+}
+
+fn source(name: &str, format: Option<Format>, text: String) -> Arc<Source> {
+    // As kubectl does: what begins with a brace is JSON, unless it is YAML's flow style.
+    let looks_like_json = || text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
+    let format = match format {
+        Some(Format::Json) => Format::Json,
+        _ if looks_like_json() && json::is_json(text.trim_start_matches('\u{feff}')) => Format::Json,
+        _ => Format::Yaml,
+    };
+    Arc::new(Source::new(name, text, format))
+}
+
+fn read_source(source: Arc<Source>, named: bool) -> Documents {
+    let mut all = Documents { files: 1, ..Documents::default() };
+    for (origin, read) in parse(&source) {
+        match read.and_then(|json| objects(&origin, json)) {
+            Ok(Content::Objects(found)) => all.objects.extend(found),
+            Ok(Content::Empty) => {}
+            Ok(Content::NotAnObject) => {
+                let what = InputError::new(&*source.name, "no Kubernetes object").at(source.position(origin.span.start));
+                let what = what.hint("an object has `apiVersion` and `kind`");
+                if named { all.errors.push(what) } else { all.skipped.push(what) }
+            }
+            Err(error) => all.errors.push(error),
+        }
+    }
+    for (index, object) in all.objects.iter_mut().enumerate() {
+        object.index = index;
+    }
+    all
+}
+
+/// The documents of a file as JSON.
+fn parse(source: &Arc<Source>) -> Vec<(Arc<Origin>, Result<String, InputError>)> {
+    let origin = |span| Arc::new(Origin::new(Arc::clone(source), span));
+    match source.format {
+        Format::Yaml => yaml::documents(&source.text)
+            .into_iter()
+            .map(|document| {
+                let start = source.line_start(document.first_line);
+                (origin(start..source.text.len()), document.json.map_err(|error| yaml_error(source, error)))
+            })
+            .collect(),
+        Format::Json => json::documents(&source.text)
+            .into_iter()
+            .map(|document| {
+                let text = source.text.get(document.span.clone()).unwrap_or_default();
+                let read = document.checked.map(|()| text.to_owned()).map_err(|error| json_error(source, &error));
+                (origin(document.span), read)
+            })
+            .collect(),
+    }
+}
+
+fn yaml_error(source: &Source, error: yaml::YamlError) -> InputError {
+    let start = source.line_start(error.line);
+    let line = source.text.get(start..source.line_start(error.line + 1)).unwrap_or_default();
+    let hint = if line.contains("{{") { Some(TEMPLATE_HINT) } else { error.hint };
+    let position = Position { line: error.line, column: error.column + 1 };
+    InputError { file: source.name.clone(), position: Some(position), message: error.message, hint: hint.map(str::to_owned) }
+}
+
+fn json_error(source: &Source, error: &json::JsonError) -> InputError {
+    let message = match error.first {
+        Some(first) => format!("{}, first in line {}", error.message, source.position(first).line),
+        None => error.message.clone(),
+    };
+    InputError::new(&*source.name, message).at(source.position(error.offset))
+}
+
+fn format_of(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "yaml" | "yml" => Some(Format::Yaml),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+/// Without the number that `std` appends.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+const STDIN: &str = "-";
+
+const TEMPLATE_HINT: &str = "this looks like a template; render it first: `helm template CHART | stateward check -`";
+
+/// Twenty times the largest request that the API server takes; a dump of a few thousand sets.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// A tree that is deeper is a loop or an attack.
+const MAX_FOLDERS: usize = 64;

@@ -1,0 +1,112 @@
+//! One file's text, with its lines.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::error::Position;
+
+/// One file's text. Byte offsets and lines of everything in this crate are into [`Source::text`].
+#[derive(Debug)]
+pub struct Source {
+    /// The file as it was named, or `<stdin>`.
+    pub name: String,
+    /// Without a byte order mark.
+    pub text: String,
+    /// How it is written.
+    pub format: Format,
+    line_starts: OnceLock<Vec<usize>>,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// YAML, as `kubectl` reads it.
+    Yaml,
+    /// One or several JSON values.
+    Json,
+}
+
+/// A few lines around a place, for a diagnostic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Whole lines.
+    pub text: String,
+    /// Number of the first, from 1.
+    pub first_line: usize,
+    /// The place, in bytes of `text`.
+    pub span: Range<usize>,
+}
+
+impl Source {
+    /// Takes a file's text. A byte order mark is dropped.
+    pub fn new(name: impl Into<String>, mut text: String, format: Format) -> Self {
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        Self { name: name.into(), text, format, line_starts: OnceLock::new() }
+    }
+
+    /// The line and column of a byte.
+    pub fn position(&self, offset: usize) -> Position {
+        let line = self.line_starts().partition_point(|&start| start <= offset);
+        let start = self.line_start(line);
+        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        Position { line, column }
+    }
+
+    /// The byte where a line (from 1) begins; the end of the text for a line behind the last.
+    pub fn line_start(&self, line: usize) -> usize {
+        line.checked_sub(1).and_then(|index| self.line_starts().get(index)).copied().unwrap_or(self.text.len())
+    }
+
+    /// The byte at a line (from 1) and a column (from 0, in characters).
+    pub fn offset(&self, line: usize, column: usize) -> usize {
+        let start = self.line_start(line);
+        let rest = self.text.get(start..).unwrap_or_default();
+        rest.char_indices().nth(column).map_or(self.text.len(), |(offset, _)| start + offset)
+    }
+
+    /// The lines of a place, with `around` lines before.
+    pub fn excerpt(&self, span: Range<usize>, around: usize) -> Excerpt {
+        let first = self.position(span.start).line;
+        let last = self.position(span.end.max(span.start + 1) - 1).line;
+        let first_line = first.saturating_sub(around).max(1);
+        let (from, to) = (self.line_start(first_line), self.line_start(last + 1));
+        let text = self.text.get(from..to).unwrap_or_default().trim_end_matches(['\n', '\r']);
+        let start = span.start.saturating_sub(from).min(text.len());
+        let end = span.end.saturating_sub(from).clamp(start, text.len());
+        Excerpt { text: text.to_owned(), first_line, span: start..end }
+    }
+
+    /// Where each line begins. A line ends with a line feed, a carriage return, or both: as YAML counts them.
+    fn line_starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let bytes = self.text.as_bytes();
+            let breaks = bytes.iter().enumerate().filter(|&(at, &byte)| {
+                byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
+            });
+            std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_and_every_line_break() {
+        let source = Source::new("a", "\u{feff}é: 1\r\nb: 2\rc: ü3\n".to_owned(), Format::Yaml);
+        let position = |text: &str| source.position(source.text.find(text).unwrap());
+        assert_eq!(position("1"), Position { line: 1, column: 4 });
+        assert_eq!(position("b"), Position { line: 2, column: 1 });
+        assert_eq!(position("3"), Position { line: 3, column: 5 });
+        assert_eq!(source.offset(3, 4), source.text.find('3').unwrap());
+    }
+
+    #[test]
+    fn an_excerpt_holds_whole_lines() {
+        let source = Source::new("a", "a: 1\nb: 2\nc: 3\n".to_owned(), Format::Yaml);
+        assert_eq!(source.excerpt(8..9, 1), Excerpt { text: "a: 1\nb: 2".to_owned(), first_line: 1, span: 8..9 });
+    }
+}

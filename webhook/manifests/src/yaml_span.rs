@@ -1,0 +1,232 @@
+//! Where a JSON Pointer leads to in a YAML document. Reads the document a second time, with positions: only for documents with findings.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+use crate::json_span::Node;
+use crate::source::Source;
+
+/// A document's nodes with their places.
+#[derive(Debug, Default)]
+pub(crate) struct Outline {
+    nodes: Vec<OutlineNode>,
+}
+
+#[derive(Debug)]
+struct OutlineNode {
+    /// In bytes of the file.
+    span: Range<usize>,
+    children: Children,
+}
+
+#[derive(Debug)]
+enum Children {
+    None,
+    Items(Vec<usize>),
+    Entries(Vec<Entry>),
+    /// The node that an alias stands for.
+    Alias(usize),
+}
+
+#[derive(Debug)]
+struct Entry {
+    key: String,
+    /// The key is a plain `<<`.
+    is_merge: bool,
+    key_span: Range<usize>,
+    value: usize,
+}
+
+impl Outline {
+    /// Reads the document that begins in a line. What does not parse is left out: the nodes before it have their places.
+    pub(crate) fn read(source: &Source, first_line: usize) -> Self {
+        let start = source.line_start(first_line);
+        let text = source.text.get(start..).unwrap_or_default();
+        let mut builder = Builder { source, lines_before: first_line.saturating_sub(1), outline: Self::default(), open: Vec::new(), anchors: HashMap::new() };
+        for event in Parser::new_from_str(text) {
+            match event {
+                Ok((Event::DocumentEnd | Event::StreamEnd, _)) | Err(_) => break,
+                Ok((event, span)) => builder.event(event, span),
+            }
+        }
+        builder.finish()
+    }
+
+    /// Follows the pointer's tokens as far as they exist.
+    pub(crate) fn locate(&self, tokens: &[String]) -> Node {
+        let mut at = 0;
+        let mut key = None;
+        let mut followed = 0;
+        for token in tokens {
+            let Some((entry, child)) = self.child(at, token, 0) else { break };
+            (key, at) = (entry, child);
+            followed += 1;
+        }
+        // An alias is shown where it is used: that is what the reader of the finding has to change or to replace.
+        let value = self.nodes.get(at).map_or(0..0, |node| node.span.clone());
+        Node { key, value, tokens: followed }
+    }
+
+    fn child(&self, at: usize, token: &str, hops: usize) -> Option<(Option<Range<usize>>, usize)> {
+        // Merges and aliases may chain, never in a ring: an alias inside of its own node is refused when the document is read.
+        if hops > MAX_HOPS {
+            return None;
+        }
+        match &self.nodes.get(at)?.children {
+            Children::None => None,
+            Children::Alias(target) => self.child(*target, token, hops + 1),
+            Children::Items(items) => items.get(token.parse::<usize>().ok()?).map(|&item| (None, item)),
+            Children::Entries(entries) => {
+                let own = entries.iter().find(|entry| !entry.is_merge && entry.key == token);
+                let own = own.map(|entry| (Some(entry.key_span.clone()), entry.value));
+                own.or_else(|| entries.iter().filter(|entry| entry.is_merge).find_map(|entry| self.merged(entry.value, token, hops)))
+            }
+        }
+    }
+
+    /// An entry that `<<` brings in: from a mapping, an alias of one, or a list of these.
+    fn merged(&self, at: usize, token: &str, hops: usize) -> Option<(Option<Range<usize>>, usize)> {
+        match &self.nodes.get(at)?.children {
+            Children::Items(items) => items.iter().find_map(|&item| self.child(item, token, hops + 1)),
+            _ => self.child(at, token, hops + 1),
+        }
+    }
+}
+
+struct Builder<'a> {
+    source: &'a Source,
+    lines_before: usize,
+    outline: Outline,
+    open: Vec<Open>,
+    anchors: HashMap<usize, usize>,
+}
+
+struct Open {
+    node: usize,
+    key: Option<Key>,
+}
+
+#[derive(Default)]
+struct Key {
+    text: String,
+    is_merge: bool,
+    span: Range<usize>,
+}
+
+impl Builder<'_> {
+    fn event(&mut self, event: Event<'_>, span: Span) {
+        let span = self.bytes(span);
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                if self.key_is_next() {
+                    self.key(Key { is_merge: style == ScalarStyle::Plain && text == "<<", text: key_text(&text, style), span });
+                } else {
+                    let node = self.add(span, Children::None);
+                    self.anchor(anchor, node);
+                }
+            }
+            Event::Alias(anchor) => {
+                let target = self.anchors.get(&anchor).copied().unwrap_or(usize::MAX);
+                if self.key_is_next() {
+                    // Nobody writes keys as aliases; a path below one is shown at the mapping.
+                    self.key(Key { span, ..Key::default() });
+                } else {
+                    self.add(span, Children::Alias(target));
+                }
+            }
+            Event::SequenceStart(anchor, _) => self.enter(span, Children::Items(Vec::new()), anchor),
+            Event::MappingStart(anchor, _) => self.enter(span, Children::Entries(Vec::new()), anchor),
+            Event::SequenceEnd | Event::MappingEnd => self.leave(span),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
+        }
+    }
+
+    fn finish(mut self) -> Outline {
+        while !self.open.is_empty() {
+            self.leave(0..0);
+        }
+        self.outline
+    }
+
+    fn enter(&mut self, span: Range<usize>, children: Children, anchor: usize) {
+        let node = self.add(span, children);
+        self.anchor(anchor, node);
+        self.open.push(Open { node, key: None });
+    }
+
+    fn leave(&mut self, end: Range<usize>) {
+        let Some(open) = self.open.pop() else { return };
+        let last_child = self.outline.nodes.get(open.node).and_then(|node| match &node.children {
+            Children::Items(items) => items.last().copied(),
+            Children::Entries(entries) => entries.last().map(|entry| entry.value),
+            Children::None | Children::Alias(_) => None,
+        });
+        let last_end = last_child.and_then(|child| self.outline.nodes.get(child)).map(|child| child.span.end);
+        if let Some(node) = self.outline.nodes.get_mut(open.node) {
+            // A flow collection ends with its bracket. A block collection ends with its last child: the parser says where the next token is.
+            let is_flow = self.source.text.get(node.span.clone()).is_some_and(|text| text.starts_with(['[', '{']));
+            node.span.end = if is_flow { end.end } else { last_end.unwrap_or(end.end) }.max(node.span.end);
+        }
+    }
+
+    fn key_is_next(&self) -> bool {
+        self.open.last().is_some_and(|open| {
+            let is_mapping = self.outline.nodes.get(open.node).is_some_and(|node| matches!(node.children, Children::Entries(_)));
+            is_mapping && open.key.is_none()
+        })
+    }
+
+    fn key(&mut self, key: Key) {
+        if let Some(open) = self.open.last_mut() {
+            open.key = Some(key);
+        }
+    }
+
+    fn add(&mut self, span: Range<usize>, children: Children) -> usize {
+        let added = self.outline.nodes.len();
+        self.outline.nodes.push(OutlineNode { span, children });
+        if let Some(open) = self.open.last_mut()
+            && let Some(parent) = self.outline.nodes.get_mut(open.node)
+        {
+            match &mut parent.children {
+                Children::Items(items) => items.push(added),
+                Children::Entries(entries) => {
+                    let key = open.key.take().unwrap_or_default();
+                    entries.push(Entry { key: key.text, is_merge: key.is_merge, key_span: key.span, value: added });
+                }
+                Children::None | Children::Alias(_) => {}
+            }
+        }
+        added
+    }
+
+    fn anchor(&mut self, anchor: usize, node: usize) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+    }
+
+    fn bytes(&self, span: Span) -> Range<usize> {
+        let start = self.source.offset(span.start.line() + self.lines_before, span.start.col());
+        let end = self.source.offset(span.end.line() + self.lines_before, span.end.col());
+        start..end.max(start)
+    }
+}
+
+/// A key as the JSON has it: plain `0x10` is `16`, plain `yes` is `true`.
+fn key_text(text: &str, style: ScalarStyle) -> String {
+    use crate::scalar::{Scalar, plain};
+    if style != ScalarStyle::Plain {
+        return text.to_owned();
+    }
+    match plain(text.into()) {
+        Scalar::Text(text) | Scalar::Number(text) => text.into_owned(),
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::Null => text.to_owned(),
+    }
+}
+
+/// Longer chains of aliases are nobody's manifest.
+const MAX_HOPS: usize = 100;

@@ -1,0 +1,231 @@
+//! What `check` found, in the order in which it is reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+use stateward_core::evaluate::UndecidedReason;
+use stateward_core::manifest::{Action, Severity};
+
+/// What `check` found.
+#[derive(Clone, Debug, Default)]
+pub struct CheckReport {
+    /// How many objects the input holds.
+    pub objects: usize,
+    /// How many of them some rule judges.
+    pub judged: usize,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Rules that lacked a fact.
+    pub undecided: Vec<Undecided>,
+    /// What mutating rules changed before the objects were judged.
+    pub changes: Vec<Change>,
+    /// Policies that broke.
+    pub failures: Vec<Failure>,
+}
+
+/// An object and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Object {
+    /// Its place in the input; orders the report.
+    #[serde(skip)]
+    pub index: usize,
+    /// As it was named, or `<stdin>`.
+    pub file: String,
+    /// `apps/v1`.
+    pub api_version: String,
+    /// `StatefulSet`.
+    pub kind: String,
+    /// `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// `None` for `generateName`.
+    pub name: Option<String>,
+}
+
+/// A place in an object's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The lines around it.
+    pub snippet: Option<Snippet>,
+    /// The end of the path that the file does not have; empty when the place is the path's own.
+    pub missing: String,
+}
+
+/// Whole lines of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snippet {
+    /// The lines.
+    pub text: String,
+    /// Number of the first, from 1.
+    pub first_line: usize,
+    /// What to underline, in bytes of `text`.
+    pub span: Range<usize>,
+}
+
+/// A rule is broken.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// By whom.
+    pub object: Arc<Object>,
+    /// Where.
+    pub at: Place,
+    /// Name of the policy.
+    pub policy: String,
+    /// `family/name`.
+    pub rule: String,
+    /// What it leads to.
+    pub action: Action,
+    /// How bad it is.
+    pub severity: Severity,
+    /// JSON Pointer into the object.
+    pub path: String,
+    /// The stable name of the place.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+/// A rule that lacked a fact.
+#[derive(Clone, Debug)]
+pub struct Undecided {
+    /// About which object.
+    pub object: Arc<Object>,
+    /// Where the object is.
+    pub at: Place,
+    /// Name of the policy.
+    pub policy: String,
+    /// `family/name`.
+    pub rule: String,
+    /// What it would mean at admission.
+    pub action: Action,
+    /// Which fact.
+    pub reason: String,
+}
+
+/// What a mutating rule changed.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// In which object.
+    pub object: Arc<Object>,
+    /// Where, or the nearest place that the file has.
+    pub at: Place,
+    /// Name of the policy.
+    pub policy: String,
+    /// `family/name`.
+    pub rule: String,
+    /// `Apply`: made. `Warn`, `Audit`: only said.
+    pub action: Action,
+    /// What was done there.
+    pub operation: ChangeKind,
+    /// JSON Pointer into the object.
+    pub path: String,
+    /// JSON text of the new value.
+    pub value: Option<String>,
+    /// Why, in the rule's words.
+    pub note: Option<String>,
+}
+
+/// What was done to a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It was not there.
+    Add,
+    /// It had another value.
+    Replace,
+    /// It is gone.
+    Remove,
+}
+
+/// A policy that broke on an object.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// On which object.
+    pub object: Arc<Object>,
+    /// Name of the policy.
+    pub policy: String,
+    /// What broke.
+    pub error: String,
+}
+
+/// The report in numbers. Objects count once, by the worst of their findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// In the input.
+    pub objects: usize,
+    /// Objects that some rule judges.
+    pub judged: usize,
+    /// Objects that would be refused.
+    pub denied: usize,
+    /// Objects that would be let in with a warning.
+    pub warned: usize,
+    /// Objects with a rule that could not be decided.
+    pub undecided: usize,
+    /// Objects that mutating rules change.
+    pub changed: usize,
+    /// Objects on which a policy broke.
+    pub failed: usize,
+}
+
+impl CheckReport {
+    /// Brings everything into its order: objects as in the input, the worst first, then by line.
+    pub fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let key = |finding: &Finding| (finding.object.index, std::cmp::Reverse(finding.action), finding.at.line, finding.at.column);
+            let rest = |finding: &Finding| (finding.rule.clone(), finding.place.clone(), finding.policy.clone(), finding.message.clone());
+            key(a).cmp(&key(b)).then_with(|| rest(a).cmp(&rest(b)))
+        });
+        self.undecided.sort_by_cached_key(|undecided| (undecided.object.index, undecided.rule.clone(), undecided.policy.clone(), undecided.reason.clone()));
+        // Changes stay in the order in which they were made.
+        self.changes.sort_by_key(|change| change.object.index);
+        self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
+    }
+
+    /// Counts.
+    pub fn summary(&self) -> Summary {
+        let mut worst: BTreeMap<usize, Action> = BTreeMap::new();
+        for finding in &self.findings {
+            let action = worst.entry(finding.object.index).or_insert(finding.action);
+            *action = finding.action.max(*action);
+        }
+        let count = |action| worst.values().filter(|&&worst| worst == action).count();
+        let distinct = |indexes: &mut dyn Iterator<Item = usize>| indexes.collect::<BTreeSet<_>>().len();
+        Summary {
+            objects: self.objects,
+            judged: self.judged,
+            denied: count(Action::Deny),
+            warned: count(Action::Warn),
+            undecided: distinct(&mut self.undecided.iter().map(|undecided| undecided.object.index)),
+            changed: distinct(&mut self.changes.iter().filter(|change| change.action == Action::Apply).map(|change| change.object.index)),
+            failed: distinct(&mut self.failures.iter().map(|failure| failure.object.index)),
+        }
+    }
+}
+
+impl Object {
+    /// `StatefulSet shop/db`.
+    pub fn title(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("(generated name)");
+        match &self.namespace {
+            Some(namespace) => format!("{} {namespace}/{name}", self.kind),
+            None => format!("{} {name}", self.kind),
+        }
+    }
+}
+
+/// Which fact a rule lacked, in words.
+pub fn reason(reason: &UndecidedReason) -> String {
+    match reason {
+        UndecidedReason::NeedsUser => "nobody asked: the rule needs a user".to_owned(),
+        UndecidedReason::Unavailable(kind) => format!("{kind} cannot be looked up here"),
+        UndecidedReason::Other(words) => words.clone(),
+    }
+}

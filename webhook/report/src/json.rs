@@ -1,0 +1,121 @@
+//! A report as one JSON document.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use stateward_core::manifest::{Action, Severity};
+
+use crate::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Summary, Undecided};
+
+/// Writes the whole report.
+pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
+    let document = Document {
+        version: VERSION,
+        results: report.findings.iter().map(Result::of).collect(),
+        undecided: report.undecided.iter().map(UndecidedResult::of).collect(),
+        changed: report.changes.iter().map(Changed::of).collect(),
+        failures: report.failures.iter().map(FailureResult::of).collect(),
+        summary: report.summary(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+/// The document; a reader that knows `version` may rely on every field that is there today.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: &'static str,
+    results: Vec<Result<'a>>,
+    undecided: Vec<UndecidedResult<'a>>,
+    changed: Vec<Changed<'a>>,
+    failures: Vec<FailureResult<'a>>,
+    summary: Summary,
+}
+
+#[derive(Serialize)]
+struct Result<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    line: usize,
+    column: usize,
+    policy: &'a str,
+    rule: &'a str,
+    action: Action,
+    severity: Severity,
+    path: &'a str,
+    place: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct UndecidedResult<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    line: usize,
+    column: usize,
+    policy: &'a str,
+    rule: &'a str,
+    action: Action,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    line: usize,
+    column: usize,
+    policy: &'a str,
+    rule: &'a str,
+    action: Action,
+    operation: ChangeKind,
+    path: &'a str,
+    value: Option<serde_json::Value>,
+    note: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct FailureResult<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    policy: &'a str,
+    error: &'a str,
+}
+
+impl<'a> Result<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let Finding { object, at, policy, rule, action, severity, path, place, message, hint } = finding;
+        Self {
+            object, line: at.line, column: at.column, policy, rule, action: *action, severity: *severity, path, place, message,
+            hint: hint.as_deref(),
+        }
+    }
+}
+
+impl<'a> UndecidedResult<'a> {
+    fn of(undecided: &'a Undecided) -> Self {
+        let Undecided { object, at, policy, rule, action, reason } = undecided;
+        Self { object, line: at.line, column: at.column, policy, rule, action: *action, reason }
+    }
+}
+
+impl<'a> Changed<'a> {
+    fn of(change: &'a Change) -> Self {
+        let Change { object, at, policy, rule, action, operation, path, value, note } = change;
+        let value = value.as_deref().and_then(|value| serde_json::from_str(value).ok());
+        Self {
+            object, line: at.line, column: at.column, policy, rule, action: *action, operation: *operation, path, value,
+            note: note.as_deref(),
+        }
+    }
+}
+
+impl<'a> FailureResult<'a> {
+    fn of(failure: &'a Failure) -> Self {
+        Self { object: &failure.object, policy: &failure.policy, error: &failure.error }
+    }
+}
+
+/// Changes when a field changes its meaning or goes.
+const VERSION: &str = "v1alpha1";

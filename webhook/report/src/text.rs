@@ -1,0 +1,108 @@
+//! A report for people: the lines of the file with the field underlined, what is wrong, what to write instead.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use anstyle::{AnsiColor, Style};
+use stateward_core::manifest::Action;
+use stateward_core::pointer::field_path;
+
+use crate::check::{Change, ChangeKind, CheckReport, Finding, Object, Place, Summary, Undecided};
+
+/// Writes the whole report; the last line is the summary.
+pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
+    let renderer = Renderer::styled();
+    let mut is_first = true;
+    for finding in report.findings.iter().filter(|finding| finding.action >= Action::Warn) {
+        if !std::mem::take(&mut is_first) {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}", renderer.render(&[group(finding)]))?;
+    }
+    let compact = |is_first: &mut bool, out: &mut dyn Write| if std::mem::take(is_first) { Ok(()) } else { writeln!(out) };
+    let audited: Vec<&Finding> = report.findings.iter().filter(|finding| finding.action == Action::Audit).collect();
+    if !(audited.is_empty() && report.changes.is_empty() && report.undecided.is_empty()) {
+        compact(&mut is_first, out)?;
+    }
+    for change in &report.changes {
+        change_line(change, out)?;
+    }
+    for finding in audited {
+        audit_line(finding, out)?;
+    }
+    for undecided in &report.undecided {
+        undecided_line(undecided, out)?;
+    }
+    if !(is_first && report.changes.is_empty()) {
+        writeln!(out)?;
+    }
+    summary_line(&report.summary(), out)
+}
+
+fn group(finding: &Finding) -> Group<'_> {
+    let level = if finding.action == Action::Deny { Level::ERROR.with_name(Some("deny")) } else { Level::WARNING.with_name(Some("warn")) };
+    let title = level.primary_title(printable(&finding.message)).id(finding.rule.as_str());
+    let mut group = match &finding.at.snippet {
+        Some(snippet) => {
+            let annotation = AnnotationKind::Primary.span(snippet.span.clone()).label(label(&finding.path, &finding.at));
+            title.element(Snippet::source(snippet.text.as_str()).line_start(snippet.first_line).path(printable(&finding.object.file)).annotation(annotation))
+        }
+        None => title.element(Level::NOTE.no_name().message(format!("{}: {}", printable(&finding.object.file), field_path(&finding.path)))),
+    };
+    group = group.element(Level::NOTE.with_name(Some("in")).message(printable(&finding.object.title()).into_owned()));
+    if let Some(hint) = &finding.hint {
+        group = group.element(Level::HELP.with_name(Some("hint")).message(printable(hint)));
+    }
+    group
+}
+
+/// What stands beside the underline: the field as Kubernetes writes it, or what of it the file lacks.
+fn label(path: &str, at: &Place) -> String {
+    if at.missing.is_empty() { field_path(path) } else { format!("no `{}` here", field_path(&at.missing)) }
+}
+
+fn change_line(change: &Change, out: &mut dyn Write) -> io::Result<()> {
+    let verb = if change.action == Action::Apply { "changed" } else { "would change" };
+    let field = field_path(&change.path);
+    let what = match (change.operation, &change.value) {
+        (ChangeKind::Remove, _) | (_, None) => format!("- {field}"),
+        (ChangeKind::Add, Some(value)) => format!("+ {field}: {value}"),
+        (ChangeKind::Replace, Some(value)) => format!("~ {field}: {value}"),
+    };
+    let note = change.note.as_deref().map(|note| format!(" ({note})")).unwrap_or_default();
+    line(out, verb, AnsiColor::Green, &change.rule, &change.object, &change.at, &format!("{what}{note}"))
+}
+
+fn audit_line(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "audit", AnsiColor::Blue, &finding.rule, &finding.object, &finding.at, &finding.message)
+}
+
+fn undecided_line(undecided: &Undecided, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "undecided", AnsiColor::Cyan, &undecided.rule, &undecided.object, &undecided.at, &undecided.reason)
+}
+
+fn line(out: &mut dyn Write, word: &str, color: AnsiColor, rule: &str, object: &Object, at: &Place, message: &str) -> io::Result<()> {
+    let style = color.on_default().bold();
+    let (place, message) = (printable(&object.file), printable(message));
+    writeln!(out, "{style}{word}[{rule}]{style:#}: {place}:{}:{}: {}: {message}", at.line, at.column, printable(&object.title()))
+}
+
+fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let Summary { objects, judged, denied, warned, undecided, changed, failed } = *summary;
+    let plural = if objects == 1 { "" } else { "s" };
+    let failed = if failed == 0 { String::new() } else { format!(", {failed} with a failed policy") };
+    writeln!(
+        out,
+        "{bold}{objects} object{plural}, {judged} judged: {denied} denied, {warned} warned, {undecided} undecided, {changed} changed{failed}{bold:#}"
+    )
+}
+
+/// One line, without what would steer a terminal: messages come from policies, names from files.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
