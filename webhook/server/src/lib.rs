@@ -18,7 +18,9 @@
 pub mod admin;
 mod admission;
 mod connection;
+pub mod duration;
 mod listener;
+mod metered;
 mod metrics;
 mod options;
 pub mod review;
@@ -30,7 +32,7 @@ mod tls;
 pub mod watch;
 
 pub use metrics::Metrics;
-pub use options::{Limits, Options};
+pub use options::{Limits, MAX_REVIEW_BYTES, Options};
 pub use server::{Server, ServerError};
 pub use state::{InForce, PolicyStatus, State};
 pub use tls::TlsError;

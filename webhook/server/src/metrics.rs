@@ -110,24 +110,24 @@ struct RuleMetrics {
     undecided: Counter,
 }
 
-/// One component's histograms, for whoever runs it.
+/// One component's histograms.
 #[derive(Clone)]
-pub struct ComponentMetrics {
+pub(crate) struct ComponentMetrics {
     ran: Histogram,
     queued: Histogram,
 }
 
 impl ComponentMetrics {
     /// One evaluation: how long it waited for a permit, and how long it ran.
-    pub fn observe(&self, queued: Duration, ran: Duration) {
+    pub(crate) fn observe(&self, queued: Duration, ran: Duration) {
         self.queued.observe(queued.as_secs_f64());
         self.ran.observe(ran.as_secs_f64());
     }
 }
 
 impl Metrics {
-    /// For components: a closed set, since only administrators install them.
-    pub fn component(&self, reference: &str) -> ComponentMetrics {
+    /// Histograms of a component: a closed set, since only administrators install them.
+    pub(crate) fn component(&self, reference: &str) -> ComponentMetrics {
         let labels = Component { component: reference.to_owned() };
         ComponentMetrics {
             ran: self.evaluation_seconds.get_or_create_owned(&labels),
@@ -184,7 +184,7 @@ impl Metrics {
     }
 
     /// OpenMetrics text.
-    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+    pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -310,5 +310,16 @@ const SECONDS: [f64; 16] =
     [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
 /// Of `EvaluateError::cause`, and one for what is not known here.
-const CAUSES: [&str; 10] =
-    ["timeout", "deadline", "trap", "memory", "answer_size", "bad_answer", "gave_up", "undeclared_lookup", "overload", "other"];
+const CAUSES: [&str; 11] = [
+    "timeout",
+    "deadline",
+    "trap",
+    "memory",
+    "answer_size",
+    "bad_answer",
+    "gave_up",
+    "undeclared_lookup",
+    "overload",
+    "condition",
+    "other",
+];

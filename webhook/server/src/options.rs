@@ -65,4 +65,4 @@ impl Default for Limits {
 }
 
 /// Twice the API server's 3 MiB request limit (object and old object), rounded up.
-pub(crate) const MAX_REVIEW_BYTES: usize = 8 << 20;
+pub const MAX_REVIEW_BYTES: usize = 8 << 20;

@@ -1,0 +1,133 @@
+//! `stateward serve`: the admission server with policies from this program or from a folder.
+
+mod logging;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use stateward_server::{Limits, Options, Server, State, duration};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::ProfileName;
+use crate::exit::Exit;
+use sources::Sources;
+
+/// Serves admission reviews over HTTPS until SIGTERM or SIGINT.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Address of the HTTPS port that the API server calls
+    #[arg(long, env = "STATEWARD_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+
+    /// Address of the admin port (health, metrics, policies): plain HTTP, loopback only
+    #[arg(long, env = "STATEWARD_ADMIN_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    admin_listen: SocketAddr,
+
+    /// Folder of WasmPolicy and PolicyExemption files, reloaded on change [default: the built-in policies]
+    #[arg(long, env = "STATEWARD_POLICIES", value_name = "DIR")]
+    policies: Option<PathBuf>,
+
+    /// Profile of all policies, in place of their own
+    #[arg(long, env = "STATEWARD_PROFILE", value_name = "PROFILE")]
+    profile: Option<ProfileName>,
+
+    /// Folder of manifests that stand for the cluster's other objects, reloaded on change
+    #[arg(long, env = "STATEWARD_INVENTORY", value_name = "DIR")]
+    inventory: Option<PathBuf>,
+
+    /// Folder with `tls.crt`, `tls.key` and, to check client certificates, `ca.crt`, reloaded on change [default: self-signed]
+    #[arg(long, env = "STATEWARD_TLS_DIR", value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
+
+    /// How long to go on serving after SIGTERM, until endpoints are forgotten
+    #[arg(long, env = "STATEWARD_DRAIN_DELAY", value_name = "DURATION", default_value = "5s", value_parser = delay)]
+    drain_delay: Duration,
+}
+
+/// Runs until a signal ends it.
+pub(crate) fn run(args: ServeArgs) -> Result<Exit> {
+    // The log is written by a thread of its own; what it still holds is written when this ends.
+    let _log = logging::start();
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
+    let served = runtime.block_on(serve(args));
+    // A component may still be compiling.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served.map(|()| Exit::default())
+}
+
+async fn serve(args: ServeArgs) -> Result<()> {
+    // Before anything that takes time, so that an early signal is not lost.
+    let mut signals = Signals::new()?;
+    let mut sources = Sources::new(args.policies, args.profile.map(Into::into), args.inventory)?;
+    let state = Arc::new(State::new());
+    let options = Options {
+        listen: args.listen,
+        admin_listen: args.admin_listen,
+        tls_dir: args.tls_dir,
+        drain_delay: args.drain_delay,
+        limits: Limits::default(),
+    };
+    let server = Server::bind(options, Arc::clone(&state)).await?;
+    tracing::info!(
+        address = %server.local_addr(),
+        admin_address = %server.admin_addr(),
+        ca_file = server.ca_file().map(|path| path.display().to_string()),
+        "listening"
+    );
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut server = pin!(server.run(async {
+        let _ = stopped.await;
+    }));
+    // Ready once this has loaded the policies; ends with this function.
+    let mut loading = pin!(sources.keep_loaded(&state));
+    tokio::select! {
+        () = &mut server => return Ok(()),
+        failed = &mut loading => return failed,
+        () = signals.next() => {}
+    }
+    let _ = stop.send(());
+    tokio::select! {
+        () = &mut server => Ok(()),
+        () = signals.next() => bail!("ended by a second signal before all requests were answered"),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("could not listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A connection is a file; the usual soft limit of 1,024 is fewer than the server is ready to hold.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The old limit does, too.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "expected a duration like `5s` or `500ms`".to_owned())
+}
