@@ -53,7 +53,7 @@ mod arena;
 pub mod prelude {
     pub use crate::changes::{Changes, MergePatch};
     pub use crate::context::{Context, Found};
-    pub use crate::findings::Findings;
+    pub use crate::findings::{Findings, Made};
     pub use crate::objects::{
         Binding, ClaimTemplate, Container, ObjectMeta, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, Service, StatefulSet,
         Stored, StorageClass, Volume, member_of,

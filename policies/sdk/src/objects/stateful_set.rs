@@ -162,7 +162,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_member_name_is_read_back(set in "[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", ordinal in 0..i32::MAX) {
-            prop_assert_eq!(member_of(&format!("{set}-{ordinal}")), Some((set.as_str(), i64::from(ordinal))));
+            let name = format!("{set}-{ordinal}");
+            prop_assert_eq!(member_of(&name), Some((set.as_str(), i64::from(ordinal))));
         }
     }
 }

@@ -1,0 +1,140 @@
+//! The governing Service, which gives each member its DNS name.
+
+use stateward_sdk::prelude::*;
+
+/// NET-1 of the rule catalogue.
+pub const NO_SERVICE_NAME: Rule = Rule {
+    id: "ordered-identity/no-service-name",
+    title: "The set names its governing Service",
+    description: "Members get DNS names (`<pod>.<service>.<namespace>.svc`) from the headless Service that `serviceName` names. Without it they can \
+                  only be reached by addresses that change, and the field cannot be set later.",
+    category: "Network identity",
+    severity: Severity::Medium,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
+    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", "/spec/serviceName"], live: false }],
+    ..Rule::VALIDATE
+};
+
+/// NET-3 of the rule catalogue.
+pub const NOT_HEADLESS: Rule = Rule {
+    id: "ordered-identity/not-headless",
+    title: "The governing Service is headless",
+    description: "Only a headless Service (`clusterIP: None`) gives every pod a DNS record of its own. Behind a Service with an address members share \
+                  one name, and which of them answers is chance.",
+    category: "Network identity",
+    severity: Severity::Medium,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
+    reads: &[
+        Read { kind: Service::KIND, fields: &["/spec/clusterIP", "/spec/clusterIPs"], live: false },
+        Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", "/spec/serviceName"], live: false },
+    ],
+    ..Rule::VALIDATE
+};
+
+/// Fires on an absent or empty `serviceName`.
+pub fn no_service_name(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Findings) {
+    if set.service_name().is_none() {
+        let finding = out
+            .finding(SERVICE_NAME, "serviceName", "no Service is named: members have no DNS names of their own")
+            .hint("name a headless Service (`clusterIP: None`); the field cannot be set after creation");
+        lower(finding, set, cx);
+    }
+}
+
+/// Fires when the governing Service exists and has an address.
+pub fn not_headless(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Findings) {
+    let Some(name) = set.service_name() else { return };
+    match cx.find::<Service>(name) {
+        Found::Found(service) if !service.is_headless() => {
+            let finding = out
+                .finding(SERVICE_NAME, "serviceName", format!("Service `{name}` is not headless: members have no DNS names of their own"))
+                .hint(format!("write `clusterIP: None` in Service `{name}` (make it anew: the field is immutable), or name a headless one"));
+            lower(finding, set, cx);
+        }
+        Found::Found(_) | Found::Absent => {}
+        Found::Unknown => out.unavailable::<Service>(),
+    }
+}
+
+/// A single member is rarely asked for by name.
+fn lower(finding: Made, set: &StatefulSet, cx: &Context<NoSettings>) {
+    if cx.profile() == Profile::Baseline && set.replicas() < 2 {
+        finding.at_most(Action::Audit);
+    }
+}
+
+const SERVICE_NAME: &str = "/spec/serviceName";
+
+#[cfg(test)]
+mod tests {
+    use super::{NO_SERVICE_NAME, NOT_HEADLESS};
+    use crate::OrderedIdentity;
+    use serde_json::Value;
+    use stateward_sdk::prelude::Action;
+    use stateward_sdk::testing::{Said, Test, json};
+
+    fn set(replicas: i64, service: Value) -> Value {
+        json!({"kind": "StatefulSet", "metadata": {"name": "db", "namespace": "shop"}, "spec": {"replicas": replicas, "serviceName": service}})
+    }
+
+    fn service(spec: Value) -> Value {
+        json!({"kind": "Service", "metadata": {"name": "db", "namespace": "shop"}, "spec": spec})
+    }
+
+    fn at_most(said: &Said) -> Option<Action> {
+        assert_eq!(said.places(), ["serviceName"]);
+        said.findings[0].at_most
+    }
+
+    #[test]
+    fn absent_and_empty_names_are_the_same() {
+        for none in [json!(null), json!("")] {
+            let test = Test::<OrderedIdentity>::create(set(3, none));
+            assert_eq!(at_most(&test.judge(&NO_SERVICE_NAME)), None);
+            assert!(test.judge(&NOT_HEADLESS).is_silent());
+        }
+        assert!(Test::<OrderedIdentity>::create(set(3, json!("db"))).judge(&NO_SERVICE_NAME).is_silent());
+    }
+
+    #[test]
+    fn one_member_is_only_recorded_in_baseline() {
+        let test = |replicas| Test::<OrderedIdentity>::create(set(replicas, json!("")));
+        assert_eq!(at_most(&test(1).judge(&NO_SERVICE_NAME)), Some(Action::Audit));
+        assert_eq!(at_most(&test(2).judge(&NO_SERVICE_NAME)), None);
+        assert_eq!(at_most(&test(1).strict().judge(&NO_SERVICE_NAME)), None);
+        let test = |replicas| Test::<OrderedIdentity>::create(set(replicas, json!("db"))).beside(service(json!({"clusterIP": "10.0.0.7"})));
+        assert_eq!(at_most(&test(1).judge(&NOT_HEADLESS)), Some(Action::Audit));
+        assert_eq!(at_most(&test(2).judge(&NOT_HEADLESS)), None);
+        assert_eq!(at_most(&test(1).strict().judge(&NOT_HEADLESS)), None);
+    }
+
+    #[test]
+    fn a_service_with_an_address_is_not_headless() {
+        let judge = |spec: Value| Test::<OrderedIdentity>::create(set(3, json!("db"))).beside(service(spec)).judge(&NOT_HEADLESS);
+        assert!(judge(json!({"clusterIP": "None"})).is_silent());
+        assert!(judge(json!({"clusterIPs": ["None"]})).is_silent());
+        assert_eq!(judge(json!({"clusterIP": "10.0.0.7", "clusterIPs": ["10.0.0.7"]})).paths(), ["/spec/serviceName"]);
+        // Not yet defaulted: the server will choose an address.
+        assert_eq!(judge(json!({})).paths(), ["/spec/serviceName"]);
+    }
+
+    #[test]
+    fn absent_is_not_unknown() {
+        let test = Test::<OrderedIdentity>::create(set(3, json!("db")));
+        assert!(test.judge(&NOT_HEADLESS).is_undecided());
+        assert!(test.clone().knowing("Service").judge(&NOT_HEADLESS).is_silent());
+        let elsewhere = json!({"kind": "Service", "metadata": {"name": "db", "namespace": "bank"}, "spec": {}});
+        assert!(test.beside(elsewhere).judge(&NOT_HEADLESS).is_silent());
+    }
+
+    #[test]
+    fn a_scale_is_judged_with_its_own_replicas() {
+        let scale = Test::<OrderedIdentity>::scale("db", 1, 2).beside(set(1, json!("")));
+        let said = scale.judge(&NO_SERVICE_NAME);
+        assert_eq!((said.paths(), at_most(&said)), (vec!["/spec/replicas"], None));
+    }
+}

@@ -1,0 +1,133 @@
+//! The order in which members start.
+
+use stateward_sdk::prelude::*;
+
+/// OR-1 of the rule catalogue.
+pub const PARALLEL_MANAGEMENT: Rule = Rule {
+    id: "ordered-identity/parallel-management",
+    title: "Members start one after the other",
+    description: "`podManagementPolicy: Parallel` starts and stops all members at once: a worker may start to synchronise before there is anything \
+                  to synchronise from. Quorum systems that find each other at start need it; the field cannot be changed later.",
+    category: "Order",
+    severity: Severity::Medium,
+    baseline: Action::Audit,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    ..Rule::VALIDATE
+};
+
+/// OR-3 of the rule catalogue.
+pub const NO_READINESS_GATE: Rule = Rule {
+    id: "ordered-identity/no-readiness-gate",
+    title: "The next member waits until this one serves",
+    description: "`OrderedReady` starts a member once the one before it is ready. Without a readiness probe a container is ready as soon as it runs: \
+                  the second member clones from a first one that does not serve yet.",
+    category: "Order",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
+    reads: &[Read {
+        kind: StatefulSet::KIND,
+        fields: &["/spec/replicas", "/spec/podManagementPolicy", "/spec/template/spec/containers", "/spec/template/spec/initContainers"],
+        live: false,
+    }],
+    ..Rule::VALIDATE
+};
+
+/// Fires on `Parallel`. Absent is `OrderedReady`.
+pub fn parallel_management(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
+    match set.is_ordered() {
+        Some(true) => {}
+        Some(false) => {
+            out.finding(POLICY, "podManagementPolicy", "`Parallel` starts and stops all members at once")
+                .hint("write `OrderedReady`, or leave it out; the field cannot be changed after creation");
+        }
+        None => unknown_policy(set, out),
+    }
+}
+
+/// Fires on an ordered set of two replicas or more in which no container and no sidecar has a readiness probe.
+pub fn no_readiness_gate(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
+    if set.replicas() < 2 || set.spec.template.spec.running_containers().any(|container| container.has_readiness_probe) {
+        return;
+    }
+    match set.is_ordered() {
+        Some(true) => {
+            out.finding("/spec/template/spec/containers", "containers", "no container has a readiness probe: the next member starts before this one serves")
+                .hint("give the container that serves a `readinessProbe` that succeeds once it answers");
+        }
+        Some(false) => {}
+        None => unknown_policy(set, out),
+    }
+}
+
+fn unknown_policy(set: &StatefulSet, out: &mut Findings) {
+    out.undecided(format!("`podManagementPolicy: {}` is not known here", set.spec.pod_management_policy));
+}
+
+const POLICY: &str = "/spec/podManagementPolicy";
+
+#[cfg(test)]
+mod tests {
+    use super::{NO_READINESS_GATE, PARALLEL_MANAGEMENT};
+    use crate::OrderedIdentity;
+    use serde_json::Value;
+    use stateward_sdk::testing::{Test, json};
+
+    fn set(replicas: i64, policy: &str, containers: Value) -> Value {
+        json!({"kind": "StatefulSet", "metadata": {"name": "db", "namespace": "shop"}, "spec": {
+            "replicas": replicas, "podManagementPolicy": policy, "template": {"spec": {"containers": containers}}}})
+    }
+
+    fn parallel(policy: &str) -> Test<OrderedIdentity> {
+        Test::create(set(3, policy, json!([])))
+    }
+
+    #[test]
+    fn parallel_alone_is_reported() {
+        assert_eq!(parallel("Parallel").judge(&PARALLEL_MANAGEMENT).places(), ["podManagementPolicy"]);
+        assert!(parallel("OrderedReady").judge(&PARALLEL_MANAGEMENT).is_silent());
+        let absent = Test::<OrderedIdentity>::create(json!({"kind": "StatefulSet"}));
+        assert!(absent.judge(&PARALLEL_MANAGEMENT).is_silent());
+    }
+
+    #[test]
+    fn a_policy_of_a_later_version_is_undecided() {
+        assert!(parallel("Elastic").judge(&PARALLEL_MANAGEMENT).is_undecided());
+        assert!(parallel("Elastic").judge(&NO_READINESS_GATE).is_undecided());
+    }
+
+    #[test]
+    fn ordered_sets_of_several_need_a_probe() {
+        let bare = json!([{"name": "db"}]);
+        let judge = |set: Value| Test::<OrderedIdentity>::create(set).judge(&NO_READINESS_GATE);
+        assert_eq!(judge(set(2, "OrderedReady", bare.clone())).places(), ["containers"]);
+        assert_eq!(judge(set(2, "", json!([{"name": "db", "readinessProbe": null}]))).places(), ["containers"]);
+        assert!(judge(set(1, "OrderedReady", bare.clone())).is_silent());
+        assert!(judge(set(2, "Parallel", bare)).is_silent());
+        assert!(judge(set(2, "OrderedReady", json!([{"name": "log"}, {"name": "db", "readinessProbe": {"tcpSocket": {"port": 1}}}]))).is_silent());
+    }
+
+    #[test]
+    fn a_sidecar_with_a_probe_counts_an_init_container_does_not() {
+        let with_init = |restart_policy: Value| {
+            let mut set = set(2, "OrderedReady", json!([{"name": "db"}]));
+            set["spec"]["template"]["spec"]["initContainers"] =
+                json!([{"name": "proxy", "restartPolicy": restart_policy, "readinessProbe": {"tcpSocket": {"port": 1}}}]);
+            Test::<OrderedIdentity>::create(set).judge(&NO_READINESS_GATE)
+        };
+        assert!(with_init(json!("Always")).is_silent());
+        assert_eq!(with_init(json!(null)).places(), ["containers"]);
+    }
+
+    #[test]
+    fn scaling_up_to_two_is_judged_by_the_stored_set() {
+        let scale = |to| Test::<OrderedIdentity>::scale("db", 1, to);
+        let stored = set(1, "OrderedReady", json!([{"name": "db"}]));
+        assert_eq!(scale(2).beside(stored.clone()).judge(&NO_READINESS_GATE).paths(), ["/spec/replicas"]);
+        assert!(scale(1).beside(stored).judge(&NO_READINESS_GATE).is_silent());
+        assert!(scale(2).judge(&NO_READINESS_GATE).is_undecided());
+        assert!(scale(2).knowing("StatefulSet").judge(&NO_READINESS_GATE).is_undecided());
+    }
+}
