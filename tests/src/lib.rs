@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod guests;
 pub mod oracle;
 
 use std::path::{Path, PathBuf};

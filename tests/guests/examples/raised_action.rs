@@ -5,7 +5,8 @@ struct Guest;
 
 impl Policy for Guest {
     fn judge(_: &Request, _: &Unit) -> Judgement {
-        judgement_with(|finding| finding.at_most = Some(Action::Apply))
+        let raised = |action: Action| Finding { place: format!("{action:?}"), at_most: Some(action), ..finding() };
+        Judgement { findings: vec![raised(Action::Deny), raised(Action::Apply)], undecided: Vec::new() }
     }
 }
 

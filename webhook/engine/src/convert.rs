@@ -7,6 +7,7 @@ use stateward_core::manifest::{Action, Manifest, Profile, Read, Rule, RuleKind, 
 use stateward_core::request::{GroupVersionKind, GroupVersionResource, Operation, Request, User};
 
 use crate::bindings::stateward::policy::types as wit;
+use crate::text;
 
 /// The lists of a request's user, as the contract wants them: slices of borrowed texts.
 pub(crate) struct UserLists<'a> {
@@ -93,12 +94,13 @@ pub(crate) fn change(change: wit::Change) -> core::Change {
     }
 }
 
+/// Texts are printed by `rules` and in reports: cleaned here, once.
 pub(crate) fn manifest(manifest: wit::Manifest) -> Manifest {
     Manifest {
-        name: manifest.name,
-        version: manifest.version,
-        description: manifest.description,
-        url: manifest.url,
+        name: text::clean_owned(manifest.name, MAX_NAME_BYTES),
+        version: text::clean_owned(manifest.version, MAX_NAME_BYTES),
+        description: text::clean_owned(manifest.description, MAX_DESCRIPTION_BYTES),
+        url: manifest.url.map(|url| text::clean_owned(url, MAX_DESCRIPTION_BYTES)),
         rules: manifest.rules.into_iter().map(rule).collect(),
         settings_schema: manifest.settings_schema,
     }
@@ -106,14 +108,14 @@ pub(crate) fn manifest(manifest: wit::Manifest) -> Manifest {
 
 fn rule(rule: wit::Rule) -> Rule {
     Rule {
-        id: rule.id,
+        id: text::clean_owned(rule.id, MAX_NAME_BYTES),
         kind: match rule.kind {
             wit::RuleKind::Validate => RuleKind::Validate,
             wit::RuleKind::Mutate => RuleKind::Mutate,
         },
-        title: rule.title,
-        description: rule.description,
-        category: rule.category,
+        title: text::clean_owned(rule.title, MAX_NAME_BYTES),
+        description: text::clean_owned(rule.description, MAX_DESCRIPTION_BYTES),
+        category: text::clean_owned(rule.category, MAX_NAME_BYTES),
         severity: match rule.severity {
             wit::Severity::Low => Severity::Low,
             wit::Severity::Medium => Severity::Medium,
@@ -154,3 +156,6 @@ const fn operation(operation: wit::Operation) -> Operation {
         wit::Operation::Connect => Operation::Connect,
     }
 }
+
+const MAX_NAME_BYTES: usize = 256;
+const MAX_DESCRIPTION_BYTES: usize = 4 << 10;

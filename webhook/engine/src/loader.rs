@@ -179,7 +179,7 @@ impl PolicyLoader {
             }
         };
         for error in &mut *errors {
-            error.kept = policies.contains_key(&error.policy);
+            error.kept = policies.contains_key(&error.policy) && !fresh.contains(&error.policy);
         }
         *good = policies;
         set

@@ -47,3 +47,53 @@ const MAX_LINES: usize = 20;
 /// Half a terminal; an object does not fit.
 const MAX_LINE_BYTES: usize = 512;
 const MAX_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log(lines: impl Iterator<Item = String>) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut budget = LogBudget::new();
+            lines.for_each(|line| budget.line("team", Level::Warn, &line));
+            budget.finish("team");
+        });
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn cleans_cuts_and_counts() {
+        let logged = log((0..10_000).map(|line| format!("line {line}\u{1b}[2J\nWARN forged")));
+        assert_eq!(logged.lines().count(), MAX_LINES + 1);
+        assert_eq!(logged.lines().next(), Some(" WARN stateward::policy: line 0\u{fffd}[2J WARN forged policy=\"team\""));
+        assert_eq!(logged.lines().last(), Some(" WARN stateward::policy: the policy logs too much policy=\"team\" dropped=9980"));
+    }
+
+    #[test]
+    fn long_lines_use_up_the_budget_too() {
+        let logged = log((0..100).map(|_| "x".repeat(1 << 20)));
+        assert!(logged.len() < 2 * MAX_BYTES, "{}", logged.len());
+        assert_eq!(logged.lines().count(), MAX_BYTES / MAX_LINE_BYTES + 1);
+    }
+}

@@ -115,7 +115,11 @@ mod tests {
             "$defs": { "class": { "type": "string", "pattern": "^[a-z]+$" } },
         });
         assert_eq!(check(&schema, &json!({ "least": 3, "classes": ["fast"] })), [""; 0]);
-        insta::assert_snapshot!(check(&schema, &json!({ "least": 0, "classes": ["fast", "Slow"], "a/b": 1 })).join("\n"), @"");
+        insta::assert_snapshot!(check(&schema, &json!({ "least": 0, "classes": ["fast", "Slow"], "a/b": 1 })).join("\n"), @r#"
+        /spec/settings/classes/1: "Slow" does not match "^[a-z]+$"
+        /spec/settings/least: 0 is less than the minimum of 1
+        /spec/settings/a~1b: there is no setting `a/b`
+        "#);
     }
 
     #[test]
