@@ -34,6 +34,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
     let report = runtime.block_on(judge::all(Arc::new(input.objects), policies.set, inventory, &args.policies.namespace));
+    for object in &report.not_judged {
+        anstream::eprintln!("{NOTE}note{NOTE:#}: {}: no rule judges {} as `{}`", object.file, object.title(), object.api_version);
+    }
     for failure in &report.failures {
         anstream::eprintln!("{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}", failure.object.file, failure.policy, failure.object.title(), failure.error);
     }

@@ -172,8 +172,11 @@ fn read_source(source: Arc<Source>, named: bool) -> Documents {
             Ok(Content::Empty) => {}
             Ok(Content::NotAnObject) => {
                 let what = InputError::new(&*source.name, "no Kubernetes object").at(source.position(origin.span.start));
-                let what = what.hint("an object has `apiVersion` and `kind`");
-                if named { all.errors.push(what) } else { all.skipped.push(what) }
+                if named {
+                    all.errors.push(what.hint("an object has `apiVersion` and `kind`"));
+                } else {
+                    all.skipped.push(InputError { message: format!("{}: skipped", what.message), ..what });
+                }
             }
             Err(error) => all.errors.push(error),
         }

@@ -23,6 +23,8 @@ pub struct CheckReport {
     pub changes: Vec<Change>,
     /// Policies that broke.
     pub failures: Vec<Failure>,
+    /// Objects of a kind that rules judge, in a version that none does: they must not look as if they had passed.
+    pub not_judged: Vec<Arc<Object>>,
 }
 
 /// An object and where it is written.
@@ -186,6 +188,7 @@ impl CheckReport {
         self.undecided.sort_by_cached_key(|undecided| (undecided.object.index, undecided.rule.clone(), undecided.policy.clone(), undecided.reason.clone()));
         // Changes stay in the order in which they were made.
         self.changes.sort_by_key(|change| change.object.index);
+        self.not_judged.sort();
         self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
     }
 

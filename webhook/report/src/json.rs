@@ -1,6 +1,7 @@
 //! A report as one JSON document.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
@@ -15,6 +16,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         undecided: report.undecided.iter().map(UndecidedResult::of).collect(),
         changed: report.changes.iter().map(Changed::of).collect(),
         failures: report.failures.iter().map(FailureResult::of).collect(),
+        not_judged: report.not_judged.iter().map(Arc::as_ref).collect(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -23,12 +25,14 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
 
 /// The document; a reader that knows `version` may rely on every field that is there today.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Document<'a> {
     version: &'static str,
     results: Vec<Result<'a>>,
     undecided: Vec<UndecidedResult<'a>>,
     changed: Vec<Changed<'a>>,
     failures: Vec<FailureResult<'a>>,
+    not_judged: Vec<&'a Object>,
     summary: Summary,
 }
 

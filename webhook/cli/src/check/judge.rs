@@ -42,6 +42,7 @@ pub(crate) async fn all(objects: Arc<Vec<Document>>, set: PolicySet, inventory: 
         report.undecided.extend(part.undecided);
         report.changes.extend(part.changes);
         report.failures.extend(part.failures);
+        report.not_judged.extend(part.not_judged);
     }
     report.sort();
     report
@@ -56,6 +57,8 @@ async fn work(bench: Arc<Bench>) -> CheckReport {
         if bench.judged.contains(&resource) {
             report.judged += 1;
             judge(&bench, index, document, resource, &mut report).await;
+        } else if bench.judged.iter().any(|judged| judged.resource == resource.resource) {
+            report.not_judged.push(Located::new(index, document, document.namespace_or(&bench.namespace)).object());
         }
     }
 }

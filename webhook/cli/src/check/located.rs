@@ -27,6 +27,11 @@ impl<'a> Located<'a> {
         Self { document, object: Arc::new(object) }
     }
 
+    /// The object without more.
+    pub(crate) fn object(self) -> Arc<Object> {
+        self.object
+    }
+
     /// Adds the findings, the undecided rules and the failures of one call.
     pub(crate) fn verdict(&self, verdict: &Verdict, neighbours: &Neighbours, report: &mut CheckReport) {
         for ruling in &verdict.rulings {
