@@ -220,3 +220,6 @@ impl Planned<'_> {
         Failure { policy: self.policy.name.clone(), error, failure_policy: self.on_failure }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,16 +31,20 @@ fn is_being_deleted(old_object: &str) -> bool {
     Head::read(old_object).and_then(|head| head.metadata?.deletion_timestamp).is_some_and(|time| !time.0.is_empty())
 }
 
+/// A request that changes nothing at all is judged: it says what the stored object is like.
 fn changes_only_finalizers(object: &str, old_object: &str) -> bool {
-    let without = |text: &str| {
-        let mut value: Value = serde_json::from_str(text).ok()?;
-        let metadata = value.get_mut("metadata")?.as_object_mut()?;
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let Some((mut object, mut old_object)) = read(object).zip(read(old_object)) else { return false };
+    if object == old_object {
+        return false;
+    }
+    for side in [&mut object, &mut old_object] {
+        let Some(metadata) = side.get_mut("metadata").and_then(Value::as_object_mut) else { return false };
         for field in ["finalizers", "managedFields"] {
             metadata.remove(field);
         }
-        Some(value)
-    };
-    without(object).is_some_and(|object| without(old_object).is_some_and(|old| old == object))
+    }
+    object == old_object
 }
 
 fn is_mirror_pod(request: &Request<'_>) -> bool {

@@ -43,11 +43,6 @@ mod object;
 mod prune;
 
 #[cfg(test)]
-#[allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that stops is a test that fails"
-)]
+mod laws;
+#[cfg(test)]
 mod testing;

@@ -373,3 +373,6 @@ const MAX_ANNOTATION: usize = 1024;
 
 /// client-go tries ten times, kubectl drain goes on every five seconds after that.
 const RETRY_AFTER_SECONDS: u32 = 1;
+
+#[cfg(test)]
+mod tests;

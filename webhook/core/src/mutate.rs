@@ -214,3 +214,6 @@ const IDENTITY: [(&str, &str); 5] = [
     ("/metadata/namespace", "metadata.namespace"),
     ("/metadata/uid", "metadata.uid"),
 ];
+
+#[cfg(test)]
+mod tests;

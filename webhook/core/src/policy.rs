@@ -349,3 +349,6 @@ const MIN_MEMORY: u64 = 1 << 20;
 
 /// The size of the engine's slots.
 const MAX_MEMORY: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests;
