@@ -1,0 +1,104 @@
+//! The built-in rules without Wasm: the floor that every ratio in the table stands on. The same functions, compiled for this machine, behind the
+//! same seam ([`Evaluate`]).
+
+mod convert;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest, Sha256};
+use stateward_core::evaluate::{Call, Component, Evaluate, EvaluateError, Evaluated, Judgement, Outcome};
+use stateward_core::inventory::{BoxFuture, Found, Inventory, Query};
+use stateward_core::request::Request;
+use stateward_sdk::bindings::stateward::policy::lookup::{Found as Answer, Query as Question};
+use stateward_sdk::bindings::stateward::policy::types;
+use stateward_sdk::context::Lookup;
+
+/// The built-in component, natively.
+pub struct Native;
+
+/// `builtin:stateful` with native code behind it.
+pub fn component() -> Result<Component> {
+    let wasm = stateward_builtin::component("stateful").context("there is no built-in component `stateful`")?;
+    Ok(Component {
+        reference: "builtin:stateful".to_owned(),
+        digest: format!("sha256:{:x}", Sha256::digest(wasm)),
+        manifest: Arc::new(convert::manifest(stateward_stateful::describe())),
+        code: Arc::new(Native),
+    })
+}
+
+/// A call in the guest's own types, for the floor of an evaluation: nothing is converted while it is measured.
+pub struct Prepared {
+    request: types::Request,
+    units: Vec<types::Unit>,
+    inventory: Arc<dyn Inventory>,
+}
+
+impl Prepared {
+    /// Converts once.
+    pub fn new(call: &Call<'_>, request: &Request<'_>) -> Self {
+        Self { request: convert::request(request), units: convert::units(call), inventory: Arc::clone(&call.inventory) }
+    }
+
+    /// Runs the rules.
+    pub fn validate(&self) -> Result<Vec<types::Judgement>, String> {
+        stateward_stateful::validate(&self.request, &self.units, &Inquiry(&*self.inventory))
+    }
+}
+
+impl Evaluate for Native {
+    fn validate<'a>(
+        &'a self,
+        call: &'a Call<'a>,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Evaluated<Vec<Judgement>>> {
+        Box::pin(async move {
+            timed(|| {
+                let judgements = Prepared::new(call, request).validate()?;
+                Ok(judgements.into_iter().map(convert::judgement).collect())
+            })
+        })
+    }
+
+    fn mutate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>) -> BoxFuture<'a, Evaluated<Outcome>> {
+        Box::pin(async move {
+            timed(|| {
+                let Prepared { request, units, inventory } = Prepared::new(call, request);
+                let unit = units.first().ok_or_else(|| "a call without a policy".to_owned())?;
+                stateward_stateful::mutate(&request, unit, &Inquiry(&*inventory)).map(convert::outcome)
+            })
+        })
+    }
+}
+
+fn timed<T>(run: impl FnOnce() -> Result<T, String>) -> Evaluated<T> {
+    let start = Instant::now();
+    let answer = run().map_err(|message| EvaluateError::GaveUp { message });
+    Evaluated { answer, queued: Duration::ZERO, ran: start.elapsed() }
+}
+
+/// Look-ups without a host between.
+struct Inquiry<'a>(&'a dyn Inventory);
+
+impl Lookup for Inquiry<'_> {
+    fn find(&self, question: &Question) -> Answer {
+        let query = Query {
+            kind: convert::borrowed_kind(&question.kind),
+            namespace: question.namespace.as_deref(),
+            name: question.name.as_deref(),
+            labels: question.labels.as_deref(),
+            live: question.live,
+        };
+        // An Inventory in memory answers at once.
+        match pin!(self.0.find(&query)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Found::Objects(objects)) => {
+                Answer::Objects(objects.iter().map(|object| object.as_ref().to_owned()).collect())
+            }
+            Poll::Ready(Found::Unknown) | Poll::Pending => Answer::Unknown,
+        }
+    }
+}
