@@ -49,7 +49,14 @@ fn build() -> Result<PathBuf> {
     let target = target_folder()?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Flags and wrappers (clippy's, coverage's) that are meant for the outer build.
-    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTFLAGS"] {
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_RUSTFLAGS",
+    ] {
         command.env_remove(name);
     }
     let output = command
@@ -63,7 +70,8 @@ fn build() -> Result<PathBuf> {
         return Ok(target.join(TARGET).join("release/examples"));
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let is_without_target = words.contains("can't find crate for `core`") || words.contains("can't find crate for `std`");
+    let is_without_target =
+        words.contains("can't find crate for `core`") || words.contains("can't find crate for `std`");
     let hint = if is_without_target { format!("\nhint: rustup target add {TARGET}") } else { String::new() };
     bail!("tests/guests does not compile for `{TARGET}`\n{words}{hint}")
 }

@@ -5,7 +5,8 @@ struct Guest;
 
 impl Policy for Guest {
     fn judge(_: &Request, _: &Unit) -> Judgement {
-        let empty = || Finding { path: String::new(), place: String::new(), message: String::new(), hint: None, ..finding() };
+        let empty =
+            || Finding { path: String::new(), place: String::new(), message: String::new(), hint: None, ..finding() };
         Judgement { findings: (0..300_000).map(|_| empty()).collect(), undecided: Vec::new() }
     }
 }

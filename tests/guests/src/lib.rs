@@ -146,7 +146,12 @@ fn rule(id: &str, kind: RuleKind, baseline: Action, strict: Action) -> Rule {
         fixed: false,
         compares: false,
         needs_user: false,
-        subjects: vec![Subject { resource, operations: vec![Operation::Create, Operation::Update], condition: None, fail_closed: false }],
+        subjects: vec![Subject {
+            resource,
+            operations: vec![Operation::Create, Operation::Update],
+            condition: None,
+            fail_closed: false,
+        }],
         reads: Vec::new(),
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use stateward_core::evaluate::{EvaluateError, Finding, Judgement, Mutation, Outcome, RuleIndex, Undecided, UndecidedReason, Unit};
+use stateward_core::evaluate::{
+    EvaluateError, Finding, Judgement, Mutation, Outcome, RuleIndex, Undecided, UndecidedReason, Unit,
+};
 use stateward_core::manifest::{Action, Manifest, RuleKind};
 use stateward_core::request::GroupVersionKind;
 
@@ -13,7 +15,11 @@ use crate::bindings::stateward::policy::types as wit;
 use crate::{convert, text};
 
 /// The answer to `validate`: one judgement for each unit, about that unit's validating rules.
-pub(crate) fn judgements(manifest: &Manifest, units: &[Unit<'_>], answer: Vec<wit::Judgement>) -> Result<Vec<Judgement>, EvaluateError> {
+pub(crate) fn judgements(
+    manifest: &Manifest,
+    units: &[Unit<'_>],
+    answer: Vec<wit::Judgement>,
+) -> Result<Vec<Judgement>, EvaluateError> {
     if answer.len() != units.len() {
         return Err(bad(format!("{} judgements for {} policies", answer.len(), units.len())));
     }
@@ -69,7 +75,11 @@ fn finding(manifest: &Manifest, raw: wit::Finding) -> Finding {
             raw.path
         } else {
             let rule = rule_id(manifest, raw.rule);
-            tracing::debug!(rule, path = text::clean(&raw.path, MAX_PLACE_BYTES), "a finding's path is not a JSON Pointer");
+            tracing::debug!(
+                rule,
+                path = text::clean(&raw.path, MAX_PLACE_BYTES),
+                "a finding's path is not a JSON Pointer"
+            );
             String::new()
         },
         place: text::clean_owned(raw.place, MAX_PLACE_BYTES),
@@ -95,7 +105,12 @@ fn cap_per_rule(findings: &mut Vec<Finding>) {
     });
 }
 
-fn undecided(manifest: &Manifest, unit: &Unit<'_>, kind: RuleKind, answer: Vec<wit::Undecided>) -> Result<Vec<Undecided>, EvaluateError> {
+fn undecided(
+    manifest: &Manifest,
+    unit: &Unit<'_>,
+    kind: RuleKind,
+    answer: Vec<wit::Undecided>,
+) -> Result<Vec<Undecided>, EvaluateError> {
     let mut undecided: Vec<Undecided> = Vec::new();
     let mut rules = std::collections::HashSet::new();
     for raw in answer {
@@ -113,8 +128,13 @@ fn reason(reason: wit::UndecidedReason) -> UndecidedReason {
         wit::UndecidedReason::NeedsUser => UndecidedReason::NeedsUser,
         wit::UndecidedReason::Unavailable(kind) => {
             let GroupVersionKind { group, version, kind } = convert::kind(kind);
-            let clean = |name: std::borrow::Cow<'static, str>| text::clean_owned(name.into_owned(), MAX_PLACE_BYTES).into();
-            UndecidedReason::Unavailable(GroupVersionKind { group: clean(group), version: clean(version), kind: clean(kind) })
+            let clean =
+                |name: std::borrow::Cow<'static, str>| text::clean_owned(name.into_owned(), MAX_PLACE_BYTES).into();
+            UndecidedReason::Unavailable(GroupVersionKind {
+                group: clean(group),
+                version: clean(version),
+                kind: clean(kind),
+            })
         }
         wit::UndecidedReason::Other(words) => UndecidedReason::Other(text::clean_owned(words, MAX_MESSAGE_BYTES)),
     }

@@ -48,14 +48,17 @@ impl GuestClock {
             return Err(Stop::TimedOut);
         }
         let clock = self.clone();
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(async move {
-            let turn = clock.lane.turn(used).await;
-            // To the end of the worker's queue, behind sockets and newcomers: whoever passed the turn on woke us to its front.
-            tokio::task::yield_now().await;
-            let mut running = clock.lock();
-            running.turn = Some(turn);
-            running.since = Since::Cpu(cpu_time());
-        })))
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(async move {
+                let turn = clock.lane.turn(used).await;
+                // To the end of the worker's queue, behind sockets and newcomers: whoever passed the turn on woke us to its front.
+                tokio::task::yield_now().await;
+                let mut running = clock.lock();
+                running.turn = Some(turn);
+                running.since = Since::Cpu(cpu_time());
+            }),
+        ))
     }
 
     /// The guest begins to wait for the host.

@@ -41,7 +41,12 @@ pub fn compile_child(stdin: impl Read, mut stdout: impl Write) -> Result<(), Loa
 
 impl Compiler {
     /// Machine code for `engine`. Blocks.
-    pub(crate) fn compile(&self, engine: &wasmtime::Engine, wasm: &[u8], timeout: Duration) -> Result<Vec<u8>, LoadError> {
+    pub(crate) fn compile(
+        &self,
+        engine: &wasmtime::Engine,
+        wasm: &[u8],
+        timeout: Duration,
+    ) -> Result<Vec<u8>, LoadError> {
         match self {
             Self::InProcess => precompile(engine, wasm),
             Self::Child { program, args } => {
@@ -67,7 +72,8 @@ fn precompile(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<Vec<u8>, LoadErr
 /// Feeds the child and reads it out, each on a thread of its own since any of the pipes may fill up first; ends it when time is up.
 fn converse(mut child: Child, wasm: &[u8], timeout: Duration) -> Result<Vec<u8>, LoadError> {
     let deadline = Instant::now() + timeout;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
         return Err(LoadError::Compiler(io::Error::other("the compiler has no pipes")));
     };
     std::thread::scope(|scope| {
@@ -111,9 +117,18 @@ fn wait_until(child: &mut Child, deadline: Instant, closed: bool) -> Option<Exit
 fn died(status: ExitStatus, words: &[u8]) -> LoadError {
     use std::os::unix::process::ExitStatusExt;
     match status.signal() {
-        Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => LoadError::CompileTimedOut { limit: Duration::from_secs(CHILD_CPU_SECONDS) },
+        Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => {
+            LoadError::CompileTimedOut { limit: Duration::from_secs(CHILD_CPU_SECONDS) }
+        }
         Some(signal) => LoadError::CompilerDied { signal },
-        None => LoadError::Invalid { reason: text::clean(String::from_utf8_lossy(words).trim_end(), MAX_WORDS_BYTES) },
+        None => {
+            let words = text::clean(String::from_utf8_lossy(words).trim_end(), MAX_WORDS_BYTES);
+            // The child printed an error of ours, perhaps with `error: ` before it.
+            match words.split_once(INVALID) {
+                Some((_, reason)) => LoadError::Invalid { reason: reason.to_owned() },
+                None => LoadError::Compiler(io::Error::other(format!("{status}: {words}"))),
+            }
+        }
     }
 }
 
@@ -141,6 +156,8 @@ const CHILD_MEMORY_BYTES: u64 = 1 << 30;
 const CHILD_CPU_SECONDS: u64 = 100;
 /// Machine code is three times as large as Wasm.
 const MAX_CODE_BYTES: usize = 256 << 20;
+/// How [`LoadError::Invalid`] begins.
+const INVALID: &str = "it is not a valid component: ";
 const MAX_WORDS_BYTES: usize = 1 << 10;
 /// Between the end of the output and the end of the process.
 const POLL: Duration = Duration::from_millis(1);

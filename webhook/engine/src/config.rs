@@ -36,10 +36,15 @@ pub(crate) fn serving(totals: Totals, pagemap_scan: bool) -> Config {
         .table_elements(MAX_TABLE_ELEMENTS);
     if pagemap_scan {
         // Only the pages that a guest has touched are reset, and they stay mapped: 21 us a call against 50.
-        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES).table_keep_resident(KEEP_TABLE_BYTES).pagemap_scan(Enabled::Yes);
+        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+            .table_keep_resident(KEEP_TABLE_BYTES)
+            .pagemap_scan(Enabled::Yes);
     } else {
         // Without it resident pages are copied over one by one (70 us); giving them back in batches costs 41.
-        pool.linear_memory_keep_resident(0).table_keep_resident(0).decommit_batch_size(DECOMMIT_BATCH).pagemap_scan(Enabled::No);
+        pool.linear_memory_keep_resident(0)
+            .table_keep_resident(0)
+            .decommit_batch_size(DECOMMIT_BATCH)
+            .pagemap_scan(Enabled::No);
     }
     let mut config = compiling();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
@@ -72,3 +77,26 @@ const RESERVED_BYTES: u64 = 4 << 30;
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 const KEEP_TABLE_BYTES: usize = 64 << 10;
 const DECOMMIT_BATCH: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not every machine that runs this test has `PAGEMAP_SCAN`; every one must start.
+    #[test]
+    fn starts_with_and_without_pagemap_scan() {
+        let totals = Totals::for_instances(8);
+        let compiler = wasmtime::Engine::new(&compiling()).unwrap();
+        for pagemap_scan in [false, pagemap_scan_available()] {
+            let engine = wasmtime::Engine::new(&serving(totals, pagemap_scan)).unwrap();
+            assert_eq!(hash(&engine), hash(&compiler), "what the child compiles must fit");
+        }
+    }
+
+    fn hash(engine: &wasmtime::Engine) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -31,7 +31,11 @@ impl<'a> UserLists<'a> {
     }
 }
 
-pub(crate) fn request<'a>(request: &'a Request<'_>, lists: &'a UserLists<'a>, extra: &'a [wit::UserExtra<'a>]) -> wit::Request<'a> {
+pub(crate) fn request<'a>(
+    request: &'a Request<'_>,
+    lists: &'a UserLists<'a>,
+    extra: &'a [wit::UserExtra<'a>],
+) -> wit::Request<'a> {
     wit::Request {
         uid: &request.uid,
         operation: match request.operation {
@@ -40,7 +44,11 @@ pub(crate) fn request<'a>(request: &'a Request<'_>, lists: &'a UserLists<'a>, ex
             Operation::Delete => wit::Operation::Delete,
             Operation::Connect => wit::Operation::Connect,
         },
-        kind: wit::GroupVersionKindParam { group: &request.kind.group, version: &request.kind.version, kind: &request.kind.kind },
+        kind: wit::GroupVersionKindParam {
+            group: &request.kind.group,
+            version: &request.kind.version,
+            kind: &request.kind.kind,
+        },
         resource: wit::GroupVersionResourceParam {
             group: &request.resource.group,
             version: &request.resource.version,
@@ -49,7 +57,12 @@ pub(crate) fn request<'a>(request: &'a Request<'_>, lists: &'a UserLists<'a>, ex
         },
         name: request.name.as_deref(),
         namespace: request.namespace.as_deref(),
-        user: request.user.as_ref().map(|user| wit::User { username: &user.username, uid: &user.uid, groups: &lists.groups, extra }),
+        user: request.user.as_ref().map(|user| wit::User {
+            username: &user.username,
+            uid: &user.uid,
+            groups: &lists.groups,
+            extra,
+        }),
         dry_run: request.dry_run,
         object: request.object.as_deref(),
         old_object: request.old_object.as_deref(),
@@ -69,7 +82,11 @@ pub(crate) const fn unit<'a>(unit: &core::Unit<'a>) -> wit::Unit<'a> {
 }
 
 pub(crate) fn kind_borrowed(kind: &wit::GroupVersionKindResult) -> GroupVersionKind<'_> {
-    GroupVersionKind { group: Cow::Borrowed(&kind.group), version: Cow::Borrowed(&kind.version), kind: Cow::Borrowed(&kind.kind) }
+    GroupVersionKind {
+        group: Cow::Borrowed(&kind.group),
+        version: Cow::Borrowed(&kind.version),
+        kind: Cow::Borrowed(&kind.kind),
+    }
 }
 
 pub(crate) fn kind(kind: wit::GroupVersionKindResult) -> GroupVersionKind<'static> {
@@ -130,7 +147,11 @@ fn rule(rule: wit::Rule) -> Rule {
         compares: rule.compares,
         needs_user: rule.needs_user,
         subjects: rule.subjects.into_iter().map(subject).collect(),
-        reads: rule.reads.into_iter().map(|read| Read { kind: kind(read.kind), fields: read.fields, live: read.live }).collect(),
+        reads: rule
+            .reads
+            .into_iter()
+            .map(|read| Read { kind: kind(read.kind), fields: read.fields, live: read.live })
+            .collect(),
     }
 }
 

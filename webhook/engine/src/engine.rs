@@ -44,7 +44,9 @@ pub struct EngineOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// Mostly: no address space for the pool.
-    #[error("wasmtime does not start: {reason}\nhint: each of the {instances} instances reserves 4 GiB of address space; is it limited (`ulimit -v`)?")]
+    #[error(
+        "wasmtime does not start: {reason}\nhint: each of the {instances} instances reserves 4 GiB of address space; is it limited (`ulimit -v`)?"
+    )]
     Start {
         /// In wasmtime's words.
         reason: String,
@@ -124,7 +126,10 @@ impl Engine {
     pub fn new(options: EngineOptions) -> Result<Arc<Self>, EngineError> {
         let pagemap_scan = config::pagemap_scan_available();
         let totals = Totals::for_instances(options.instances);
-        let failed = |error: wasmtime::Error| EngineError::Start { reason: error.root_cause().to_string(), instances: options.instances };
+        let failed = |error: wasmtime::Error| EngineError::Start {
+            reason: error.root_cause().to_string(),
+            instances: options.instances,
+        };
         let wasmtime = wasmtime::Engine::new(&config::serving(totals, pagemap_scan)).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         Policy::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host).map_err(failed)?;

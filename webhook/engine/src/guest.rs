@@ -52,7 +52,11 @@ pub(crate) struct Bounds {
 }
 
 impl Evaluate for Guest {
-    fn validate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>) -> BoxFuture<'a, Evaluated<Vec<Judgement>>> {
+    fn validate<'a>(
+        &'a self,
+        call: &'a Call<'a>,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Evaluated<Vec<Judgement>>> {
         Box::pin(async move {
             let lists = UserLists::new(request.user.as_ref());
             let extra = lists.extra(request.user.as_ref());
@@ -70,7 +74,11 @@ impl Evaluate for Guest {
             let [unit] = call.units.as_slice() else {
                 // Core's own rule, not the guest's fault; but nothing to abort a server for.
                 let reason = format!("{} policies in a call that changes", call.units.len());
-                return Evaluated { answer: Err(EvaluateError::BadAnswer { reason }), queued: Duration::ZERO, ran: Duration::ZERO };
+                return Evaluated {
+                    answer: Err(EvaluateError::BadAnswer { reason }),
+                    queued: Duration::ZERO,
+                    ran: Duration::ZERO,
+                };
             };
             let lists = UserLists::new(request.user.as_ref());
             let extra = lists.extra(request.user.as_ref());
@@ -98,7 +106,9 @@ impl Guest {
         };
         self.evaluations.fetch_add(1, Ordering::Relaxed);
         let evaluated = self.code.run(bounds, Some(Arc::clone(&call.inventory)), &self.declared, ask).await;
-        and_then(evaluated, |answer| answer.map_err(|words| EvaluateError::GaveUp { message: text::clean_owned(words, MAX_WORDS_BYTES) }))
+        and_then(evaluated, |answer| {
+            answer.map_err(|words| EvaluateError::GaveUp { message: text::clean_owned(words, MAX_WORDS_BYTES) })
+        })
     }
 }
 
@@ -126,7 +136,9 @@ impl Code {
                     ask(&mut store, &guest).await
                 };
                 let answer = match tokio::time::timeout_at(bounds.deadline.into(), asking).await {
-                    Ok(answer) => answer.map_err(|error| failure::evaluate_error(&error, bounds.limits, bounds.answer_limit)),
+                    Ok(answer) => {
+                        answer.map_err(|error| failure::evaluate_error(&error, bounds.limits, bounds.answer_limit))
+                    }
                     Err(_) => Err(EvaluateError::DeadlinePassed),
                 };
                 store.data().log.finish(&bounds.policy);
@@ -136,7 +148,12 @@ impl Code {
         Evaluated { answer, queued, ran: started.elapsed() }
     }
 
-    fn store(&self, bounds: &Bounds, inventory: Option<Arc<dyn stateward_core::inventory::Inventory>>, declared: &Arc<Declared>) -> Store<Host> {
+    fn store(
+        &self,
+        bounds: &Bounds,
+        inventory: Option<Arc<dyn stateward_core::inventory::Inventory>>,
+        declared: &Arc<Declared>,
+    ) -> Store<Host> {
         let host = Host {
             policy: bounds.policy.clone(),
             inventory,
@@ -162,7 +179,8 @@ fn and_then<T, U>(evaluated: Evaluated<T>, check: impl FnOnce(T) -> Result<U, Ev
 
 /// A remedy or a mutation may hold the whole object, old or new.
 fn answer_limit(request: &Request<'_>) -> usize {
-    let object = [&request.object, &request.old_object].into_iter().flatten().map(|object| object.len()).max().unwrap_or(0);
+    let object =
+        [&request.object, &request.old_object].into_iter().flatten().map(|object| object.len()).max().unwrap_or(0);
     ANSWER_BYTES.saturating_add(object.saturating_mul(2))
 }
 

@@ -69,11 +69,15 @@ impl lookup::Host for Host {
         self.clock.resume();
         Ok(match found {
             // Never cut: a list that lacks some reads as *absent*.
-            inventory::Found::Objects(objects) if objects.iter().map(|object| object.len()).sum::<usize>() > MAX_FOUND_BYTES => {
+            inventory::Found::Objects(objects)
+                if objects.iter().map(|object| object.len()).sum::<usize>() > MAX_FOUND_BYTES =>
+            {
                 tracing::warn!(policy = self.policy, kind = %query.kind, objects = objects.len(), "a look-up found more than a policy is handed");
                 lookup::Found::Unknown
             }
-            inventory::Found::Objects(objects) => lookup::Found::Objects(objects.iter().map(|object| String::from(&**object)).collect()),
+            inventory::Found::Objects(objects) => {
+                lookup::Found::Objects(objects.iter().map(|object| String::from(&**object)).collect())
+            }
             inventory::Found::Unknown => lookup::Found::Unknown,
         })
     }

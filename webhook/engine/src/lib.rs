@@ -1,36 +1,39 @@
-//! Runs policies. A component's bytes become a [`stateward_core::evaluate::Component`] in [`Engine::load`]; every evaluation then gets a
-//! fresh instance that can do nothing but answer, within bounds of time, memory, stack and answer size.
+//! Runs policies. A component's bytes become a [`stateward_core::evaluate::Component`] in [`Engine::load`]; every
+//! evaluation then gets a fresh instance that can do nothing but answer, within bounds of time, memory, stack and answer
+//! size.
 //!
-//! Knows wasmtime and core. Deliberately knows no HTTP and no Kubernetes client. `unsafe` is in [`cache`] alone.
+//! Knows wasmtime and core. Deliberately knows no HTTP and no Kubernetes client. `unsafe` is in `cache` alone.
 //! Whoever awaits an evaluation does so on a tokio runtime with its time driver on.
-//!
-//! Modules in reading order, first what happens once per process, then once per component, then once per request:
 
+// Once per process.
 mod config;
 mod engine;
-mod ticker;
 mod room;
+mod ticker;
 
-mod load;
+// Once per component.
 mod cache;
 mod compile;
 mod describe;
+mod load;
+mod loader;
 mod schema_bounds;
 mod settings;
-mod loader;
 
-mod guest;
-mod permits;
-mod lane;
+// Once per request: a permit, an instance, a call ..
 mod clock;
+mod guest;
 mod host;
-mod memory;
+mod lane;
 mod log;
+mod memory;
+mod permits;
 
+// .. and its answer.
 mod answer;
 mod convert;
-mod text;
 mod failure;
+mod text;
 
 mod bindings;
 

@@ -18,7 +18,9 @@ use crate::{describe, text};
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Compiling costs minutes and gigabytes long before that.
-    #[error("it has {bytes} bytes; {MAX_COMPONENT_BYTES} are the most\nhint: build it in release mode with `opt-level = \"s\"` and without debug information")]
+    #[error(
+        "it has {bytes} bytes; {MAX_COMPONENT_BYTES} are the most\nhint: build it in release mode with `opt-level = \"s\"` and without debug information"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -62,13 +64,17 @@ pub enum LoadError {
         limit: Duration,
     },
     /// Mostly out of memory.
-    #[error("the compiler died of signal {signal}\nhint: make the component smaller; compiling it may need more memory than there is")]
+    #[error(
+        "the compiler died of signal {signal}\nhint: make the component smaller; compiling it may need more memory than there is"
+    )]
     CompilerDied {
         /// Which signal.
         signal: i32,
     },
     /// The pool is full.
-    #[error("there is no room for another component: each reserves {permits} instances\nhint: remove policies, or lower the number of evaluations at once")]
+    #[error(
+        "there is no room for another component: each reserves {permits} instances\nhint: remove policies, or lower the number of evaluations at once"
+    )]
     NoRoom {
         /// Evaluations of the component at once.
         permits: usize,
@@ -102,7 +108,11 @@ impl Engine {
     }
 
     /// The guest behind [`Engine::load`], and its digest.
-    pub(crate) async fn load_guest(self: &Arc<Self>, reference: &str, wasm: &[u8]) -> Result<(Arc<Guest>, String), LoadError> {
+    pub(crate) async fn load_guest(
+        self: &Arc<Self>,
+        reference: &str,
+        wasm: &[u8],
+    ) -> Result<(Arc<Guest>, String), LoadError> {
         check_header(wasm)?;
         let digest = format!("sha256:{}", cache::hex(&Sha256::digest(wasm)));
         let builtin = reference.starts_with(BUILTIN);
@@ -145,8 +155,9 @@ impl Engine {
 
     fn compile(&self, key: &Key, wasm: &[u8]) -> Result<component::Component, LoadError> {
         let Some(cache) = &self.cache else {
-            return component::Component::from_binary(&self.wasmtime, wasm)
-                .map_err(|error| LoadError::Invalid { reason: text::clean(&error.root_cause().to_string(), MAX_REASON_BYTES) });
+            return component::Component::from_binary(&self.wasmtime, wasm).map_err(|error| LoadError::Invalid {
+                reason: text::clean(&error.root_cause().to_string(), MAX_REASON_BYTES),
+            });
         };
         let code = self.options.compiler.compile(&self.wasmtime, wasm, self.options.compile_timeout)?;
         cache.store(key, &code).and_then(|()| cache.load_stored(&self.wasmtime, key)).map_err(LoadError::Cache)
@@ -163,7 +174,9 @@ pub(crate) fn component(reference: &str, digest: String, guest: Arc<Guest>) -> C
 }
 
 /// What takes milliseconds or more must not hold a worker.
-async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> Result<T, LoadError> + Send + 'static) -> Result<T, LoadError> {
+async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(LoadError::Interrupted))
 }
 
@@ -178,7 +191,9 @@ fn check_header(wasm: &[u8]) -> Result<(), LoadError> {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => not("a core module", WRAP_HINT),
         [b'\0', b'a', b's', b'm', ..] => not("a version of WebAssembly that is not known here", BUILD_HINT),
         [b'(', ..] | [b';', ..] => not("WebAssembly in text form", "translate it with `wasm-tools parse`"),
-        [0x7f, b'E', b'L', b'F', ..] => not("a native program or a compiled component", "give the `.wasm` that it was made from"),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            not("a native program or a compiled component", "give the `.wasm` that it was made from")
+        }
         _ => not("something else", BUILD_HINT),
     }
 }

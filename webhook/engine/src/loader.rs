@@ -78,7 +78,12 @@ impl PolicyLoader {
 
     /// Never fails as a whole: what cannot be loaded is left out or kept in its last good version, and said. Policies that are no longer among
     /// the resources are forgotten.
-    pub async fn load(&self, resources: &[WasmPolicy], exemptions: &[PolicyExemption], fetch: &dyn Fetch) -> LoadedPolicies {
+    pub async fn load(
+        &self,
+        resources: &[WasmPolicy],
+        exemptions: &[PolicyExemption],
+        fetch: &dyn Fetch,
+    ) -> LoadedPolicies {
         let components = self.load_components(resources, fetch).await;
         let mut errors = Vec::new();
         let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
@@ -89,7 +94,11 @@ impl PolicyLoader {
             *seen += 1;
             if *seen > 1 {
                 // The first one counts; which of two an author meant cannot be known.
-                errors.push(about(name, SpecError::new("/metadata/name", format!("there are two policies named `{name}`")), false));
+                errors.push(about(
+                    name,
+                    SpecError::new("/metadata/name", format!("there are two policies named `{name}`")),
+                    false,
+                ));
                 continue;
             }
             match self.bind(resource, &components).await {
@@ -121,7 +130,8 @@ impl PolicyLoader {
                     });
                 }
                 Err(FetchError { message, hint }) => {
-                    components.insert(reference.to_owned(), Err(SpecError { path: COMPONENT.to_owned(), message, hint }));
+                    components
+                        .insert(reference.to_owned(), Err(SpecError { path: COMPONENT.to_owned(), message, hint }));
                 }
             }
         }
@@ -134,7 +144,11 @@ impl PolicyLoader {
     }
 
     /// One resource bound to its component, or all that is wrong with it.
-    async fn bind(&self, resource: &WasmPolicy, components: &BTreeMap<String, Loaded>) -> Result<Policy, Vec<PolicyError>> {
+    async fn bind(
+        &self,
+        resource: &WasmPolicy,
+        components: &BTreeMap<String, Loaded>,
+    ) -> Result<Policy, Vec<PolicyError>> {
         let (name, reference) = (resource.metadata.name.as_str(), resource.spec.component.as_str());
         let (guest, digest) = match components.get(reference) {
             Some(Ok(loaded)) => loaded,
@@ -151,7 +165,13 @@ impl PolicyLoader {
     }
 
     /// Puts last good versions where new ones failed, then takes back whatever contradicts the rest until nothing does.
-    fn join(&self, named: &[&str], mut policies: BTreeMap<String, Policy>, exemptions: &[PolicyExemption], errors: &mut Vec<PolicyError>) -> PolicySet {
+    fn join(
+        &self,
+        named: &[&str],
+        mut policies: BTreeMap<String, Policy>,
+        exemptions: &[PolicyExemption],
+        errors: &mut Vec<PolicyError>,
+    ) -> PolicySet {
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
         good.retain(|name, _| named.contains(&name.as_str()));
         // New versions that are still in the race; all others are last good versions.
@@ -167,7 +187,8 @@ impl PolicyLoader {
             let before = (fresh.len(), policies.len());
             for (name, error) in contradictions {
                 errors.push(about(&name, error, false));
-                let was_fresh = fresh.iter().position(|fresh| *fresh == name).map(|place| fresh.swap_remove(place)).is_some();
+                let was_fresh =
+                    fresh.iter().position(|fresh| *fresh == name).map(|place| fresh.swap_remove(place)).is_some();
                 match good.get(&name) {
                     Some(policy) if was_fresh => policies.insert(name, policy.clone()),
                     _ => policies.remove(&name),

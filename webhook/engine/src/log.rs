@@ -72,7 +72,8 @@ mod tests {
     fn log(lines: impl Iterator<Item = String>) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let mut budget = LogBudget::new();
             lines.for_each(|line| budget.line("team", Level::Warn, &line));
@@ -86,8 +87,14 @@ mod tests {
     fn cleans_cuts_and_counts() {
         let logged = log((0..10_000).map(|line| format!("line {line}\u{1b}[2J\nWARN forged")));
         assert_eq!(logged.lines().count(), MAX_LINES + 1);
-        assert_eq!(logged.lines().next(), Some(" WARN stateward::policy: line 0\u{fffd}[2J WARN forged policy=\"team\""));
-        assert_eq!(logged.lines().last(), Some(" WARN stateward::policy: the policy logs too much policy=\"team\" dropped=9980"));
+        assert_eq!(
+            logged.lines().next(),
+            Some(" WARN stateward::policy: line 0\u{fffd}[2J WARN forged policy=\"team\"")
+        );
+        assert_eq!(
+            logged.lines().last(),
+            Some(" WARN stateward::policy: the policy logs too much policy=\"team\" dropped=9980")
+        );
     }
 
     #[test]

@@ -28,7 +28,9 @@ impl<'a> Unfolding<'a> {
                 for (key, member) in members {
                     nodes += match (key.as_str(), member) {
                         ("$ref", Value::String(reference)) => self.referred(reference, depth)?,
-                        ("$dynamicRef" | "$recursiveRef" | "$id", Value::String(_)) => return Err(format!("`{key}` is not supported; use `$ref` with `#/..`")),
+                        ("$dynamicRef" | "$recursiveRef" | "$id", Value::String(_)) => {
+                            return Err(format!("`{key}` is not supported; use `$ref` with `#/..`"));
+                        }
                         _ => self.nodes(member, depth + 1)?,
                     };
                 }
@@ -87,7 +89,10 @@ mod tests {
         }
         for (schema, words) in [
             (json!({ "$ref": "#" }), "circle"),
-            (json!({ "$defs": { "a": { "items": { "$ref": "#/$defs/b" } }, "b": { "items": { "$ref": "#/$defs/a" } } } }), "circle"),
+            (
+                json!({ "$defs": { "a": { "items": { "$ref": "#/$defs/b" } }, "b": { "items": { "$ref": "#/$defs/a" } } } }),
+                "circle",
+            ),
             (layers, "unfolds"),
             (json!({ "$ref": "http://example.com/a.json" }), "not a pointer"),
             (json!({ "$ref": "#/$defs/none" }), "not a pointer"),

@@ -45,15 +45,24 @@ impl Guest {
             return errors;
         }
         let settings = settings.to_string();
-        let bounds = Bounds { policy: policy.to_owned(), limits: LIMITS, deadline: Instant::now() + DEADLINE, answer_limit: ANSWER_BYTES };
+        let bounds = Bounds {
+            policy: policy.to_owned(),
+            limits: LIMITS,
+            deadline: Instant::now() + DEADLINE,
+            answer_limit: ANSWER_BYTES,
+        };
         let checked = self.code.run(bounds, None, &self.declared, async |store, guest| {
             guest.stateward_policy_rules().call_validate_settings(store, &settings).await
         });
         match checked.await.answer {
             Ok(Ok(())) => Vec::new(),
-            Ok(Err(words)) if words.is_empty() => vec![SpecError::new(SETTINGS, "the component refuses them without a word")],
+            Ok(Err(words)) if words.is_empty() => {
+                vec![SpecError::new(SETTINGS, "the component refuses them without a word")]
+            }
             Ok(Err(words)) => words.into_iter().take(MAX_ERRORS).map(guests_words).collect(),
-            Err(error) => vec![SpecError::new(SETTINGS, format!("the component broke while it checked them: it {error}"))],
+            Err(error) => {
+                vec![SpecError::new(SETTINGS, format!("the component broke while it checked them: it {error}"))]
+            }
         }
     }
 }
@@ -62,10 +71,16 @@ impl Guest {
 fn spec_errors(error: &jsonschema::ValidationError<'_>) -> Vec<SpecError> {
     let parent = format!("{SETTINGS}{}", error.instance_path().as_str());
     match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
             .take(MAX_ERRORS)
-            .map(|key| SpecError::new(format!("{parent}/{}", escape(key)), format!("there is no setting `{}`", text::clean(key, MAX_KEY_BYTES))))
+            .map(|key| {
+                SpecError::new(
+                    format!("{parent}/{}", escape(key)),
+                    format!("there is no setting `{}`", text::clean(key, MAX_KEY_BYTES)),
+                )
+            })
             .collect(),
         _ => vec![SpecError::new(parent, text::clean(&error.to_string(), MAX_MESSAGE_BYTES))],
     }

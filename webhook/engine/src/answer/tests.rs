@@ -72,7 +72,14 @@ fn refuses_a_wrong_count() {
 
 #[test]
 fn a_path_that_is_no_pointer_becomes_the_whole_object() {
-    for (path, kept) in [("spec.replicas", ""), ("/spec/a~2b", ""), ("/spec/~", ""), ("/a\u{1b}", ""), ("/a~1b/~0", "/a~1b/~0"), ("/", "/")] {
+    for (path, kept) in [
+        ("spec.replicas", ""),
+        ("/spec/a~2b", ""),
+        ("/spec/~", ""),
+        ("/a\u{1b}", ""),
+        ("/a~1b/~0", "/a~1b/~0"),
+        ("/", "/"),
+    ] {
         let judgement = judge(&[0], vec![raw(0, path, "", None)]).unwrap();
         assert_eq!(judgement.findings[0].path, kept, "{path}");
     }
@@ -81,7 +88,9 @@ fn a_path_that_is_no_pointer_becomes_the_whole_object() {
 #[test]
 fn of_two_findings_in_one_place_the_heavier_stays() {
     let lower = Some(wit::Action::Audit);
-    for findings in [vec![raw(0, "", "a", lower), raw(0, "", "a", None)], vec![raw(0, "", "a", None), raw(0, "", "a", lower)]] {
+    for findings in
+        [vec![raw(0, "", "a", lower), raw(0, "", "a", None)], vec![raw(0, "", "a", None), raw(0, "", "a", lower)]]
+    {
         let judgement = judge(&[0], findings).unwrap();
         assert_eq!(judgement.findings.len(), 1);
         assert_eq!(judgement.findings[0].at_most, None);
@@ -96,8 +105,11 @@ fn at_most_apply_lowers_nothing() {
 
 #[test]
 fn changes_are_for_changing_rules() {
-    let mutation = |rule| wit::Mutation { rule, change: wit::Change::MergePatch("{}".to_owned()), note: Some("a\nb".to_owned()) };
-    let outcome_of = |rule| outcome(&manifest(), &unit(&[0, 2]), wit::Outcome { mutations: vec![mutation(rule)], undecided: Vec::new() });
+    let mutation =
+        |rule| wit::Mutation { rule, change: wit::Change::MergePatch("{}".to_owned()), note: Some("a\nb".to_owned()) };
+    let outcome_of = |rule| {
+        outcome(&manifest(), &unit(&[0, 2]), wit::Outcome { mutations: vec![mutation(rule)], undecided: Vec::new() })
+    };
     assert_eq!(outcome_of(2).unwrap().mutations[0].note.as_deref(), Some("a b"));
     assert_eq!(outcome_of(0).unwrap_err().cause(), "bad_answer");
 }
