@@ -10,7 +10,7 @@ use crate::objects::Object;
 use crate::rule::Rule;
 
 /// A family of rules. Written by [`rules!`](crate::rules!).
-pub trait Family {
+pub trait Family: Clone {
     /// What administrators may set. Unknown fields belong to other families of the component and are ignored here.
     type Settings: CheckSettings;
 

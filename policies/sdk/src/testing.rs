@@ -171,10 +171,7 @@ impl<F: Family> Test<F> {
 
     /// The same request with another object, for example with what a change made of it.
     #[must_use]
-    pub fn with_object(&self, object: &Value) -> Self
-    where
-        F: Clone,
-    {
+    pub fn with_object(&self, object: &Value) -> Self {
         let mut test = self.clone();
         test.request.object = Some(object.to_string());
         test

@@ -1,0 +1,112 @@
+//! Whose member a pod is, and which keys that gives it. The role is bound to identity, never believed.
+
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+use crate::keys::{GOVERNED, Key, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, is_governed};
+
+/// What a look-up of a set answers to a pod that says it belongs to it.
+#[derive(Debug)]
+pub enum Owner<'c> {
+    /// A governed set, the very one that the pod refers to.
+    Governed(StatefulSet<'c>),
+    /// That set, and not governed; or no set of this name and uid.
+    Other,
+    /// It cannot be looked up here.
+    Unknown,
+    /// It was looked up in files that know no uid.
+    WithoutUid,
+}
+
+/// The keys that a member's identity gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberKeys {
+    set: String,
+    ordinal: String,
+    is_manager: bool,
+    manager_host: Option<String>,
+}
+
+/// What rules about members read of sets.
+pub const SET_FIELDS: &[&str] = &[
+    "/metadata/annotations/stateward.dev~1writes",
+    "/spec/serviceName",
+    "/spec/ordinals",
+    "/spec/selector",
+];
+
+/// The reference to the controller, if that is an `apps` StatefulSet.
+pub fn owner_of<'p, 'a>(pod: &'p Pod<'a>) -> Option<&'p OwnerReference<'a>> {
+    pod.metadata.controller().filter(|owner| owner.kind.as_str() == "StatefulSet" && owner.group() == "apps")
+}
+
+/// The reference that an UPDATE adds to an `apps` StatefulSet: the controller adopts an orphan.
+pub fn adopter_of<'p, 'a>(old: &Pod, pod: &'p Pod<'a>) -> Option<&'p OwnerReference<'a>> {
+    let before = old.metadata.controller();
+    owner_of(pod).filter(|owner| before.is_none_or(|before| before.uid.as_str() != owner.uid.as_str()))
+}
+
+/// Looks the owner up. `live`: a cached `ordinals.start` would let two replicas of this webhook name two managers.
+pub fn look_up<'c>(owner: &OwnerReference, cx: &Context<'c, '_, Settings>, live: bool) -> Owner<'c> {
+    let found = if live { cx.find_live::<StatefulSet>(&owner.name) } else { cx.find::<StatefulSet>(&owner.name) };
+    match found {
+        Found::Unknown => Owner::Unknown,
+        Found::Absent => Owner::Other,
+        Found::Found(set) if !is_governed(&set) => Owner::Other,
+        Found::Found(set) if set.metadata.uid.is_empty() => Owner::WithoutUid,
+        Found::Found(set) if set.metadata.uid.as_str() == owner.uid.as_str() => Owner::Governed(set),
+        Found::Found(_) => Owner::Other,
+    }
+}
+
+impl MemberKeys {
+    /// The keys of the pod of this name; `None` when the set makes no such pod.
+    pub fn computed(set: &StatefulSet, pod: &str, namespace: &str) -> Option<Self> {
+        let name = set.metadata.name.as_str();
+        let (parent, ordinal) = member_of(pod)?;
+        let start = set.start();
+        (parent == name).then(|| Self {
+            set: name.to_owned(),
+            ordinal: ordinal.to_string(),
+            is_manager: ordinal == start,
+            manager_host: set.service_name().map(|service| format!("{name}-{start}.{service}.{namespace}.svc")),
+        })
+    }
+
+    /// The keys of an adopted pod: whatever it was before, it may not write.
+    pub fn as_worker(&self) -> Self {
+        Self { is_manager: false, ..self.clone() }
+    }
+
+    /// Every key that a member's metadata may carry, with its value; `None` where it must be absent.
+    pub fn values(&self) -> [(Key, Option<&str>); 6] {
+        let (role, write) = if self.is_manager { ("manager", "allow") } else { ("worker", "deny") };
+        [
+            (Key::label(ROLE), Some(role)),
+            (Key::label(SET), Some(&self.set)),
+            (Key::annotation(WRITE), Some(write)),
+            (Key::annotation(ORDINAL), Some(&self.ordinal)),
+            (Key::annotation(MANAGER_HOST), self.manager_host.as_deref()),
+            (Key::annotation(crate::keys::MANAGER), None),
+        ]
+    }
+
+    /// Keys whose values on a pod are not these. The template's label [`GOVERNED`] is there or not, but never something else.
+    pub fn differences(&self, metadata: &ObjectMeta) -> Vec<(Key, Option<&str>)> {
+        let mut differences: Vec<_> = self.values().into_iter().filter(|(key, value)| key.of(metadata) != *value).collect();
+        if metadata.labels.get(GOVERNED).is_some_and(|value| value != "true") {
+            differences.push((Key::label(GOVERNED), Some("true")));
+        }
+        differences
+    }
+
+    /// A pod carries exactly these.
+    pub fn are_on(&self, metadata: &ObjectMeta) -> bool {
+        self.differences(metadata).is_empty()
+    }
+}
+
+/// Pods that a node makes are mirrors of its static pods; NodeRestriction lets it make no others.
+pub fn is_node(cx: &Context<Settings>) -> bool {
+    cx.user().is_some_and(|user| user.groups.iter().any(|group| group == "system:nodes"))
+}

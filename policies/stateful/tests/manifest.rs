@@ -1,0 +1,76 @@
+//! What the component says of its rules, and what no manifest may say. Rows and actions are those of the rules' table.
+
+use std::collections::BTreeSet;
+
+use stateward_sdk::bindings::stateward::policy::types::{Action, RuleKind};
+use stateward_stateful::describe;
+
+#[test]
+fn rules_are_those_of_the_table() {
+    let rules: Vec<_> = describe().rules.into_iter().map(|rule| {
+        let mut subjects: Vec<_> = rule.subjects.iter().map(|subject| {
+            let (resource, sub) = (&subject.resource.resource, &subject.resource.subresource);
+            if sub.is_empty() { resource.clone() } else { format!("{resource}/{sub}") }
+        }).collect();
+        subjects.dedup();
+        let reads: Vec<_> = rule.reads.iter().map(|read| read.kind.kind.clone() + if read.live { "!" } else { "" }).collect();
+        let action = |action| match action { Action::Off => '-', Action::Audit => 'A', Action::Warn => 'W', Action::Deny => 'D', Action::Apply => 'M' };
+        let fixed = if rule.fixed { "F" } else { "" };
+        let compares = if rule.compares { "Δ" } else { "" };
+        format!("{}{fixed}{compares} {}{} {} [{}]", rule.id, action(rule.baseline), action(rule.strict), subjects.join(" "), reads.join(" "))
+    }).collect();
+    assert_eq!(rules, [
+        "ordered-identity/parallel-management AD statefulsets []",
+        "ordered-identity/no-readiness-gate WD statefulsets statefulsets/scale [StatefulSet]",
+        "ordered-identity/zero-grace DD statefulsets []",
+        "ordered-identity/name-too-long DD statefulsets []",
+        "ordered-identity/no-service-name WD statefulsets statefulsets/scale [StatefulSet]",
+        "ordered-identity/not-headless WD statefulsets statefulsets/scale [Service StatefulSet]",
+        "remote-volumes/no-claim-template AD statefulsets []",
+        "remote-volumes/shared-claim DD statefulsets statefulsets/scale [StatefulSet]",
+        "remote-volumes/shared-access-mode WD statefulsets []",
+        "remote-volumes/incomplete-claim DD statefulsets []",
+        "remote-volumes/local-class WD statefulsets [StorageClass]",
+        "manager-writes/forged-roleF DD statefulsets pods [StatefulSet!]",
+        "manager-writes/unbound-podF DD pods [StatefulSet!]",
+        "manager-writes/role-changeFΔ DD pods pods/status pods/binding bindings statefulsets statefulsets/status [StatefulSet]",
+        "manager-writes/declare-writes -M statefulsets []",
+        "manager-writes/stamp-setF MM statefulsets []",
+        "manager-writes/stamp-podF MM pods [StatefulSet!]",
+    ]);
+}
+
+#[test]
+fn every_rule_is_described() {
+    let manifest = describe();
+    let ids: BTreeSet<_> = manifest.rules.iter().map(|rule| &rule.id).collect();
+    assert_eq!(ids.len(), manifest.rules.len());
+    for rule in &manifest.rules {
+        assert!(!rule.title.is_empty() && !rule.category.is_empty(), "{}", rule.id);
+        assert!(rule.description.len() > 80 && !rule.description.contains("  "), "{}: {}", rule.id, rule.description);
+        for subject in &rule.subjects {
+            assert!(!subject.operations.is_empty());
+            assert!(subject.condition.as_ref().is_none_or(|condition| condition.len() <= 1024));
+            // Contract rules refuse where they cannot decide; what changes never refuses.
+            assert_eq!(subject.fail_closed, rule.fixed && rule.kind == RuleKind::Validate, "{}", rule.id);
+        }
+        let refuses = rule.fixed && rule.kind == RuleKind::Validate;
+        assert_eq!(rule.when_undecided, if refuses { Action::Deny } else { Action::Audit }, "{}", rule.id);
+    }
+}
+
+#[test]
+fn settings_of_all_families_are_one_schema() {
+    let schema: serde_json::Value = serde_json::from_str(&describe().settings_schema).unwrap();
+    assert_eq!(schema["additionalProperties"], false);
+    let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(properties, ["controllerAccounts", "localDrivers", "remoteDrivers", "restorers", "stampEnvironment", "trustedUsers"]);
+}
+
+#[test]
+fn settings_are_checked_beyond_their_schema() {
+    assert_eq!(stateward_stateful::validate_settings("{}"), Ok(()));
+    let errors = stateward_stateful::validate_settings(r#"{"localDrivers": {"add": ["x"]}, "remoteDrivers": {"add": ["x"]}}"#).unwrap_err();
+    assert!(errors[0].starts_with("/localDrivers/add/0: "), "{errors:?}");
+    assert!(stateward_stateful::validate_settings(r#"{"restorers": 1}"#).is_err());
+}
