@@ -1,7 +1,10 @@
 //! What the integration tests share.
 
+pub mod certificates;
+pub mod client;
 pub mod guests;
 pub mod oracle;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
