@@ -32,6 +32,12 @@ pub fn stateward() -> PathBuf {
     BINARY.get_or_init(|| binary("stateward")).clone()
 }
 
+/// The demonstration, and the binary that it starts.
+pub fn demo() -> PathBuf {
+    stateward();
+    binary("demo")
+}
+
 /// A binary of the workspace, built with the features of the whole workspace so that nothing is compiled twice.
 fn binary(name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
