@@ -52,6 +52,7 @@ pub async fn validate(set: &PolicySet, request: &Request<'_>, route: Route, fact
     let mut verdict = Verdict { allowed: true, exempt: builtin_exemption::by_account(request), ..Verdict::default() };
     let entries = set.entries(&request.resource, request.operation);
     if verdict.exempt.is_some() || (entries.is_empty() && !facts.trace) {
+        verdict.trace = facts.trace.then(Trace::default);
         message::respond(&mut verdict, request);
         return verdict;
     }

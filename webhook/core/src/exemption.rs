@@ -1,8 +1,6 @@
 //! `PolicyExemption`: turns Deny and Warn of some rules into Audit, for some objects of its namespace, for a time.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::labels::Selector;
 use crate::object::{Head, value_of};
@@ -50,7 +48,7 @@ pub fn check(exemption: &PolicyExemption, now: Option<Timestamp>) -> Vec<SpecErr
         Selector::compile(selector, "/spec/selector", &mut errors);
     }
     if let Some(now) = now
-        && spec.expires.duration_since(now) > jiff::SignedDuration::try_from(MAX_LIFE).unwrap_or_default()
+        && spec.expires.duration_since(now) > MAX_LIFE
     {
         let error = SpecError::new("/spec/expires", format!("`{}` is more than 90 days away", spec.expires));
         errors.push(error.hint("exemptions end; renew it when the time comes"));
@@ -109,4 +107,36 @@ impl<'r> Exemptible<'r> {
 }
 
 /// DESIGN section 6.
-const MAX_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const MAX_LIFE: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn complains(spec: &str, expected: &[&str]) {
+        let text = format!(r#"{{"metadata":{{"name":"e","namespace":"prod"}},"spec":{spec}}}"#);
+        let exemption: PolicyExemption = serde_json::from_str(&text).unwrap();
+        let told: Vec<String> =
+            check(&exemption, Some(Timestamp::UNIX_EPOCH)).iter().map(ToString::to_string).collect();
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_an_exemption() {
+        complains(r#"{"rules":["a/b","a/*"],"reason":"r","expires":"1970-03-31T00:00:00Z"}"#, &[]);
+        complains(
+            r#"{"rules":["a/b"],"reason":" ","expires":"1970-02-01T00:00:00Z"}"#,
+            &["/spec/reason: an exemption needs a reason"],
+        );
+        complains(r#"{"rules":[],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#, &["/spec/rules: names no rule"]);
+        complains(
+            r#"{"rules":["*","a/b"],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#,
+            &["/spec/rules/0: `*` is neither a rule id nor `family/*`"],
+        );
+        complains(
+            r#"{"rules":["a/b"],"reason":"r","expires":"1970-04-02T00:00:00Z","names":[""]}"#,
+            &["/spec/names/0: `` is not a name", "/spec/expires: `1970-04-02T00:00:00Z` is more than 90 days away"],
+        );
+    }
+}

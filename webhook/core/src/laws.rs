@@ -247,7 +247,7 @@ proptest! {
             entry["at"] = Value::Null;
         }
         let lowered = judged(&policies, &[], &as_request(&input));
-        let free = (free.to_string(), input.1.clone());
+        let free = (free.to_string(), input.1);
         prop_assert!(lowered.allowed || !judged(&policies, &[], &as_request(&free)).allowed);
     }
 

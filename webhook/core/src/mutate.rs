@@ -27,6 +27,7 @@ pub async fn mutate(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> Ve
     let mut verdict = Verdict { allowed: true, exempt: builtin_exemption::by_account(request), ..Verdict::default() };
     let is_idle = set.entries(&request.resource, request.operation).is_empty() && !facts.trace;
     if verdict.exempt.is_some() || is_idle || request.object.is_none() {
+        verdict.trace = facts.trace.then(Trace::default);
         message::respond(&mut verdict, request);
         return verdict;
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::evaluate::RuleIndex;
-use crate::exemption::Exemption;
+use crate::exemption::{self, Exemption};
 use crate::manifest::{Action, Profile, Read, Rule, RuleKind};
 use crate::policy::{Policy, SpecError};
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
@@ -51,7 +51,7 @@ struct ByOperation {
 
 impl PolicySet {
     /// Joins policies. Fails where they contradict each other: each fixed rule is selected by at most one policy for a namespace.
-    /// The errors carry the name of the policy they are about.
+    /// The errors carry the name of the policy they are about. Exemptions that [`exemption::check`] complains about exempt nothing.
     pub fn new(mut policies: Vec<Policy>, exemptions: Vec<PolicyExemption>) -> Result<Self, Vec<(String, SpecError)>> {
         policies.sort_by(|a, b| a.name.cmp(&b.name));
         let errors = contradictions(&policies);
@@ -69,7 +69,8 @@ impl PolicySet {
             index.entry(resource.resource.to_string()).or_default().push((resource, by_operation));
         }
         let mut by_namespace: HashMap<String, Vec<Exemption>> = HashMap::new();
-        for exemption in &exemptions {
+        // What is wrong with the others their reader says; here they exempt nothing.
+        for exemption in exemptions.iter().filter(|exemption| exemption::check(exemption, None).is_empty()) {
             let exemption = Exemption::compile(exemption);
             by_namespace.entry(exemption.namespace.clone()).or_default().push(exemption);
         }
@@ -238,4 +239,94 @@ fn contradictions(policies: &[Policy]) -> Vec<(String, SpecError)> {
         }
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::resources::WasmPolicy;
+    use crate::testing::{broken_rules, component, manifest, policy, subject, wasm_policy};
+
+    fn fixed(name: &str, selector: &str) -> Policy {
+        let mut manifest = manifest();
+        manifest.rules[0].fixed = true;
+        let judge = broken_rules(&manifest);
+        let change =
+            |policy: &mut WasmPolicy| policy.spec.matches.namespace_selector = serde_json::from_str(selector).unwrap();
+        Policy::new(&wasm_policy(name, change), component(manifest, judge)).unwrap()
+    }
+
+    #[track_caller]
+    fn contradict(a: &str, b: &str, expected: bool) {
+        // In whatever order they are loaded, the later by name is the one that is refused.
+        for policies in [vec![fixed("a", a), fixed("b", b)], vec![fixed("b", b), fixed("a", a)]] {
+            let errors = PolicySet::new(policies, vec![]).map(|_| ()).err().unwrap_or_default();
+            let told: Vec<(&str, &str)> =
+                errors.iter().map(|(name, error)| (name.as_str(), error.message.as_str())).collect();
+            let message =
+                "the fixed rule `demo/deny` is already selected by policy `a` for some of the same namespaces";
+            assert_eq!(told, if expected { vec![("b", message)] } else { vec![] }, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_rule_has_one_policy_for_a_namespace() {
+        let prod = r#"{"matchLabels":{"env":"prod"}}"#;
+        contradict("{}", "{}", true);
+        contradict(prod, "{}", true);
+        contradict(prod, prod, true);
+        contradict(prod, r#"{"matchLabels":{"team":"x"}}"#, true);
+        contradict(prod, r#"{"matchLabels":{"env":"test"}}"#, false);
+        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"NotIn","values":["prod","x"]}]}"#, false);
+        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"DoesNotExist"}]}"#, false);
+        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"Exists"}]}"#, true);
+    }
+
+    #[test]
+    fn rules_that_are_not_fixed_may_be_selected_twice() {
+        assert!(PolicySet::new(vec![policy("a", |_| {}), policy("b", |_| {})], vec![]).is_ok());
+        let twice = PolicySet::new(vec![policy("a", |_| {}), policy("a", |_| {})], vec![]).map(|_| ()).unwrap_err();
+        assert_eq!(twice[0].1.message, "another policy is named `a`");
+    }
+
+    #[test]
+    fn joins_what_is_read_of_a_kind() {
+        let read = |fields: &[&str], live| Read {
+            kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Service".into() },
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            live,
+        };
+        let mut manifest: Manifest = manifest();
+        manifest.rules[0].reads = vec![read(&["/spec/type", "/spec/clusterIP"], false)];
+        manifest.rules[1].reads = vec![read(&["/spec/selector", "/spec/type"], true)];
+        let with = |rules: &[&str]| {
+            let change =
+                |policy: &mut WasmPolicy| policy.spec.rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
+            let policy = Policy::new(&wasm_policy("p", change), component(manifest.clone(), broken_rules(&manifest)));
+            PolicySet::new(vec![policy.unwrap()], vec![]).unwrap().reads()
+        };
+        assert_eq!(with(&["*"]), [read(&["/spec/clusterIP", "/spec/selector", "/spec/type"], true)]);
+        assert_eq!(with(&["demo/deny"]), [read(&["/spec/clusterIP", "/spec/type"], false)]);
+        assert_eq!(with(&["demo/strict"]), []);
+    }
+
+    #[test]
+    fn only_what_the_match_lets_through_is_indexed() {
+        let narrowed = policy("p", |p| {
+            let rule = |text| serde_json::from_str(text).unwrap();
+            p.spec.matches.resource_rules = vec![rule(r#"{"resources":["statefulsets"],"operations":["CREATE"]}"#)];
+        });
+        let excluded = policy("q", |p| {
+            let rule = |text| serde_json::from_str(text).unwrap();
+            p.spec.matches.exclude_resource_rules = vec![rule(r#"{"apiGroups":["apps"],"operations":["UPDATE"]}"#)];
+        });
+        let set = PolicySet::new(vec![narrowed, excluded], vec![]).unwrap();
+        let sets = subject("statefulsets", &[]).resource;
+        let count = |resource: &GroupVersionResource<'_>, operation| set.entries(resource, operation).len();
+        assert_eq!(count(&sets, Operation::Create), 2);
+        assert_eq!(count(&sets, Operation::Update), 0);
+        assert_eq!(count(&GroupVersionResource { version: "v1beta1".into(), ..sets.clone() }, Operation::Create), 0);
+        assert_eq!(count(&GroupVersionResource { subresource: "scale".into(), ..sets }, Operation::Create), 0);
+    }
 }

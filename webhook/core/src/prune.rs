@@ -16,7 +16,7 @@ pub(crate) struct Paths {
     /// That it is there is wanted, whatever it is.
     present: bool,
     /// By key, sorted. Elements of a list are not told apart: a step into `*` is a step into each of them.
-    children: Vec<(String, Paths)>,
+    children: Vec<(String, Self)>,
 }
 
 /// What reading may cost.

@@ -312,6 +312,7 @@ fn an_exemption_turns_denials_into_audit_and_says_so() {
     }));
     assert!(!covers(|e| e.spec.expires = jiff::Timestamp::UNIX_EPOCH));
     assert!(!covers(|e| e.metadata.namespace = Some("other".into())));
+    assert!(!covers(|e| e.spec.reason.clear()), "one that says no reason exempts nothing");
 }
 
 /// The manifest's rule 0 as a fixed one.

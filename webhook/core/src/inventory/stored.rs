@@ -221,3 +221,124 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Stored objects come from files of the administrator's own choice or from the API server; their size has been bounded there.
 const UNLIMITED: Budget = Budget { nodes: usize::MAX, text: usize::MAX };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::block_on;
+
+    fn service() -> GroupVersionKind<'static> {
+        GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Service".into() }
+    }
+
+    fn class() -> GroupVersionKind<'static> {
+        GroupVersionKind { group: "storage.k8s.io".into(), version: "v1".into(), kind: "StorageClass".into() }
+    }
+
+    fn inventory() -> StoredInventory {
+        let read = |kind, fields: &[&str]| Read {
+            kind,
+            fields: fields.iter().map(|f| (*f).to_owned()).collect(),
+            live: false,
+        };
+        let fields =
+            Fields::new(&[read(service(), &["/spec/clusterIP", "/spec/ports"]), read(class(), &["/provisioner"])]);
+        let mut inventory = StoredInventory::default();
+        for (json, namespace) in [
+            (
+                r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"db","namespace":"prod","uid":"u","labels":{"app":"db"},"annotations":{"secret":"x"}},"spec":{"clusterIP":"None","type":"ClusterIP","ports":[{"port":1}]}}"#,
+                None,
+            ),
+            (r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{}}"#, Some("prod")),
+            (
+                r#"{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"fast"},"provisioner":"p","parameters":{"a":"b"}}"#,
+                None,
+            ),
+            (r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"prod","labels":{"env":"x"}}}"#, None),
+        ] {
+            inventory.insert_json(json, namespace, &fields).unwrap();
+        }
+        inventory
+    }
+
+    fn query<'a>(kind: GroupVersionKind<'a>, namespace: Option<&'a str>) -> Query<'a> {
+        Query { kind, namespace, name: None, labels: None, live: false }
+    }
+
+    fn found(inventory: &StoredInventory, query: &Query<'_>) -> Option<Vec<String>> {
+        match block_on(inventory.find(query)) {
+            Found::Unknown => None,
+            Found::Objects(objects) => Some(objects.iter().map(|json| json.to_string()).collect()),
+        }
+    }
+
+    #[test]
+    fn answers_declared_fields_only() {
+        let inventory = inventory();
+        let db = Query { name: Some("db"), ..query(service(), Some("prod")) };
+        assert_eq!(
+            found(&inventory, &db).unwrap(),
+            [
+                r#"{"apiVersion":"v1","kind":"Service","metadata":{"labels":{"app":"db"},"name":"db","namespace":"prod","uid":"u"},"spec":{"clusterIP":"None","ports":[{"port":1}]}}"#
+            ]
+        );
+        assert_eq!(
+            found(&inventory, &query(class(), None)).unwrap(),
+            [
+                r#"{"apiVersion":"storage.k8s.io/v1","kind":"StorageClass","metadata":{"name":"fast"},"provisioner":"p"}"#
+            ]
+        );
+    }
+
+    #[test]
+    fn absent_and_unknown_are_different_answers() {
+        let mut inventory = inventory();
+        let none = Some(Vec::new());
+        assert_eq!(found(&inventory, &Query { name: Some("nope"), ..query(service(), Some("prod")) }), none);
+        assert_eq!(found(&inventory, &query(service(), Some("test"))), None);
+        assert_eq!(found(&inventory, &query(service(), None)), None, "not every namespace is known");
+        let pods = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Pod".into() };
+        assert_eq!(found(&inventory, &query(pods.clone(), Some("prod"))), None);
+        inventory.know(&pods, Some("prod"));
+        assert_eq!(found(&inventory, &query(pods, Some("prod"))), none);
+        inventory.know_everywhere(&service());
+        assert_eq!(found(&inventory, &query(service(), Some("test"))), none);
+        assert_eq!(found(&inventory, &query(service(), None)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn selects_by_label() {
+        let inventory = inventory();
+        let count = |labels| {
+            found(&inventory, &Query { labels: Some(labels), ..query(service(), Some("prod")) }).map(|all| all.len())
+        };
+        assert_eq!(count("app=db"), Some(1));
+        assert_eq!(count("app!=db"), Some(1));
+        assert_eq!(count("app in (db,web),!x"), Some(1));
+        assert_eq!(count("app=nope"), Some(0));
+        assert_eq!(count("app in ("), None);
+    }
+
+    #[test]
+    fn a_namespace_always_has_its_name_as_label() {
+        let inventory = inventory();
+        let labels = block_on(inventory.namespace_labels("prod")).unwrap();
+        assert_eq!(
+            labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+            ["env=x", "kubernetes.io/metadata.name=prod"]
+        );
+        assert_eq!(block_on(inventory.namespace_labels("test")), None);
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_object() {
+        for (json, error) in [
+            ("7", "not a Kubernetes object: invalid type: integer `7`, expected struct Head at line 1 column 1"),
+            (r#"{"kind":"Pod","metadata":{"name":"a"}}"#, "the object has no `apiVersion`"),
+            (r#"{"apiVersion":"v1","kind":"Pod","metadata":{}}"#, "the object has no `metadata.name`"),
+            (r#"{"apiVersion":"v1","kind":"Pod"}"#, "the object has no `metadata`"),
+        ] {
+            assert_eq!(StoredObject::read(json, None, &Fields::default()).unwrap_err().to_string(), error);
+        }
+    }
+}

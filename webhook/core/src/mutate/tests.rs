@@ -81,7 +81,7 @@ fn a_mode_below_enforce_only_says_what_it_would_change() {
         [("would-change".to_owned(), "[demo/change] spec.replicas: would be changed: why".to_owned())]
     );
     let off = run(
-        vec![changing("a", change(), |p| drop(p.spec.actions.insert("demo/change".into(), Action::Off)))],
+        vec![changing("a", change(), |p| p.spec.actions = [("demo/change".to_owned(), Action::Off)].into())],
         &request(Operation::Create, OBJECT),
     );
     assert!(off.costs.is_empty());

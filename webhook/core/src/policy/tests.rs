@@ -64,7 +64,7 @@ fn refuses_fixed_rules_in_part() {
         "fixed rules are selected together or not at all; missing: role/unbound",
     );
     refuses(
-        |p| drop(p.spec.actions.insert("role/forged".into(), Action::Audit)),
+        |p| p.spec.actions = [("role/forged".to_owned(), Action::Audit)].into(),
         "/spec/actions/role~1forged",
         "rule `role/forged` is fixed: it cannot be overridden",
     );
@@ -89,7 +89,7 @@ fn refuses_fixed_rules_in_part() {
 
 #[test]
 fn refuses_actions_that_do_not_fit() {
-    let with = |id: &'static str, action| move |p: &mut WasmPolicy| drop(p.spec.actions.insert(id.to_owned(), action));
+    let with = |id: &'static str, action| move |p: &mut WasmPolicy| p.spec.actions = [(id.to_owned(), action)].into();
     refuses(with("demo/nope", Action::Warn), "/spec/actions/demo~1nope", "component `demo` has no rule `demo/nope`");
     refuses(
         with("demo/deny", Action::Apply),
