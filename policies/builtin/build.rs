@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "how a build script talks to Cargo")]
 fn embed() -> Result<(), Box<dyn Error>> {
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
     let out = PathBuf::from(variable("OUT_DIR")?);
@@ -41,13 +42,26 @@ fn compile(workspace: &Path, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let cargo = variable("CARGO")?;
     let mut command = Command::new(&cargo);
     for (name, _) in env::vars_os() {
-        if let Some(name) = name.to_str() && is_of_outer_build(name) {
+        if let Some(name) = name.to_str()
+            && is_of_outer_build(name)
+        {
             command.env_remove(name);
         }
     }
     let output = command
         .current_dir(workspace)
-        .args(["build", "--package", "stateward-stateful", "--lib", "--release", "--target", TARGET, "--locked", "--quiet", "--target-dir"])
+        .args([
+            "build",
+            "--package",
+            "stateward-stateful",
+            "--lib",
+            "--release",
+            "--target",
+            TARGET,
+            "--locked",
+            "--quiet",
+            "--target-dir",
+        ])
         .arg(target)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?)
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
@@ -62,7 +76,8 @@ fn compile(workspace: &Path, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
         return Ok(target.join(TARGET).join("release/stateward_stateful.wasm"));
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let is_without_target = words.contains("can't find crate for `core`") || words.contains("can't find crate for `std`");
+    let is_without_target =
+        words.contains("can't find crate for `core`") || words.contains("can't find crate for `std`");
     let hint = if is_without_target { format!("\nhint: rustup target add {TARGET}") } else { String::new() };
     Err(format!("policies/stateful does not compile for `{TARGET}`\n{words}{hint}").into())
 }

@@ -14,7 +14,10 @@ fn names() -> (Vec<String>, Vec<String>) {
                 imports.extend(section.into_iter().map(|import| import.unwrap().name.name.to_owned()));
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
-                let exported = section.into_iter().map(Result::unwrap).filter(|export| export.kind == ComponentExternalKind::Instance);
+                let exported = section
+                    .into_iter()
+                    .map(Result::unwrap)
+                    .filter(|export| export.kind == ComponentExternalKind::Instance);
                 exports.extend(exported.map(|export| export.name.name.to_owned()));
             }
             _ => {}

@@ -97,13 +97,15 @@ macro_rules! both {
 }
 
 /// A pod that a StatefulSet controls, or one with keys to strip.
-pub const POD_TO_STAMP: &str = concat!("object != null && (", is_of_set!(), " || ", carries_keys!("object.metadata"), ")");
+pub const POD_TO_STAMP: &str =
+    concat!("object != null && (", is_of_set!(), " || ", carries_keys!("object.metadata"), ")");
 
 /// A pod that gets a controller.
 pub const POD_ADOPTED: &str = concat!(both!(), controller_added!());
 
 /// A pod with protected keys, not of a node.
-pub const POD_WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"), " && !(", is_node!(), ")");
+pub const POD_WITH_KEYS: &str =
+    concat!("object != null && ", carries_keys!("object.metadata"), " && !(", is_node!(), ")");
 
 /// A pod with a member's name that nobody controls, or a StatefulSet by someone else's word than the controller's. It names the controller's
 /// usual account: where the setting `controllerAccounts` says another, more calls are made.
@@ -118,8 +120,14 @@ pub const POD_CLAIMS_SET: &str = concat!(
 );
 
 /// A pod whose protected keys change, or that gets a controller.
-pub const POD_KEYS_DIFFER: &str =
-    concat!(both!(), "(", keys_differ!("[[object.metadata, oldObject.metadata]]", ""), " || ", controller_added!(), ")");
+pub const POD_KEYS_DIFFER: &str = concat!(
+    both!(),
+    "(",
+    keys_differ!("[[object.metadata, oldObject.metadata]]", ""),
+    " || ",
+    controller_added!(),
+    ")"
+);
 
 /// A binding that would write protected keys onto its pod.
 pub const BINDING_WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
@@ -154,7 +162,8 @@ pub const SET_KEYS_DIFFER: &str = concat!(
 );
 
 /// The same through the set's status, which leaves its template alone.
-pub const SET_STATUS_KEYS_DIFFER: &str = concat!(both!(), keys_differ!("[[object.metadata, oldObject.metadata]]", "'writes', "));
+pub const SET_STATUS_KEYS_DIFFER: &str =
+    concat!(both!(), keys_differ!("[[object.metadata, oldObject.metadata]]", "'writes', "));
 
 /// A new set that does not say who may write.
 pub const SET_UNDECLARED: &str =
@@ -249,7 +258,8 @@ mod tests {
 
     #[test]
     fn pods_that_could_be_members_are_judged() {
-        let claims = |metadata: Json, username: &str| is_true(POD_CLAIMS_SET, &pod(metadata), &Json::Null, username, &[]);
+        let claims =
+            |metadata: Json, username: &str| is_true(POD_CLAIMS_SET, &pod(metadata), &Json::Null, username, &[]);
         assert!(claims(json!({"name": "db-0"}), "alice"));
         assert!(claims(json!({"name": "db-0"}), CONTROLLER_ACCOUNT));
         assert!(claims(json!({"name": "db-0", "ownerReferences": owner("StatefulSet")}), "alice"));
@@ -264,7 +274,15 @@ mod tests {
         let manager = pod(json!({"name": "db-0", "labels": {"app": "db", "stateward.dev/role": "manager"}}));
         let worker = pod(json!({"name": "db-0", "labels": {"app": "db", "stateward.dev/role": "worker"}}));
         let owned = pod(json!({"name": "db-0", "labels": {"app": "x"}, "ownerReferences": owner("StatefulSet")}));
-        for (old, new, differs) in [(&plain, &manager, true), (&manager, &plain, true), (&manager, &worker, true), (&worker, &worker, false), (&plain, &owned, true), (&owned, &owned, false), (&owned, &plain, false)] {
+        for (old, new, differs) in [
+            (&plain, &manager, true),
+            (&manager, &plain, true),
+            (&manager, &worker, true),
+            (&worker, &worker, false),
+            (&plain, &owned, true),
+            (&owned, &owned, false),
+            (&owned, &plain, false),
+        ] {
             assert_eq!(between(POD_KEYS_DIFFER, old, new), differs, "{old} {new}");
         }
         assert!(between(POD_ADOPTED, &plain, &owned) && !between(POD_ADOPTED, &plain, &manager));
@@ -272,7 +290,10 @@ mod tests {
 
     #[test]
     fn new_sets_with_intent_or_keys_are_judged() {
-        assert!(!on(SET_WITH_KEYS, &json!({"metadata": {"annotations": {"a": "b"}}, "spec": {"template": {"metadata": {"labels": {"app": "db"}}}}})));
+        assert!(!on(
+            SET_WITH_KEYS,
+            &json!({"metadata": {"annotations": {"a": "b"}}, "spec": {"template": {"metadata": {"labels": {"app": "db"}}}}})
+        ));
         for set in [
             json!({"metadata": {"annotations": {"stateward.dev/writes": "any"}}}),
             json!({"metadata": {}, "spec": {"template": {"metadata": {"labels": {"stateward.dev/governed": "true"}}}}}),
@@ -288,7 +309,8 @@ mod tests {
     #[test]
     fn changes_of_sets_are_judged() {
         let set = |writes: Json, label: Json| {
-            let mut set = json!({"metadata": {"annotations": {}}, "spec": {"template": {"metadata": {"labels": {"app": "db"}}}}});
+            let mut set =
+                json!({"metadata": {"annotations": {}}, "spec": {"template": {"metadata": {"labels": {"app": "db"}}}}});
             if !writes.is_null() {
                 set["metadata"]["annotations"]["stateward.dev/writes"] = writes;
             }
@@ -300,11 +322,29 @@ mod tests {
         let plain = set(Json::Null, Json::Null);
         let declared = set(json!("manager-only"), Json::Null);
         let labelled = set(json!("manager-only"), json!("true"));
-        for (old, new, differs) in [(&plain, &plain, false), (&plain, &declared, true), (&declared, &labelled, true), (&labelled, &plain, true), (&labelled, &labelled, false)] {
+        for (old, new, differs) in [
+            (&plain, &plain, false),
+            (&plain, &declared, true),
+            (&declared, &labelled, true),
+            (&labelled, &plain, true),
+            (&labelled, &labelled, false),
+        ] {
             assert_eq!(between(SET_KEYS_DIFFER, old, new), differs, "{old} {new}");
         }
-        assert!(between(SET_STATUS_KEYS_DIFFER, &declared, &plain) && !between(SET_STATUS_KEYS_DIFFER, &declared, &labelled));
-        assert!(between(SET_STAMPED, &labelled, &plain) && between(SET_STAMPED, &plain, &declared) && !between(SET_STAMPED, &plain, &plain));
-        assert!(on(SET_DECLARED, &declared) && !on(SET_DECLARED, &plain) && on(SET_UNDECLARED, &plain) && !on(SET_UNDECLARED, &declared));
+        assert!(
+            between(SET_STATUS_KEYS_DIFFER, &declared, &plain)
+                && !between(SET_STATUS_KEYS_DIFFER, &declared, &labelled)
+        );
+        assert!(
+            between(SET_STAMPED, &labelled, &plain)
+                && between(SET_STAMPED, &plain, &declared)
+                && !between(SET_STAMPED, &plain, &plain)
+        );
+        assert!(
+            on(SET_DECLARED, &declared)
+                && !on(SET_DECLARED, &plain)
+                && on(SET_UNDECLARED, &plain)
+                && !on(SET_UNDECLARED, &declared)
+        );
     }
 }

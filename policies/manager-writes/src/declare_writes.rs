@@ -2,9 +2,9 @@
 
 use stateward_sdk::prelude::*;
 
+use crate::Settings;
 use crate::conditions::{self, SET_CREATED};
 use crate::keys::{MANAGER_ONLY, WRITES};
-use crate::Settings;
 
 /// §6.1 of the contract.
 pub const DECLARE_WRITES: Rule = Rule {

@@ -55,8 +55,12 @@ pub fn forged_role_of_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings)
         Owner::Governed(set) => match MemberKeys::computed(&set, &pod.metadata.name, cx.namespace()) {
             Some(keys) => judge_member(pod, &keys, out),
             None => {
-                out.finding("/metadata/name", "name", format!("`{}` is not the name of a member of `{}`", pod.metadata.name, owner.name))
-                    .hint("let the StatefulSet controller make the members: raise `replicas`");
+                out.finding(
+                    "/metadata/name",
+                    "name",
+                    format!("`{}` is not the name of a member of `{}`", pod.metadata.name, owner.name),
+                )
+                .hint("let the StatefulSet controller make the members: raise `replicas`");
             }
         },
     }
@@ -77,8 +81,15 @@ fn judge_selector(set: &StatefulSet, out: &mut Findings) {
     let selector = &set.spec.selector;
     for key in Key::protected() {
         if selector.match_labels.has(key.name) {
-            forged(Pointer::new("/spec/selector/matchLabels").key(key.name), format!("selector[{}]", key.name), key, out);
-        } else if let Some(index) = selector.match_expressions.iter().position(|requirement| requirement.key.as_str() == key.name) {
+            forged(
+                Pointer::new("/spec/selector/matchLabels").key(key.name),
+                format!("selector[{}]", key.name),
+                key,
+                out,
+            );
+        } else if let Some(index) =
+            selector.match_expressions.iter().position(|requirement| requirement.key.as_str() == key.name)
+        {
             let path = Pointer::new("/spec/selector/matchExpressions").index(index).key("key");
             forged(path, format!("selector[{}]", key.name), key, out);
         }
@@ -90,17 +101,35 @@ fn judge_manager(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) 
     let named = key.of(&set.metadata);
     let computed = manager_name(set);
     if named.is_none() && is_governed(set) {
-        out.finding(key.path("/metadata"), key.place(""), format!("a governed set names its manager, and `{MANAGER}` is missing"))
-            .hint(NOT_STAMPED);
-    } else if let Some(named) = named && Some(named) != computed.as_deref() {
-        let right = computed.map_or_else(|| "the first pod once the set has a name".to_owned(), |name| format!("`{name}`"));
-        out.finding(key.path("/metadata"), key.place(""), format!("`{MANAGER}` is `{named}`; the manager is the first pod, {right}"))
-            .hint("leave the annotation out: it is written for you");
+        out.finding(
+            key.path("/metadata"),
+            key.place(""),
+            format!("a governed set names its manager, and `{MANAGER}` is missing"),
+        )
+        .hint(NOT_STAMPED);
+    } else if let Some(named) = named
+        && Some(named) != computed.as_deref()
+    {
+        let right =
+            computed.map_or_else(|| "the first pod once the set has a name".to_owned(), |name| format!("`{name}`"));
+        out.finding(
+            key.path("/metadata"),
+            key.place(""),
+            format!("`{MANAGER}` is `{named}`; the manager is the first pod, {right}"),
+        )
+        .hint("leave the annotation out: it is written for you");
     }
-    if cx.operation() == Operation::Create && is_governed(set) && Key::label(GOVERNED).of(&set.spec.template.metadata).is_none() {
+    if cx.operation() == Operation::Create
+        && is_governed(set)
+        && Key::label(GOVERNED).of(&set.spec.template.metadata).is_none()
+    {
         let key = Key::label(GOVERNED);
-        out.finding(key.path("/spec/template/metadata"), key.place("template"), format!("a governed set's template carries `{GOVERNED}: \"true\"`, and it is missing"))
-            .hint(NOT_STAMPED);
+        out.finding(
+            key.path("/spec/template/metadata"),
+            key.place("template"),
+            format!("a governed set's template carries `{GOVERNED}: \"true\"`, and it is missing"),
+        )
+        .hint(NOT_STAMPED);
     }
 }
 
@@ -122,8 +151,14 @@ fn judge_stranger(pod: &Pod, out: &mut Findings) {
 }
 
 fn forged(path: Pointer, place: String, key: Key, out: &mut Findings) {
-    out.finding(path, place, format!("{} `{}` is computed for members of governed sets, and nobody else carries it", key.word(), key.name))
-        .hint("remove it; to have one writer, write the annotation `stateward.dev/writes: manager-only` on the StatefulSet");
+    out.finding(
+        path,
+        place,
+        format!("{} `{}` is computed for members of governed sets, and nobody else carries it", key.word(), key.name),
+    )
+    .hint(
+        "remove it; to have one writer, write the annotation `stateward.dev/writes: manager-only` on the StatefulSet",
+    );
 }
 
 const NOT_STAMPED: &str = "send the request again: the mutating webhook, which writes it, was not asked";
@@ -157,8 +192,14 @@ mod tests {
     fn a_governed_set_that_was_not_stamped_is_refused() {
         let mut set = plain_set();
         set["metadata"]["annotations"] = json!({"stateward.dev/writes": "manager-only"});
-        assert_eq!(create(set.clone()).places(), ["annotations[stateward.dev/manager]", "template.labels[stateward.dev/governed]"]);
-        assert_eq!(Test::<ManagerWrites>::update(plain_set(), set.clone()).judge(&FORGED_ROLE).places(), ["annotations[stateward.dev/manager]"]);
+        assert_eq!(
+            create(set.clone()).places(),
+            ["annotations[stateward.dev/manager]", "template.labels[stateward.dev/governed]"]
+        );
+        assert_eq!(
+            Test::<ManagerWrites>::update(plain_set(), set.clone()).judge(&FORGED_ROLE).places(),
+            ["annotations[stateward.dev/manager]"]
+        );
         set["metadata"]["annotations"]["stateward.dev/manager"] = "db-1".into();
         assert!(create(set).places().contains(&"annotations[stateward.dev/manager]"));
     }
@@ -172,13 +213,32 @@ mod tests {
             create(set)
         };
         let cases = [
-            ("/spec/template/metadata/labels/stateward.dev~1role", json!("manager"), "template.labels[stateward.dev/role]"),
-            ("/spec/template/metadata/annotations", json!({"stateward.dev/write": "allow"}), "template.annotations[stateward.dev/write]"),
-            ("/spec/template/metadata/labels/stateward.dev~1governed", json!("false"), "template.labels[stateward.dev/governed]"),
+            (
+                "/spec/template/metadata/labels/stateward.dev~1role",
+                json!("manager"),
+                "template.labels[stateward.dev/role]",
+            ),
+            (
+                "/spec/template/metadata/annotations",
+                json!({"stateward.dev/write": "allow"}),
+                "template.annotations[stateward.dev/write]",
+            ),
+            (
+                "/spec/template/metadata/labels/stateward.dev~1governed",
+                json!("false"),
+                "template.labels[stateward.dev/governed]",
+            ),
             ("/spec/selector/matchLabels/stateward.dev~1role", json!("manager"), "selector[stateward.dev/role]"),
-            ("/spec/selector/matchExpressions", json!([{"key": "stateward.dev/set", "operator": "Exists"}]), "selector[stateward.dev/set]"),
-            ("/spec/volumeClaimTemplates", json!([{"metadata": {"name": "data", "labels": {"stateward.dev/set": "db"}}}]),
-                "volumeClaimTemplates[data].labels[stateward.dev/set]"),
+            (
+                "/spec/selector/matchExpressions",
+                json!([{"key": "stateward.dev/set", "operator": "Exists"}]),
+                "selector[stateward.dev/set]",
+            ),
+            (
+                "/spec/volumeClaimTemplates",
+                json!([{"metadata": {"name": "data", "labels": {"stateward.dev/set": "db"}}}]),
+                "volumeClaimTemplates[data].labels[stateward.dev/set]",
+            ),
         ];
         for (pointer, value, place) in cases {
             assert_eq!(with(pointer, value).places(), [place]);
@@ -194,7 +254,10 @@ mod tests {
         assert!(judge(with_keys(owned_pod("db-0"), "manager", "0")).is_silent());
         assert!(judge(with_keys(owned_pod("db-2"), "worker", "2")).is_silent());
         assert_eq!(judge(owned_pod("db-0")).findings.len(), 5);
-        assert_eq!(judge(with_keys(owned_pod("db-1"), "manager", "1")).places(), ["labels[stateward.dev/role]", "annotations[stateward.dev/write]"]);
+        assert_eq!(
+            judge(with_keys(owned_pod("db-1"), "manager", "1")).places(),
+            ["labels[stateward.dev/role]", "annotations[stateward.dev/write]"]
+        );
         let mut labelled = with_keys(owned_pod("db-0"), "manager", "0");
         labelled["metadata"]["labels"]["stateward.dev/governed"] = "no".into();
         assert_eq!(judge(labelled).places(), ["labels[stateward.dev/governed]"]);
@@ -208,7 +271,8 @@ mod tests {
             Test::<ManagerWrites>::create(with_keys(pod, "manager", "0")).by("alice")
         };
         assert_eq!(forged(bare_pod("db-0"), json!(null)).judge(&FORGED_ROLE).findings.len(), 6);
-        let replica_set = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "db", "uid": "1", "controller": true}]);
+        let replica_set =
+            json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "db", "uid": "1", "controller": true}]);
         assert_eq!(forged(bare_pod("db-0"), replica_set).judge(&FORGED_ROLE).findings.len(), 6);
         let of_set = |uid| forged(bare_pod("db-0"), reference("apps/v1", uid));
         assert_eq!(of_set("uid-2").beside(governed_set()).judge(&FORGED_ROLE).findings.len(), 6);

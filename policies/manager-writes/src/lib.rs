@@ -18,7 +18,10 @@ pub mod unbound_pod;
 
 use declare_writes::{DECLARE_WRITES, declare_writes};
 use forged_role::{FORGED_ROLE, forged_role_of_pod, forged_role_of_set};
-use role_change::{ROLE_CHANGE, role_change_of_binding, role_change_of_pod, role_change_of_pod_status, role_change_of_set, role_change_of_set_status};
+use role_change::{
+    ROLE_CHANGE, role_change_of_binding, role_change_of_pod, role_change_of_pod_status, role_change_of_set,
+    role_change_of_set_status,
+};
 pub use settings::Settings;
 use stamp_pod::{STAMP_POD, stamp_pod};
 use stamp_set::{STAMP_SET, stamp_set};

@@ -28,12 +28,8 @@ pub struct MemberKeys {
 }
 
 /// What rules about members read of sets.
-pub const SET_FIELDS: &[&str] = &[
-    "/metadata/annotations/stateward.dev~1writes",
-    "/spec/serviceName",
-    "/spec/ordinals",
-    "/spec/selector",
-];
+pub const SET_FIELDS: &[&str] =
+    &["/metadata/annotations/stateward.dev~1writes", "/spec/serviceName", "/spec/ordinals", "/spec/selector"];
 
 /// The reference to the controller, if that is an `apps` StatefulSet.
 pub fn owner_of<'p, 'a>(pod: &'p Pod<'a>) -> Option<&'p OwnerReference<'a>> {
@@ -93,7 +89,8 @@ impl MemberKeys {
 
     /// Keys whose values on a pod are not these. The template's label [`GOVERNED`] is there or not, but never something else.
     pub fn differences(&self, metadata: &ObjectMeta) -> Vec<(Key, Option<&str>)> {
-        let mut differences: Vec<_> = self.values().into_iter().filter(|(key, value)| key.of(metadata) != *value).collect();
+        let mut differences: Vec<_> =
+            self.values().into_iter().filter(|(key, value)| key.of(metadata) != *value).collect();
         if metadata.labels.get(GOVERNED).is_some_and(|value| value != "true") {
             differences.push((Key::label(GOVERNED), Some("true")));
         }

@@ -27,7 +27,9 @@ pub const ROLE_CHANGE: Rule = Rule {
         Subject::of(Resource::PODS.sub("binding"), BINDING_CREATED).when(conditions::BINDING_WITH_KEYS).fail_closed(),
         Subject::of(Resource::BINDINGS, BINDING_CREATED).when(conditions::BINDING_WITH_KEYS).fail_closed(),
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
-        Subject::of(Resource::STATEFUL_SETS.sub("status"), SET_UPDATED).when(conditions::SET_STATUS_KEYS_DIFFER).fail_closed(),
+        Subject::of(Resource::STATEFUL_SETS.sub("status"), SET_UPDATED)
+            .when(conditions::SET_STATUS_KEYS_DIFFER)
+            .fail_closed(),
     ],
     reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false }],
     ..Rule::VALIDATE
@@ -96,10 +98,14 @@ pub fn role_change_of_set_status(set: &StatefulSet, cx: &Context<Settings>, out:
 /// What stamping an adopted pod leaves: a worker that may not write, of this set and ordinal. The host may still be the old one's.
 fn joins_as_worker(set: &StatefulSet, old: &Pod, pod: &Pod, cx: &Context<Settings>) -> bool {
     let Some(keys) = MemberKeys::computed(set, &pod.metadata.name, cx.namespace()) else { return false };
-    let is_kept = |key: Key| key == Key::annotation(MANAGER_HOST) && matches!(key.of(&pod.metadata), value if value.is_none() || value == key.of(&old.metadata));
+    let is_kept = |key: Key| {
+        key == Key::annotation(MANAGER_HOST)
+            && matches!(key.of(&pod.metadata), value if value.is_none() || value == key.of(&old.metadata))
+    };
     let governed = Key::label(GOVERNED);
     let is_same_label = governed.of(&old.metadata) == governed.of(&pod.metadata);
-    is_same_label && keys.as_worker().differences(&pod.metadata).iter().all(|(key, _)| is_kept(*key) || *key == governed)
+    is_same_label
+        && keys.as_worker().differences(&pod.metadata).iter().all(|(key, _)| is_kept(*key) || *key == governed)
 }
 
 fn differing<'m>(old: &'m ObjectMeta, new: &'m ObjectMeta) -> impl Iterator<Item = Key> + 'm {
@@ -119,8 +125,9 @@ fn report(key: Key, old: &ObjectMeta, new: &ObjectMeta, metadata: &str, owner: &
         (Some(was), None) => (format!("is removed; it was `{was}`"), format!("keep `{name}: {was}`")),
         (None, is) => (format!("is added with `{}`", is.unwrap_or_default()), "leave it out".to_owned()),
     };
-    out.finding(key.path(metadata), key.place(owner), format!("protected {word} `{name}` {change}"))
-        .hint(format!("{hint}: a member's role follows from its set and name, and only making the pod anew changes it"));
+    out.finding(key.path(metadata), key.place(owner), format!("protected {word} `{name}` {change}")).hint(format!(
+        "{hint}: a member's role follows from its set and name, and only making the pod anew changes it"
+    ));
 }
 
 #[cfg(test)]
@@ -166,19 +173,30 @@ mod tests {
         let by = |user: &str, new| update(orphan(), new).by(user);
         assert!(by(CONTROLLER_ACCOUNT, adopted("worker")).judge(&ROLE_CHANGE).is_silent());
         assert_eq!(by("alice", adopted("worker")).judge(&ROLE_CHANGE).findings.len(), 3);
-        assert_eq!(update(bare_pod("db-0"), adopted("manager")).by(CONTROLLER_ACCOUNT).judge(&ROLE_CHANGE).findings.len(), 5);
-        assert_eq!(by(CONTROLLER_ACCOUNT, with_keys(owned_pod("db-0"), "worker", "1")).judge(&ROLE_CHANGE).findings.len(), 3);
+        assert_eq!(
+            update(bare_pod("db-0"), adopted("manager")).by(CONTROLLER_ACCOUNT).judge(&ROLE_CHANGE).findings.len(),
+            5
+        );
+        assert_eq!(
+            by(CONTROLLER_ACCOUNT, with_keys(owned_pod("db-0"), "worker", "1")).judge(&ROLE_CHANGE).findings.len(),
+            3
+        );
         assert!(!by(CONTROLLER_ACCOUNT, adopted("worker")).to_subresource("status").judge(&ROLE_CHANGE).is_silent());
         let mut of_other = adopted("worker");
         of_other["metadata"]["ownerReferences"] = reference("apps/v1", "uid-2");
         assert_eq!(by(CONTROLLER_ACCOUNT, of_other).judge(&ROLE_CHANGE).findings.len(), 3);
         // An adoption that leaves the keys alone changes nothing.
-        assert!(update(with_keys(bare_pod("db-0"), "manager", "0"), adopted("manager")).judge(&ROLE_CHANGE).is_silent());
+        assert!(
+            update(with_keys(bare_pod("db-0"), "manager", "0"), adopted("manager")).judge(&ROLE_CHANGE).is_silent()
+        );
     }
 
     #[test]
     fn an_adoption_without_facts_is_undecided() {
-        let adoption = Test::<ManagerWrites>::update(with_keys(bare_pod("db-0"), "manager", "5"), with_keys(owned_pod("db-0"), "worker", "0"));
+        let adoption = Test::<ManagerWrites>::update(
+            with_keys(bare_pod("db-0"), "manager", "5"),
+            with_keys(owned_pod("db-0"), "worker", "0"),
+        );
         assert!(adoption.clone().beside(governed_set()).judge(&ROLE_CHANGE).is_undecided());
         assert!(adoption.by(CONTROLLER_ACCOUNT).judge(&ROLE_CHANGE).is_undecided());
     }
@@ -213,7 +231,10 @@ mod tests {
         let mut left = plain_set();
         left["metadata"]["annotations"] = json!({"stateward.dev/writes": "any"});
         assert!(of_set(stopped, left.clone()).is_silent());
-        assert_eq!(of_set(governed_set(), left).places(), ["annotations[stateward.dev/manager]", "template.labels[stateward.dev/governed]"]);
+        assert_eq!(
+            of_set(governed_set(), left).places(),
+            ["annotations[stateward.dev/manager]", "template.labels[stateward.dev/governed]"]
+        );
     }
 
     #[test]

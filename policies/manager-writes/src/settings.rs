@@ -14,7 +14,7 @@ pub struct Settings {
     pub controller_accounts: Vec<String>,
     /// Accounts of back-up tools that make pods by hand when they restore. Such pods come in without a role and join as workers.
     pub restorers: Vec<String>,
-    /// Accounts that are not persons, beside Kubernetes' own.
+    /// Accounts that are not persons, beside Kubernetes' own: rules about what persons do leave them alone.
     pub trusted_users: Vec<String>,
     /// Members' containers get the environment variable `STATEWARD_ROLE`.
     pub stamp_environment: bool,
@@ -65,8 +65,12 @@ mod tests {
 
     #[test]
     fn a_restorer_is_not_the_controller() {
-        let settings: Settings = serde_json::from_str(r#"{"controllerAccounts": ["a"], "restorers": ["b", "a"]}"#).unwrap();
-        assert_eq!(settings.check(), ["/restorers/1: `a` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"]);
+        let settings: Settings =
+            serde_json::from_str(r#"{"controllerAccounts": ["a"], "restorers": ["b", "a"]}"#).unwrap();
+        assert_eq!(
+            settings.check(),
+            ["/restorers/1: `a` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"]
+        );
         assert!(Settings::default().check().is_empty());
     }
 }

@@ -62,7 +62,12 @@ fn stamp_new(pod: &Pod, cx: &Context<Settings>, out: &mut Changes) {
 }
 
 /// The keys of a governed set's member, if it is the controller that asks.
-fn keys_by_controller(pod: &Pod, owner: &OwnerReference, cx: &Context<Settings>, out: &mut Changes) -> Option<MemberKeys> {
+fn keys_by_controller(
+    pod: &Pod,
+    owner: &OwnerReference,
+    cx: &Context<Settings>,
+    out: &mut Changes,
+) -> Option<MemberKeys> {
     if cx.user().is_some_and(|user| !cx.settings.is_controller(&user.username)) {
         return None;
     }
@@ -112,7 +117,11 @@ mod tests {
     fn stamped(test: &Test<ManagerWrites>) -> Value {
         let changed = test.change(&[&STAMP_POD]);
         assert!(changed.undecided.is_empty(), "{:?}", changed.undecided);
-        assert_eq!(test.with_object(&changed.object).change(&[&STAMP_POD]).changes, 0, "a second stamping changes nothing");
+        assert_eq!(
+            test.with_object(&changed.object).change(&[&STAMP_POD]).changes,
+            0,
+            "a second stamping changes nothing"
+        );
         changed.object
     }
 
@@ -169,7 +178,10 @@ mod tests {
         let no_look_up = Test::<ManagerWrites>::create(owned_pod("db-0")).by(CONTROLLER_ACCOUNT).change(&[&STAMP_POD]);
         let mut no_uid = governed_set();
         no_uid["metadata"]["uid"] = Value::Null;
-        let no_uid = Test::<ManagerWrites>::create(owned_pod("db-0")).by(CONTROLLER_ACCOUNT).beside(no_uid).change(&[&STAMP_POD]);
+        let no_uid = Test::<ManagerWrites>::create(owned_pod("db-0"))
+            .by(CONTROLLER_ACCOUNT)
+            .beside(no_uid)
+            .change(&[&STAMP_POD]);
         for changed in [no_user, no_look_up, no_uid] {
             assert_eq!((changed.changes, changed.undecided.len()), (0, 1));
         }
@@ -180,9 +192,14 @@ mod tests {
     #[test]
     fn a_restored_pod_comes_in_without_keys() {
         let settings = json!({"restorers": ["system:serviceaccount:velero:velero"]});
-        let test = |pod| Test::<ManagerWrites>::create(pod).by("system:serviceaccount:velero:velero").settings(settings.clone());
+        let test = |pod| {
+            Test::<ManagerWrites>::create(pod).by("system:serviceaccount:velero:velero").settings(settings.clone())
+        };
         let restored = stamped(&test(with_keys(bare_pod("db-0"), "manager", "0")));
-        assert_eq!(restored["metadata"], json!({"name": "db-0", "namespace": "shop", "labels": {"app": "db"}, "annotations": {}}));
+        assert_eq!(
+            restored["metadata"],
+            json!({"name": "db-0", "namespace": "shop", "labels": {"app": "db"}, "annotations": {}})
+        );
     }
 
     #[test]
@@ -195,9 +212,14 @@ mod tests {
         assert_eq!(stamped(&adopt(bare_pod("db-0"))), with_keys(owned_pod("db-0"), "worker", "0"));
         assert!(is_unchanged(&adopt(with_keys(bare_pod("db-0"), "manager", "0"))));
         assert!(is_unchanged(&adopt(with_keys(bare_pod("db-1"), "worker", "1"))));
-        assert_eq!(stamped(&adopt(with_keys(bare_pod("db-1"), "manager", "1"))), with_keys(owned_pod("db-1"), "worker", "1"));
+        assert_eq!(
+            stamped(&adopt(with_keys(bare_pod("db-1"), "manager", "1"))),
+            with_keys(owned_pod("db-1"), "worker", "1")
+        );
         // Any other update leaves the keys to validation.
-        let update = Test::update(owned_pod("db-0"), with_keys(owned_pod("db-0"), "manager", "0")).by(CONTROLLER_ACCOUNT).beside(governed_set());
+        let update = Test::update(owned_pod("db-0"), with_keys(owned_pod("db-0"), "manager", "0"))
+            .by(CONTROLLER_ACCOUNT)
+            .beside(governed_set());
         assert!(is_unchanged(&update));
     }
 
@@ -210,8 +232,11 @@ mod tests {
             "containers": [{"name": "db"}, {"name": "log", "env": [{"name": "A", "value": "1"}, wrong]}, {"name": "none", "env": null}]});
         let pod = stamped(&made_by_controller(pod).settings(json!({"stampEnvironment": true})));
         let right = json!({"name": "STATEWARD_ROLE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['stateward.dev/role']"}}});
-        assert_eq!(pod["spec"], json!({
+        assert_eq!(
+            pod["spec"],
+            json!({
             "initContainers": [{"name": "init", "env": [right, {"name": "A", "value": "$(STATEWARD_ROLE)"}]}],
-            "containers": [{"name": "db", "env": [right]}, {"name": "log", "env": [{"name": "A", "value": "1"}, right]}, {"name": "none", "env": [right]}]}));
+            "containers": [{"name": "db", "env": [right]}, {"name": "log", "env": [{"name": "A", "value": "1"}, right]}, {"name": "none", "env": [right]}]})
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use stateward_sdk::prelude::*;
 
+use crate::Settings;
 use crate::conditions::{self, SET_CREATED, SET_UPDATED};
 use crate::declare_writes::declares;
 use crate::keys::{GOVERNED, MANAGER, MANAGER_ONLY, WRITES, is_governed, is_opt_out, manager_name};
-use crate::Settings;
 
 /// §6.2 of the contract.
 pub const STAMP_SET: Rule = Rule {
@@ -51,7 +51,9 @@ fn follow(old: &StatefulSet, set: &StatefulSet, out: &mut Changes) {
     let (label_before, label) = (template_label(old), template_label(set));
     let writes = after.get(WRITES).or(before.get(WRITES));
     let mut patch = MergePatch::default();
-    if let Some(writes) = writes && !after.has(WRITES) {
+    if let Some(writes) = writes
+        && !after.has(WRITES)
+    {
         patch.set(&ANNOTATIONS, WRITES, writes);
     }
     if is_opt_out(old, writes) {
@@ -63,15 +65,24 @@ fn follow(old: &StatefulSet, set: &StatefulSet, out: &mut Changes) {
         }
         return out.merge(&patch, "the set leaves the manager contract");
     }
-    if writes == Some(MANAGER_ONLY) && let Some(manager) = manager_name(set) {
+    if writes == Some(MANAGER_ONLY)
+        && let Some(manager) = manager_name(set)
+    {
         write_manager(&mut patch, set, &manager);
-    } else if let Some(manager) = before.get(MANAGER) && !after.has(MANAGER) {
+    } else if let Some(manager) = before.get(MANAGER)
+        && !after.has(MANAGER)
+    {
         patch.set(&ANNOTATIONS, MANAGER, manager);
     }
-    if let Some(before) = label_before && label.is_none() {
+    if let Some(before) = label_before
+        && label.is_none()
+    {
         patch.set(&TEMPLATE_LABELS, GOVERNED, before);
     }
-    out.merge(&patch, "the manager contract's keys are kept: to leave it, scale to 0 and write `stateward.dev/writes: any`");
+    out.merge(
+        &patch,
+        "the manager contract's keys are kept: to leave it, scale to 0 and write `stateward.dev/writes: any`",
+    );
 }
 
 fn write_manager(patch: &mut MergePatch, set: &StatefulSet, manager: &str) {
@@ -163,14 +174,18 @@ mod tests {
 
     #[test]
     fn opting_in_while_running_leaves_the_template_alone() {
-        let opted = update(set(json!({}), json!({"app": "db"}), 3), set(json!({WRITES: "manager-only"}), json!({"app": "db"}), 3));
+        let opted = update(
+            set(json!({}), json!({"app": "db"}), 3),
+            set(json!({WRITES: "manager-only"}), json!({"app": "db"}), 3),
+        );
         assert_eq!((&annotations(&opted)[MANAGER], labels(&opted)), (&json!("db-0"), &json!({"app": "db"})));
     }
 
     #[test]
     fn opting_out_takes_the_stamps_off_once_nothing_runs() {
         for out in ["any", ""] {
-            let leaving = |replicas| set(json!({WRITES: out, MANAGER: "db-0"}), json!({"app": "db", GOVERNED: "true"}), replicas);
+            let leaving =
+                |replicas| set(json!({WRITES: out, MANAGER: "db-0"}), json!({"app": "db", GOVERNED: "true"}), replicas);
             let gone = set(json!({WRITES: out}), json!({"app": "db"}), 0);
             assert_eq!(update(governed(0), leaving(0)), gone);
             // With the owner's manifest, which never had them.
@@ -185,7 +200,8 @@ mod tests {
     }
 
     fn any_set() -> impl Strategy<Value = Value> {
-        let writes = prop_oneof![Just(None), Just(Some("manager-only")), Just(Some("any")), Just(Some("")), Just(Some("odd"))];
+        let writes =
+            prop_oneof![Just(None), Just(Some("manager-only")), Just(Some("any")), Just(Some("")), Just(Some("odd"))];
         let manager = prop_oneof![Just(None), Just(Some("db-0")), Just(Some("db-1"))];
         let label = prop_oneof![Just(None), Just(Some("true")), Just(Some("false"))];
         (writes, manager, label, 0..3_i64, 0..2_i64).prop_map(|(writes, manager, label, replicas, status)| {

@@ -65,7 +65,10 @@ pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
         None => match set.spec.selector.selects(&metadata.labels) {
             Some(true) => false,
             Some(false) => return,
-            None => return out.undecided(format!("the selector of StatefulSet `{name}` has an operator that is not known here")),
+            None => {
+                return out
+                    .undecided(format!("the selector of StatefulSet `{name}` has an operator that is not known here"));
+            }
         },
     };
     let Some(user) = cx.user() else { return out.needs_user() };
@@ -74,7 +77,11 @@ pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     if is_member || is_restored {
         return;
     }
-    let (path, place) = if controller.is_some() { ("/metadata/ownerReferences", "ownerReferences") } else { ("/metadata/name", "name") };
+    let (path, place) = if controller.is_some() {
+        ("/metadata/ownerReferences", "ownerReferences")
+    } else {
+        ("/metadata/name", "name")
+    };
     out.finding(path, place, format!("`{}` would be a member of the governed set `{name}`, which only the StatefulSet controller makes", metadata.name))
         .hint(format!("raise `replicas` of `{name}`, or choose another name or other labels; back-up tools are named in the setting `restorers`"));
 }
@@ -110,7 +117,12 @@ mod tests {
         assert!(made_by_controller(owned_pod("db-0")).judge(&UNBOUND_POD).is_silent());
         assert_eq!(by("alice", owned_pod("db-0")).places(), ["ownerReferences"]);
         let settings = json!({"controllerAccounts": ["system:kube-controller-manager"]});
-        let test = |username| Test::<ManagerWrites>::create(owned_pod("db-0")).by(username).settings(settings.clone()).beside(governed_set());
+        let test = |username| {
+            Test::<ManagerWrites>::create(owned_pod("db-0"))
+                .by(username)
+                .settings(settings.clone())
+                .beside(governed_set())
+        };
         assert!(test("system:kube-controller-manager").judge(&UNBOUND_POD).is_silent());
         assert_eq!(test(CONTROLLER_ACCOUNT).judge(&UNBOUND_POD).places(), ["ownerReferences"]);
     }
@@ -120,7 +132,10 @@ mod tests {
         assert_eq!(by(CONTROLLER_ACCOUNT, referring("apps/v1", "uid-2")).places(), ["ownerReferences"]);
         // The controller looks at the uid alone: another group does not make it another set.
         assert_eq!(by(CONTROLLER_ACCOUNT, referring("example.com/v1", "uid-1")).places(), ["ownerReferences"]);
-        assert!(by("system:serviceaccount:kruise-system:kruise-manager", referring("apps.kruise.io/v1beta1", "uid-9")).is_silent());
+        assert!(
+            by("system:serviceaccount:kruise-system:kruise-manager", referring("apps.kruise.io/v1beta1", "uid-9"))
+                .is_silent()
+        );
     }
 
     #[test]
@@ -151,16 +166,32 @@ mod tests {
 
     #[test]
     fn sets_beyond_the_contract_are_left_alone() {
-        assert!(Test::<ManagerWrites>::create(keyless("db-0")).by("alice").beside(plain_set()).judge(&UNBOUND_POD).is_silent());
-        assert!(Test::<ManagerWrites>::create(keyless("db-0")).by("alice").knowing("StatefulSet").judge(&UNBOUND_POD).is_silent());
+        assert!(
+            Test::<ManagerWrites>::create(keyless("db-0"))
+                .by("alice")
+                .beside(plain_set())
+                .judge(&UNBOUND_POD)
+                .is_silent()
+        );
+        assert!(
+            Test::<ManagerWrites>::create(keyless("db-0"))
+                .by("alice")
+                .knowing("StatefulSet")
+                .judge(&UNBOUND_POD)
+                .is_silent()
+        );
     }
 
     #[test]
     fn without_facts_it_is_undecided() {
         assert!(Test::<ManagerWrites>::create(keyless("db-0")).by("alice").judge(&UNBOUND_POD).is_undecided());
-        assert!(Test::<ManagerWrites>::create(keyless("db-0")).beside(governed_set()).judge(&UNBOUND_POD).is_undecided());
+        assert!(
+            Test::<ManagerWrites>::create(keyless("db-0")).beside(governed_set()).judge(&UNBOUND_POD).is_undecided()
+        );
         let mut set = governed_set();
         set["spec"]["selector"] = json!({"matchExpressions": [{"key": "app", "operator": "Like", "values": ["d*"]}]});
-        assert!(Test::<ManagerWrites>::create(keyless("db-0")).by("alice").beside(set).judge(&UNBOUND_POD).is_undecided());
+        assert!(
+            Test::<ManagerWrites>::create(keyless("db-0")).by("alice").beside(set).judge(&UNBOUND_POD).is_undecided()
+        );
     }
 }

@@ -26,8 +26,14 @@ pub fn name_too_long(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findi
         ("/metadata/name", "name", metadata.name.chars().count(), "the name")
     };
     if length > MAX_NAME {
-        out.finding(path, place, format!("{prefix} has {length} characters, and the label `controller-revision-hash` leaves room for {MAX_NAME}"))
-            .hint(format!("choose a name of at most {MAX_NAME} characters: {} fewer", length - MAX_NAME));
+        out.finding(
+            path,
+            place,
+            format!(
+                "{prefix} has {length} characters, and the label `controller-revision-hash` leaves room for {MAX_NAME}"
+            ),
+        )
+        .hint(format!("choose a name of at most {MAX_NAME} characters: {} fewer", length - MAX_NAME));
     }
 }
 

@@ -106,7 +106,10 @@ mod tests {
         assert_eq!(at_most(&test(1).judge(&NO_SERVICE_NAME)), Some(Action::Audit));
         assert_eq!(at_most(&test(2).judge(&NO_SERVICE_NAME)), None);
         assert_eq!(at_most(&test(1).strict().judge(&NO_SERVICE_NAME)), None);
-        let test = |replicas| Test::<OrderedIdentity>::create(set(replicas, json!("db"))).beside(service(json!({"clusterIP": "10.0.0.7"})));
+        let test = |replicas| {
+            Test::<OrderedIdentity>::create(set(replicas, json!("db")))
+                .beside(service(json!({"clusterIP": "10.0.0.7"})))
+        };
         assert_eq!(at_most(&test(1).judge(&NOT_HEADLESS)), Some(Action::Audit));
         assert_eq!(at_most(&test(2).judge(&NOT_HEADLESS)), None);
         assert_eq!(at_most(&test(1).strict().judge(&NOT_HEADLESS)), None);
@@ -114,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_service_with_an_address_is_not_headless() {
-        let judge = |spec: Value| Test::<OrderedIdentity>::create(set(3, json!("db"))).beside(service(spec)).judge(&NOT_HEADLESS);
+        let judge = |spec: Value| {
+            Test::<OrderedIdentity>::create(set(3, json!("db"))).beside(service(spec)).judge(&NOT_HEADLESS)
+        };
         assert!(judge(json!({"clusterIP": "None"})).is_silent());
         assert!(judge(json!({"clusterIPs": ["None"]})).is_silent());
         assert_eq!(judge(json!({"clusterIP": "10.0.0.7", "clusterIPs": ["10.0.0.7"]})).paths(), ["/spec/serviceName"]);

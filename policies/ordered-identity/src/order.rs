@@ -29,7 +29,12 @@ pub const NO_READINESS_GATE: Rule = Rule {
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
     reads: &[Read {
         kind: StatefulSet::KIND,
-        fields: &["/spec/replicas", "/spec/podManagementPolicy", "/spec/template/spec/containers", "/spec/template/spec/initContainers"],
+        fields: &[
+            "/spec/replicas",
+            "/spec/podManagementPolicy",
+            "/spec/template/spec/containers",
+            "/spec/template/spec/initContainers",
+        ],
         live: false,
     }],
     ..Rule::VALIDATE
@@ -49,13 +54,17 @@ pub fn parallel_management(set: &StatefulSet, _: &Context<NoSettings>, out: &mut
 
 /// Fires on an ordered set of two replicas or more in which no container and no sidecar has a readiness probe.
 pub fn no_readiness_gate(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
-    if set.replicas() < 2 || set.spec.template.spec.running_containers().any(|container| container.has_readiness_probe) {
+    if set.replicas() < 2 || set.spec.template.spec.running_containers().any(|container| container.readiness_probe.0) {
         return;
     }
     match set.is_ordered() {
         Some(true) => {
-            out.finding("/spec/template/spec/containers", "containers", "no container has a readiness probe: the next member starts before this one serves")
-                .hint("give the container that serves a `readinessProbe` that succeeds once it answers");
+            out.finding(
+                "/spec/template/spec/containers",
+                "containers",
+                "no container has a readiness probe: the next member starts before this one serves",
+            )
+            .hint("give the container that serves a `readinessProbe` that succeeds once it answers");
         }
         Some(false) => {}
         None => unknown_policy(set, out),
@@ -106,15 +115,21 @@ mod tests {
         assert_eq!(judge(set(2, "", json!([{"name": "db", "readinessProbe": null}]))).places(), ["containers"]);
         assert!(judge(set(1, "OrderedReady", bare.clone())).is_silent());
         assert!(judge(set(2, "Parallel", bare)).is_silent());
-        assert!(judge(set(2, "OrderedReady", json!([{"name": "log"}, {"name": "db", "readinessProbe": {"tcpSocket": {"port": 1}}}]))).is_silent());
+        assert!(
+            judge(set(
+                2,
+                "OrderedReady",
+                json!([{"name": "log"}, {"name": "db", "readinessProbe": {"tcpSocket": {"port": 1}}}])
+            ))
+            .is_silent()
+        );
     }
 
     #[test]
     fn a_sidecar_with_a_probe_counts_an_init_container_does_not() {
         let with_init = |restart_policy: Value| {
             let mut set = set(2, "OrderedReady", json!([{"name": "db"}]));
-            set["spec"]["template"]["spec"]["initContainers"] =
-                json!([{"name": "proxy", "restartPolicy": restart_policy, "readinessProbe": {"tcpSocket": {"port": 1}}}]);
+            set["spec"]["template"]["spec"]["initContainers"] = json!([{"name": "proxy", "restartPolicy": restart_policy, "readinessProbe": {"tcpSocket": {"port": 1}}}]);
             Test::<OrderedIdentity>::create(set).judge(&NO_READINESS_GATE)
         };
         assert!(with_init(json!("Always")).is_silent());

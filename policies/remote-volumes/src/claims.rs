@@ -49,8 +49,12 @@ pub const INCOMPLETE_CLAIM: Rule = Rule {
 /// Fires on a set without claim templates.
 pub fn no_claim_template(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     if set.spec.volume_claim_templates.is_empty() {
-        out.finding("/spec/volumeClaimTemplates", "volumeClaimTemplates", "members have no volume of their own: what they write is lost with the pod")
-            .hint("add a claim template and mount it where the data is; the field cannot be changed after creation");
+        out.finding(
+            "/spec/volumeClaimTemplates",
+            "volumeClaimTemplates",
+            "members have no volume of their own: what they write is lost with the pod",
+        )
+        .hint("add a claim template and mount it where the data is; the field cannot be changed after creation");
     }
 }
 
@@ -81,18 +85,27 @@ pub fn incomplete_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
     for template in set.claim_templates() {
         let spec = template.path().key("spec");
         let has_mode = !template.claim.spec.access_modes.is_empty();
-        let has_storage = template.claim.spec.resources.requests.has_storage;
+        let has_storage = template.claim.spec.resources.requests.storage.0;
         let (path, lacks, hint) = match (has_mode, has_storage) {
             (true, true) => continue,
             (false, true) => (spec.key("accessModes"), "an access mode", "write `accessModes: [ReadWriteOnce]`"),
-            (true, false) => (spec.key("resources"), "a storage request", "write `resources: {requests: {storage: 10Gi}}` with the size it needs"),
+            (true, false) => (
+                spec.key("resources"),
+                "a storage request",
+                "write `resources: {requests: {storage: 10Gi}}` with the size it needs",
+            ),
             (false, false) => (
                 spec,
                 "an access mode and a storage request",
                 "write `accessModes: [ReadWriteOnce]` and `resources: {requests: {storage: 10Gi}}` with the size it needs",
             ),
         };
-        out.finding(path, template.place(), format!("claim template `{}` lacks {lacks}: no pod can be made", template.name())).hint(hint);
+        out.finding(
+            path,
+            template.place(),
+            format!("claim template `{}` lacks {lacks}: no pod can be made", template.name()),
+        )
+        .hint(hint);
     }
 }
 
@@ -107,7 +120,8 @@ mod tests {
     fn set(specs: Value) -> Test<RemoteVolumes> {
         let names = ["data", "wal"];
         let specs = specs.as_array().unwrap().clone();
-        let templates: Vec<_> = names.iter().zip(specs).map(|(name, spec)| json!({"metadata": {"name": name}, "spec": spec})).collect();
+        let templates: Vec<_> =
+            names.iter().zip(specs).map(|(name, spec)| json!({"metadata": {"name": name}, "spec": spec})).collect();
         Test::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": templates}}))
     }
 
@@ -118,7 +132,8 @@ mod tests {
     #[test]
     fn a_set_without_templates_is_reported() {
         assert_eq!(set(json!([])).judge(&NO_CLAIM_TEMPLATE).paths(), ["/spec/volumeClaimTemplates"]);
-        let absent = Test::<RemoteVolumes>::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": null}}));
+        let absent =
+            Test::<RemoteVolumes>::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": null}}));
         assert_eq!(absent.judge(&NO_CLAIM_TEMPLATE).places(), ["volumeClaimTemplates"]);
         assert!(modes(json!(["ReadWriteOnce"])).judge(&NO_CLAIM_TEMPLATE).is_silent());
     }
@@ -128,7 +143,12 @@ mod tests {
         for accepted in [json!(["ReadWriteOnce"]), json!(["ReadWriteOncePod"]), json!([]), json!(null)] {
             assert!(modes(accepted.clone()).judge(&SHARED_ACCESS_MODE).is_silent(), "{accepted}");
         }
-        for refused in [json!(["ReadWriteMany"]), json!(["ReadOnlyMany"]), json!(["ReadWriteOnce", "ReadWriteOncePod"]), json!(["ReadWriteOnce", "New"])] {
+        for refused in [
+            json!(["ReadWriteMany"]),
+            json!(["ReadOnlyMany"]),
+            json!(["ReadWriteOnce", "ReadWriteOncePod"]),
+            json!(["ReadWriteOnce", "New"]),
+        ] {
             let said = modes(refused.clone()).judge(&SHARED_ACCESS_MODE);
             assert_eq!(said.paths(), ["/spec/volumeClaimTemplates/0/spec/accessModes"], "{refused}");
             assert_eq!(said.places(), ["volumeClaimTemplates[data]"]);
@@ -144,7 +164,10 @@ mod tests {
             (json!({"resources": size}), "/spec/volumeClaimTemplates/1/spec/accessModes"),
             (json!({"accessModes": [], "resources": size}), "/spec/volumeClaimTemplates/1/spec/accessModes"),
             (json!({"accessModes": ["ReadWriteOnce"]}), "/spec/volumeClaimTemplates/1/spec/resources"),
-            (json!({"accessModes": ["ReadWriteOnce"], "resources": {"limits": {"storage": "1Gi"}}}), "/spec/volumeClaimTemplates/1/spec/resources"),
+            (
+                json!({"accessModes": ["ReadWriteOnce"], "resources": {"limits": {"storage": "1Gi"}}}),
+                "/spec/volumeClaimTemplates/1/spec/resources",
+            ),
             (json!({}), "/spec/volumeClaimTemplates/1/spec"),
         ];
         for (spec, path) in cases {
@@ -153,7 +176,11 @@ mod tests {
         }
         assert!(set(json!([complete, complete])).judge(&INCOMPLETE_CLAIM).is_silent());
         // A bare number is a quantity too.
-        assert!(set(json!([{"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": 1024}}}])).judge(&INCOMPLETE_CLAIM).is_silent());
+        assert!(
+            set(json!([{"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": 1024}}}]))
+                .judge(&INCOMPLETE_CLAIM)
+                .is_silent()
+        );
         assert!(set(json!([])).judge(&INCOMPLETE_CLAIM).is_silent());
     }
 }

@@ -102,7 +102,10 @@ mod tests {
     fn the_named_class_is_judged() {
         let set = set(json!("fast"));
         let local = set.clone().beside(class("fast", LOCAL)).judge(&LOCAL_CLASS);
-        assert_eq!((local.paths(), local.places()), (vec!["/spec/volumeClaimTemplates/0/spec/storageClassName"], vec!["volumeClaimTemplates[data]"]));
+        assert_eq!(
+            (local.paths(), local.places()),
+            (vec!["/spec/volumeClaimTemplates/0/spec/storageClassName"], vec!["volumeClaimTemplates[data]"])
+        );
         assert!(set.clone().beside(class("fast", REMOTE)).judge(&LOCAL_CLASS).is_silent());
         assert!(set.clone().beside(class("fast", "example.com/new")).judge(&LOCAL_CLASS).is_silent());
         assert!(set.clone().beside(class("slow", LOCAL)).judge(&LOCAL_CLASS).is_silent());
@@ -135,8 +138,12 @@ mod tests {
     fn the_older_annotation_goes_before_the_field() {
         let templates = json!([{"metadata": {"name": "data", "annotations": {"volume.beta.kubernetes.io/storage-class": "disk"}},
             "spec": {"storageClassName": "fast"}}]);
-        let set = Test::<RemoteVolumes>::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": templates}}));
-        assert_eq!(set.clone().beside(class("disk", LOCAL)).judge(&LOCAL_CLASS).places(), ["volumeClaimTemplates[data]"]);
+        let set =
+            Test::<RemoteVolumes>::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": templates}}));
+        assert_eq!(
+            set.clone().beside(class("disk", LOCAL)).judge(&LOCAL_CLASS).places(),
+            ["volumeClaimTemplates[data]"]
+        );
         assert!(set.beside(class("fast", LOCAL)).judge(&LOCAL_CLASS).is_silent());
     }
 

@@ -17,7 +17,8 @@ pub enum Placement {
 pub fn placement(driver: &str, settings: &Settings) -> Placement {
     let (local, remote) = (&settings.local_drivers, &settings.remote_drivers);
     let is_listed = |list: &[String]| list.iter().any(|pattern| matches(pattern, driver));
-    let is_built_in = |list: &[&str], removed: &[String]| list.iter().any(|pattern| matches(pattern, driver)) && !is_listed(removed);
+    let is_built_in =
+        |list: &[&str], removed: &[String]| list.iter().any(|pattern| matches(pattern, driver)) && !is_listed(removed);
     if is_listed(&local.add) {
         Placement::NodeLocal
     } else if is_listed(&remote.add) {
@@ -35,7 +36,9 @@ pub fn placement(driver: &str, settings: &Settings) -> Placement {
 fn matches(pattern: &str, driver: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == driver,
-        Some((start, end)) => driver.len() >= start.len() + end.len() && driver.starts_with(start) && driver.ends_with(end),
+        Some((start, end)) => {
+            driver.len() >= start.len() + end.len() && driver.starts_with(start) && driver.ends_with(end)
+        }
     }
 }
 
@@ -136,10 +139,14 @@ mod tests {
 
     #[test]
     fn settings_go_before_the_lists() {
-        let added = settings(r#"{"localDrivers": {"add": ["disks.example"]}, "remoteDrivers": {"add": ["kubernetes.io/no-provisioner"]}}"#);
+        let added = settings(
+            r#"{"localDrivers": {"add": ["disks.example"]}, "remoteDrivers": {"add": ["kubernetes.io/no-provisioner"]}}"#,
+        );
         assert_eq!(placement("disks.example", &added), Placement::NodeLocal);
         assert_eq!(placement("kubernetes.io/no-provisioner", &added), Placement::Remote);
-        let removed = settings(r#"{"localDrivers": {"remove": ["csi-hostpath"]}, "remoteDrivers": {"remove": ["ebs.csi.aws.com"]}}"#);
+        let removed = settings(
+            r#"{"localDrivers": {"remove": ["csi-hostpath"]}, "remoteDrivers": {"remove": ["ebs.csi.aws.com"]}}"#,
+        );
         assert_eq!(placement("csi-hostpath", &removed), Placement::Unknown);
         assert_eq!(placement("ebs.csi.aws.com", &removed), Placement::Unknown);
     }

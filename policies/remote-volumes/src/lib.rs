@@ -6,7 +6,9 @@ pub mod drivers;
 pub mod settings;
 pub mod sharing;
 
-use claims::{INCOMPLETE_CLAIM, NO_CLAIM_TEMPLATE, SHARED_ACCESS_MODE, incomplete_claim, no_claim_template, shared_access_mode};
+use claims::{
+    INCOMPLETE_CLAIM, NO_CLAIM_TEMPLATE, SHARED_ACCESS_MODE, incomplete_claim, no_claim_template, shared_access_mode,
+};
 use classes::{LOCAL_CLASS, local_class};
 pub use settings::Settings;
 use sharing::{SHARED_CLAIM, shared_claim};

@@ -29,7 +29,9 @@ impl CheckSettings for Settings {
         let mut errors = Vec::new();
         for (place, driver) in self.local_drivers.add.iter().enumerate() {
             if self.remote_drivers.add.contains(driver) {
-                errors.push(format!("/localDrivers/add/{place}: `{driver}` is also in `remoteDrivers.add`; a driver is one or the other"));
+                errors.push(format!(
+                    "/localDrivers/add/{place}: `{driver}` is also in `remoteDrivers.add`; a driver is one or the other"
+                ));
             }
         }
         errors
@@ -43,8 +45,12 @@ mod tests {
 
     #[test]
     fn a_driver_is_local_or_remote() {
-        let settings: Settings = serde_json::from_str(r#"{"localDrivers": {"add": ["a", "b"]}, "remoteDrivers": {"add": ["b"]}}"#).unwrap();
-        assert_eq!(settings.check(), ["/localDrivers/add/1: `b` is also in `remoteDrivers.add`; a driver is one or the other"]);
+        let settings: Settings =
+            serde_json::from_str(r#"{"localDrivers": {"add": ["a", "b"]}, "remoteDrivers": {"add": ["b"]}}"#).unwrap();
+        assert_eq!(
+            settings.check(),
+            ["/localDrivers/add/1: `b` is also in `remoteDrivers.add`; a driver is one or the other"]
+        );
         assert!(Settings::default().check().is_empty());
     }
 }

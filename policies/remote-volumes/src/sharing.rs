@@ -46,7 +46,10 @@ pub fn shared_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings
             format!("volumes[{}]", volume.name),
             format!("all {replicas} members write to the one claim `{name}`"),
         )
-        .hint(format!("declare `{}` in `volumeClaimTemplates`, so that each member has a claim of its own, or keep `replicas: 1`", volume.name));
+        .hint(format!(
+            "declare `{}` in `volumeClaimTemplates`, so that each member has a claim of its own, or keep `replicas: 1`",
+            volume.name
+        ));
     }
 }
 
@@ -98,10 +101,12 @@ mod tests {
         read_only_mount["spec"]["template"]["spec"]["containers"][0]["volumeMounts"][0]["readOnly"] = true.into();
         assert!(judge(read_only_mount.clone()).is_silent());
         // One writer among the mounts, in an init container, is a writer.
-        read_only_mount["spec"]["template"]["spec"]["initContainers"] = json!([{"name": "init", "volumeMounts": [{"name": "data"}]}]);
+        read_only_mount["spec"]["template"]["spec"]["initContainers"] =
+            json!([{"name": "init", "volumeMounts": [{"name": "data"}]}]);
         assert_eq!(judge(read_only_mount).places(), ["volumes[data]"]);
         let mut mapped = set(3);
-        mapped["spec"]["template"]["spec"]["containers"] = json!([{"name": "db", "volumeDevices": [{"name": "data", "devicePath": "/dev/x"}]}]);
+        mapped["spec"]["template"]["spec"]["containers"] =
+            json!([{"name": "db", "volumeDevices": [{"name": "data", "devicePath": "/dev/x"}]}]);
         assert_eq!(judge(mapped).places(), ["volumes[data]"]);
     }
 

@@ -80,7 +80,10 @@ unsafe impl GlobalAlloc for Bump {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let start = block as usize;
         let is_last = start + layout.size() == self.next.get();
-        if is_last && let Some(end) = start.checked_add(size) && end <= self.end.get() {
+        if is_last
+            && let Some(end) = start.checked_add(size)
+            && end <= self.end.get()
+        {
             self.next.set(end);
             return block;
         }

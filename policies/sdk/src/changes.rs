@@ -97,7 +97,9 @@ impl MergePatch {
             return;
         };
         for (each, child) in &mut self.0 {
-            if each == parent && let Entry::Map(child) = child {
+            if each == parent
+                && let Entry::Map(child) = child
+            {
                 return child.put(rest, key, entry);
             }
         }

@@ -18,24 +18,29 @@ macro_rules! component {
         name: $name:expr,
         version: $version:expr,
         description: $description:expr,
+        settings_schema: $settings_schema:expr,
         families: [$($family:ty),+ $(,)?] $(,)?
     ) => {
         /// What the component says of itself.
         pub fn describe() -> $crate::bindings::stateward::policy::types::Manifest {
             let mut rules = Vec::new();
-            let mut schema = $crate::settings::SettingsSchema::default();
-            $(
-                rules.extend($crate::component::entries::<$family>());
-                schema = schema.with::<<$family as $crate::family::Family>::Settings>();
-            )+
+            $(rules.extend($crate::component::entries::<$family>());)+
             $crate::bindings::stateward::policy::types::Manifest {
                 name: $name.to_owned(),
                 version: $version.to_owned(),
                 description: $description.to_owned(),
                 url: None,
                 rules,
-                settings_schema: schema.text(),
+                settings_schema: $settings_schema.to_owned(),
             }
+        }
+
+        /// The JSON Schema of the families' settings, made from their types. `settings_schema` holds a copy of it.
+        #[cfg(not(target_arch = "wasm32"))]
+        pub fn settings_schema() -> String {
+            let schema = $crate::schema::SettingsSchema::default();
+            $(let schema = schema.with::<<$family as $crate::family::Family>::Settings>();)+
+            schema.text()
         }
 
         /// What the JSON Schema cannot say of settings.

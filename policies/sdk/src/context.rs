@@ -73,13 +73,21 @@ impl<'a> Call<'a> {
         };
         match self.asked.ask(self.lookup, query) {
             Answer::Unknown => Found::Unknown,
-            Answer::Objects(texts) => texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found)),
+            Answer::Objects(texts) => {
+                texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found))
+            }
         }
     }
 
     /// All objects of a kind; `None` when the kind cannot be looked up here.
     pub fn list<'s, T: Stored<'s>>(&'s self, namespace: Option<&str>) -> Option<Vec<T>> {
-        let query = Query { kind: T::KIND.into(), namespace: namespace.map(str::to_owned), name: None, labels: None, live: false };
+        let query = Query {
+            kind: T::KIND.into(),
+            namespace: namespace.map(str::to_owned),
+            name: None,
+            labels: None,
+            live: false,
+        };
         match self.asked.ask(self.lookup, query) {
             Answer::Unknown => None,
             Answer::Objects(texts) => texts.iter().map(|text| self.typed(text)).collect(),
@@ -87,7 +95,9 @@ impl<'a> Call<'a> {
     }
 
     fn typed<'s, T: Stored<'s>>(&self, text: &'s str) -> Option<T> {
-        read(text).map_err(|error| self.fail(format!("a {} that was looked up cannot be read: {error}", T::KIND.kind))).ok()
+        read(text)
+            .map_err(|error| self.fail(format!("a {} that was looked up cannot be read: {error}", T::KIND.kind)))
+            .ok()
     }
 
     fn fail(&self, message: String) {
@@ -135,7 +145,8 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
 
     /// Whether another rule of the family is switched on in the same unit.
     pub fn is_on(&self, rule: &Rule) -> bool {
-        let place = self.table.iter().position(|each| each.id == rule.id).and_then(|place| RuleIndex::try_from(place).ok());
+        let place =
+            self.table.iter().position(|each| each.id == rule.id).and_then(|place| RuleIndex::try_from(place).ok());
         place.is_some_and(|place| self.on.contains(&(self.offset + place)))
     }
 

@@ -32,7 +32,12 @@ impl Findings {
     }
 
     /// The rule is broken. `path` is a JSON Pointer to the field, or to its nearest parent that exists; `place` names it by names.
-    pub fn finding(&mut self, path: impl Into<String>, place: impl Into<String>, message: impl Into<String>) -> Made<'_> {
+    pub fn finding(
+        &mut self,
+        path: impl Into<String>,
+        place: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Made<'_> {
         let path = self.path.map_or_else(|| path.into(), str::to_owned);
         self.findings.push(Finding {
             rule: self.rule,

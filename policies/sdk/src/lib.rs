@@ -33,21 +33,24 @@
 //!
 //! Modules in reading order:
 
-pub mod rule;
-pub mod family;
-pub mod context;
-pub mod objects;
-pub mod findings;
-pub mod changes;
-pub mod pointer;
-pub mod text;
-pub mod settings;
-pub mod component;
-pub mod bindings;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod testing;
 #[cfg(target_arch = "wasm32")]
 mod arena;
+pub mod bindings;
+pub mod changes;
+pub mod component;
+pub mod context;
+pub mod family;
+pub mod findings;
+pub mod objects;
+pub mod pointer;
+pub mod rule;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod schema;
+pub mod settings;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+pub mod text;
+pub mod view;
 
 /// Everything that a file of rules needs.
 pub mod prelude {
@@ -55,8 +58,8 @@ pub mod prelude {
     pub use crate::context::{Context, Found};
     pub use crate::findings::{Findings, Made};
     pub use crate::objects::{
-        Binding, ClaimTemplate, Container, ObjectMeta, Object, OwnerReference, PersistentVolumeClaim, Pod, PodSpec, Service, StatefulSet,
-        Stored, StorageClass, Volume, member_of,
+        Binding, ClaimTemplate, Container, Object, ObjectMeta, OwnerReference, PersistentVolumeClaim, Pod, PodSpec,
+        Service, StatefulSet, StorageClass, Stored, Volume, member_of,
     };
     pub use crate::pointer::Pointer;
     pub use crate::rule::{Action, Kind, Operation, Profile, Read, Resource, Rule, Severity, Subject};

@@ -108,7 +108,8 @@ impl Rule {
     };
 
     /// A change that is made in both profiles.
-    pub const MUTATE: Self = Self { kind: RuleKind::Mutate, baseline: Action::Apply, strict: Action::Apply, ..Self::VALIDATE };
+    pub const MUTATE: Self =
+        Self { kind: RuleKind::Mutate, baseline: Action::Apply, strict: Action::Apply, ..Self::VALIDATE };
 }
 
 impl Subject {
@@ -182,7 +183,11 @@ impl From<&Subject> for wit::Subject {
 
 impl From<&Read> for wit::Read {
     fn from(read: &Read) -> Self {
-        Self { kind: read.kind.into(), fields: read.fields.iter().map(|&field| field.to_owned()).collect(), live: read.live }
+        Self {
+            kind: read.kind.into(),
+            fields: read.fields.iter().map(|&field| field.to_owned()).collect(),
+            live: read.live,
+        }
     }
 }
 

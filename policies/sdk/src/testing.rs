@@ -15,12 +15,18 @@
 //!
 //! Wrong use panics: this is for tests.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test kit fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test kit fails by panicking"
+)]
 
 use std::marker::PhantomData;
 
-pub use serde_json::json;
 use serde_json::Value;
+pub use serde_json::json;
 
 use crate::bindings::stateward::policy::types::{
     Change, Finding, GroupVersionKind, Outcome, Request, RuleIndex, UndecidedReason, Unit, User,
@@ -142,7 +148,11 @@ impl<F: Family> Test<F> {
             self.check_finding(rule, finding);
         }
         let undecided: Vec<_> = judgement.undecided.into_iter().map(|undecided| undecided.reason).collect();
-        assert!(undecided.is_empty() || !undecided.contains(&UndecidedReason::NeedsUser) || rule.needs_user, "`{}` does not say that it needs the user", rule.id);
+        assert!(
+            undecided.is_empty() || !undecided.contains(&UndecidedReason::NeedsUser) || rule.needs_user,
+            "`{}` does not say that it needs the user",
+            rule.id
+        );
         Said { findings: judgement.findings, undecided }
     }
 
@@ -162,11 +172,17 @@ impl<F: Family> Test<F> {
             assert!(mutation.note.as_ref().is_some_and(|note| !note.is_empty()), "a change says why");
             match &mutation.change {
                 Change::MergePatch(patch) => json_patch::merge(&mut object, &serde_json::from_str(patch).unwrap()),
-                Change::JsonPatch(patch) => json_patch::patch(&mut object, &serde_json::from_str::<json_patch::Patch>(patch).unwrap()).unwrap(),
+                Change::JsonPatch(patch) => {
+                    json_patch::patch(&mut object, &serde_json::from_str::<json_patch::Patch>(patch).unwrap()).unwrap()
+                }
                 Change::Object(text) => object = serde_json::from_str(text).unwrap(),
             }
         }
-        Changed { object, changes: outcome.mutations.len(), undecided: outcome.undecided.into_iter().map(|undecided| undecided.reason).collect() }
+        Changed {
+            object,
+            changes: outcome.mutations.len(),
+            undecided: outcome.undecided.into_iter().map(|undecided| undecided.reason).collect(),
+        }
     }
 
     /// The same request with another object, for example with what a change made of it.
@@ -260,7 +276,11 @@ impl<F: Family> Lookup for Test<F> {
         let is_kind = |kind: &Kind| GroupVersionKind::from(*kind) == query.kind;
         let reads: Vec<_> = F::RULES.iter().flat_map(|rule| rule.reads).filter(|read| is_kind(&read.kind)).collect();
         assert!(!reads.is_empty(), "no rule declares that it reads {}", query.kind.kind);
-        assert!(!query.live || reads.iter().any(|read| read.live), "no rule declares that it reads {} live", query.kind.kind);
+        assert!(
+            !query.live || reads.iter().any(|read| read.live),
+            "no rule declares that it reads {} live",
+            query.kind.kind
+        );
         let of_kind: Vec<_> = self.neighbours.iter().filter(|object| object["kind"] == query.kind.kind).collect();
         if of_kind.is_empty() && !self.known.contains(&query.kind.kind.as_str()) {
             return Answer::Unknown;
@@ -276,7 +296,10 @@ impl<F: Family> Lookup for Test<F> {
 }
 
 fn index<F: Family>(rule: &Rule) -> RuleIndex {
-    let place = F::RULES.iter().position(|each| each.id == rule.id).unwrap_or_else(|| panic!("`{}` is not in the table", rule.id));
+    let place = F::RULES
+        .iter()
+        .position(|each| each.id == rule.id)
+        .unwrap_or_else(|| panic!("`{}` is not in the table", rule.id));
     RuleIndex::try_from(place).unwrap()
 }
 
@@ -300,7 +323,8 @@ mod tests {
 
     #[test]
     fn cuts_to_the_declared_fields() {
-        let object = json!({"metadata": {"name": "a", "annotations": {"x/y": "1", "z": "2"}}, "spec": {"a": 1, "b": 2}});
+        let object =
+            json!({"metadata": {"name": "a", "annotations": {"x/y": "1", "z": "2"}}, "spec": {"a": 1, "b": 2}});
         let stored = cut(&object, &["/spec/a", "/metadata/annotations/x~1y", "/none"]);
         assert_eq!(stored, json!({"metadata": {"name": "a", "annotations": {"x/y": "1"}}, "spec": {"a": 1}}));
     }

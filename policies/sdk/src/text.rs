@@ -98,11 +98,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Map<'a> {
                 f.write_str("an object of texts")
             }
 
-            // Kubernetes reads `null` as the zero value, here as everywhere.
-            fn visit_unit<E>(self) -> Result<Map<'de>, E> {
-                Ok(Map::default())
-            }
-
             fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Map<'de>, M::Error> {
                 let mut map = Vec::new();
                 while let Some((key, value)) = members.next_entry::<Text<'de>, Option<Text<'de>>>()? {
@@ -112,7 +107,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Map<'a> {
             }
         }
 
-        deserializer.deserialize_any(Maps)
+        deserializer.deserialize_map(Maps)
     }
 }
 
@@ -135,7 +130,6 @@ mod tests {
         assert_eq!(map.get("a"), Some(""));
         assert_eq!(map.get("b"), Some("x"));
         assert_eq!(map.get("c"), None);
-        assert!(serde_json::from_str::<Map<'_>>("null").unwrap().is_empty());
     }
 
     #[test]

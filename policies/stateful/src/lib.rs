@@ -4,6 +4,7 @@ stateward_sdk::component! {
     name: "stateful",
     version: env!("CARGO_PKG_VERSION"),
     description: "Keeps stateful workloads stateful: ordered identity, remote volumes of their own, one writer.",
+    settings_schema: include_str!("settings.schema.json"),
     families: [
         stateward_ordered_identity::OrderedIdentity,
         stateward_remote_volumes::RemoteVolumes,

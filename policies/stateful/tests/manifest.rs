@@ -7,37 +7,62 @@ use stateward_stateful::describe;
 
 #[test]
 fn rules_are_those_of_the_table() {
-    let rules: Vec<_> = describe().rules.into_iter().map(|rule| {
-        let mut subjects: Vec<_> = rule.subjects.iter().map(|subject| {
-            let (resource, sub) = (&subject.resource.resource, &subject.resource.subresource);
-            if sub.is_empty() { resource.clone() } else { format!("{resource}/{sub}") }
-        }).collect();
-        subjects.dedup();
-        let reads: Vec<_> = rule.reads.iter().map(|read| read.kind.kind.clone() + if read.live { "!" } else { "" }).collect();
-        let action = |action| match action { Action::Off => '-', Action::Audit => 'A', Action::Warn => 'W', Action::Deny => 'D', Action::Apply => 'M' };
-        let fixed = if rule.fixed { "F" } else { "" };
-        let compares = if rule.compares { "Δ" } else { "" };
-        format!("{}{fixed}{compares} {}{} {} [{}]", rule.id, action(rule.baseline), action(rule.strict), subjects.join(" "), reads.join(" "))
-    }).collect();
-    assert_eq!(rules, [
-        "ordered-identity/parallel-management AD statefulsets []",
-        "ordered-identity/no-readiness-gate WD statefulsets statefulsets/scale [StatefulSet]",
-        "ordered-identity/zero-grace DD statefulsets []",
-        "ordered-identity/name-too-long DD statefulsets []",
-        "ordered-identity/no-service-name WD statefulsets statefulsets/scale [StatefulSet]",
-        "ordered-identity/not-headless WD statefulsets statefulsets/scale [Service StatefulSet]",
-        "remote-volumes/no-claim-template AD statefulsets []",
-        "remote-volumes/shared-claim DD statefulsets statefulsets/scale [StatefulSet]",
-        "remote-volumes/shared-access-mode WD statefulsets []",
-        "remote-volumes/incomplete-claim DD statefulsets []",
-        "remote-volumes/local-class WD statefulsets [StorageClass]",
-        "manager-writes/forged-roleF DD statefulsets pods [StatefulSet!]",
-        "manager-writes/unbound-podF DD pods [StatefulSet!]",
-        "manager-writes/role-changeFΔ DD pods pods/status pods/binding bindings statefulsets statefulsets/status [StatefulSet]",
-        "manager-writes/declare-writes -M statefulsets []",
-        "manager-writes/stamp-setF MM statefulsets []",
-        "manager-writes/stamp-podF MM pods [StatefulSet!]",
-    ]);
+    let rules: Vec<_> = describe()
+        .rules
+        .into_iter()
+        .map(|rule| {
+            let mut subjects: Vec<_> = rule
+                .subjects
+                .iter()
+                .map(|subject| {
+                    let (resource, sub) = (&subject.resource.resource, &subject.resource.subresource);
+                    if sub.is_empty() { resource.clone() } else { format!("{resource}/{sub}") }
+                })
+                .collect();
+            subjects.dedup();
+            let reads: Vec<_> =
+                rule.reads.iter().map(|read| read.kind.kind.clone() + if read.live { "!" } else { "" }).collect();
+            let action = |action| match action {
+                Action::Off => '-',
+                Action::Audit => 'A',
+                Action::Warn => 'W',
+                Action::Deny => 'D',
+                Action::Apply => 'M',
+            };
+            let fixed = if rule.fixed { "F" } else { "" };
+            let compares = if rule.compares { "Δ" } else { "" };
+            format!(
+                "{}{fixed}{compares} {}{} {} [{}]",
+                rule.id,
+                action(rule.baseline),
+                action(rule.strict),
+                subjects.join(" "),
+                reads.join(" ")
+            )
+        })
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "ordered-identity/parallel-management AD statefulsets []",
+            "ordered-identity/no-readiness-gate WD statefulsets statefulsets/scale [StatefulSet]",
+            "ordered-identity/zero-grace DD statefulsets []",
+            "ordered-identity/name-too-long DD statefulsets []",
+            "ordered-identity/no-service-name WD statefulsets statefulsets/scale [StatefulSet]",
+            "ordered-identity/not-headless WD statefulsets statefulsets/scale [Service StatefulSet]",
+            "remote-volumes/no-claim-template AD statefulsets []",
+            "remote-volumes/shared-claim DD statefulsets statefulsets/scale [StatefulSet]",
+            "remote-volumes/shared-access-mode WD statefulsets []",
+            "remote-volumes/incomplete-claim DD statefulsets []",
+            "remote-volumes/local-class WD statefulsets [StorageClass]",
+            "manager-writes/forged-roleF DD statefulsets pods [StatefulSet!]",
+            "manager-writes/unbound-podF DD pods [StatefulSet!]",
+            "manager-writes/role-changeFΔ DD pods pods/status pods/binding bindings statefulsets statefulsets/status [StatefulSet]",
+            "manager-writes/declare-writes -M statefulsets []",
+            "manager-writes/stamp-setF MM statefulsets []",
+            "manager-writes/stamp-podF MM pods [StatefulSet!]",
+        ]
+    );
 }
 
 #[test]
@@ -59,18 +84,36 @@ fn every_rule_is_described() {
     }
 }
 
+/// `UPDATE_SCHEMA=1` writes it anew.
+#[test]
+fn the_committed_schema_is_that_of_the_types() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/settings.schema.json");
+    let schema = stateward_stateful::settings_schema();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(file, &schema).unwrap();
+    }
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let committed = std::fs::read_to_string(file).unwrap();
+    assert_eq!(parsed(&committed), parsed(&schema), "settings changed: run this test with UPDATE_SCHEMA=1");
+}
+
 #[test]
 fn settings_of_all_families_are_one_schema() {
     let schema: serde_json::Value = serde_json::from_str(&describe().settings_schema).unwrap();
     assert_eq!(schema["additionalProperties"], false);
     let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(properties, ["controllerAccounts", "localDrivers", "remoteDrivers", "restorers", "stampEnvironment", "trustedUsers"]);
+    assert_eq!(
+        properties,
+        ["controllerAccounts", "localDrivers", "remoteDrivers", "restorers", "stampEnvironment", "trustedUsers"]
+    );
 }
 
 #[test]
 fn settings_are_checked_beyond_their_schema() {
     assert_eq!(stateward_stateful::validate_settings("{}"), Ok(()));
-    let errors = stateward_stateful::validate_settings(r#"{"localDrivers": {"add": ["x"]}, "remoteDrivers": {"add": ["x"]}}"#).unwrap_err();
+    let errors =
+        stateward_stateful::validate_settings(r#"{"localDrivers": {"add": ["x"]}, "remoteDrivers": {"add": ["x"]}}"#)
+            .unwrap_err();
     assert!(errors[0].starts_with("/localDrivers/add/0: "), "{errors:?}");
     assert!(stateward_stateful::validate_settings(r#"{"restorers": 1}"#).is_err());
 }

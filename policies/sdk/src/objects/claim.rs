@@ -1,52 +1,47 @@
 //! PersistentVolumeClaims, and the templates of them.
 
-use serde::Deserialize;
-
-use super::{ObjectMeta, Stored, absent, present};
+use super::{ObjectMeta, Stored};
 use crate::pointer::Pointer;
 use crate::rule::Kind;
 use crate::text::Text;
+use crate::view::{Present, view};
 
-/// A PersistentVolumeClaim, or a template of one.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct PersistentVolumeClaim<'a> {
-    /// Name, labels, annotations.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub metadata: ObjectMeta<'a>,
-    /// What is wanted.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub spec: ClaimSpec<'a>,
+view! {
+    /// A PersistentVolumeClaim, or a template of one.
+    pub struct PersistentVolumeClaim<'a> {
+        /// Name, labels, annotations.
+        "metadata" => pub metadata: ObjectMeta<'a>,
+        /// What is wanted.
+        "spec" => pub spec: ClaimSpec<'a>,
+    }
 }
 
-/// `spec` of a claim.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClaimSpec<'a> {
-    /// `ReadWriteOnce`, `ReadWriteOncePod`, `ReadWriteMany`, `ReadOnlyMany`, or what a later version knows.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub access_modes: Vec<Text<'a>>,
-    /// `None`: the default class; empty: static volumes only.
-    #[serde(borrow)]
-    pub storage_class_name: Option<Text<'a>>,
-    /// How much.
-    #[serde(default, deserialize_with = "absent")]
-    pub resources: ClaimResources,
+view! {
+    /// `spec` of a claim.
+    pub struct ClaimSpec<'a> {
+        /// `ReadWriteOnce`, `ReadWriteOncePod`, `ReadWriteMany`, `ReadOnlyMany`, or what a later version knows.
+        "accessModes" => pub access_modes: Vec<Text<'a>>,
+        /// `None`: the default class; empty: static volumes only.
+        "storageClassName" => pub storage_class_name: Option<Text<'a>>,
+        /// How much.
+        "resources" => pub resources: ClaimResources,
+    }
 }
 
-/// `resources` of a claim.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct ClaimResources {
-    /// At least.
-    #[serde(default, deserialize_with = "absent")]
-    pub requests: ClaimRequests,
+view! {
+    /// `resources` of a claim.
+    pub struct ClaimResources {
+        /// At least.
+        "requests" => pub requests: ClaimRequests,
+    }
 }
 
-/// `resources.requests` of a claim.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct ClaimRequests {
-    /// Whether bytes are asked for.
-    #[serde(rename = "storage", default, deserialize_with = "present")]
-    pub has_storage: bool,
+view! {
+    /// `resources.requests` of a claim.
+    pub struct ClaimRequests {
+        /// Whether bytes are asked for.
+        "storage" => pub storage: Present,
+    }
 }
 
 /// A claim template with where it is.

@@ -1,85 +1,66 @@
 //! What all objects have, and how they select each other.
 
-use serde::Deserialize;
-
-use super::absent;
 use crate::text::{Map, Text};
+use crate::view::view;
 
-/// `metadata`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectMeta<'a> {
-    /// Empty while a `generateName` waits for the server.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub name: Text<'a>,
-    /// The server appends five characters to it.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub generate_name: Text<'a>,
-    /// Empty in files that leave it out.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub namespace: Text<'a>,
-    /// Empty before the server has stored the object.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub uid: Text<'a>,
-    /// RFC 3339 in UTC without fractions, as the server writes it: comparable as text.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub creation_timestamp: Text<'a>,
-    /// What selectors look at.
-    #[serde(borrow, default)]
-    pub labels: Map<'a>,
-    /// What selectors do not look at.
-    #[serde(borrow, default)]
-    pub annotations: Map<'a>,
-    /// Whose it is.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub owner_references: Vec<OwnerReference<'a>>,
+view! {
+    /// `metadata`.
+    pub struct ObjectMeta<'a> {
+        /// Empty while a `generateName` waits for the server.
+        "name" => pub name: Text<'a>,
+        /// The server appends five characters to it.
+        "generateName" => pub generate_name: Text<'a>,
+        /// Empty in files that leave it out.
+        "namespace" => pub namespace: Text<'a>,
+        /// Empty before the server has stored the object.
+        "uid" => pub uid: Text<'a>,
+        /// RFC 3339 in UTC without fractions, as the server writes it: comparable as text.
+        "creationTimestamp" => pub creation_timestamp: Text<'a>,
+        /// What selectors look at.
+        "labels" => pub labels: Map<'a>,
+        /// What selectors do not look at.
+        "annotations" => pub annotations: Map<'a>,
+        /// Whose it is.
+        "ownerReferences" => pub owner_references: Vec<OwnerReference<'a>>,
+    }
 }
 
-/// One of `metadata.ownerReferences`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OwnerReference<'a> {
-    /// `GROUP/VERSION`, or the version alone for the core group.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub api_version: Text<'a>,
-    /// `StatefulSet`, ..
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub kind: Text<'a>,
-    /// In the object's own namespace, or cluster-scoped.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub name: Text<'a>,
-    /// Which object of that name.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub uid: Text<'a>,
-    /// Whether the owner manages the object; of one object at most one does.
-    #[serde(default, deserialize_with = "absent")]
-    pub controller: bool,
+view! {
+    /// One of `metadata.ownerReferences`.
+    pub struct OwnerReference<'a> {
+        /// `GROUP/VERSION`, or the version alone for the core group.
+        "apiVersion" => pub api_version: Text<'a>,
+        /// `StatefulSet`, ..
+        "kind" => pub kind: Text<'a>,
+        /// In the object's own namespace, or cluster-scoped.
+        "name" => pub name: Text<'a>,
+        /// Which object of that name.
+        "uid" => pub uid: Text<'a>,
+        /// Whether the owner manages the object; of one object at most one does.
+        "controller" => pub controller: bool,
+    }
 }
 
-/// `metav1.LabelSelector`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LabelSelector<'a> {
-    /// All must be equal.
-    #[serde(borrow, default)]
-    pub match_labels: Map<'a>,
-    /// All must hold.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub match_expressions: Vec<LabelRequirement<'a>>,
+view! {
+    /// `metav1.LabelSelector`.
+    pub struct LabelSelector<'a> {
+        /// All must be equal.
+        "matchLabels" => pub match_labels: Map<'a>,
+        /// All must hold.
+        "matchExpressions" => pub match_expressions: Vec<LabelRequirement<'a>>,
+    }
 }
 
-/// One of `matchExpressions`.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct LabelRequirement<'a> {
-    /// The label's key.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub key: Text<'a>,
-    /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub operator: Text<'a>,
-    /// For `In` and `NotIn`.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub values: Vec<Text<'a>>,
+view! {
+    /// One of `matchExpressions`.
+    pub struct LabelRequirement<'a> {
+        /// The label's key.
+        "key" => pub key: Text<'a>,
+        /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
+        "operator" => pub operator: Text<'a>,
+        /// For `In` and `NotIn`.
+        "values" => pub values: Vec<Text<'a>>,
+    }
 }
 
 impl<'a> ObjectMeta<'a> {

@@ -11,6 +11,7 @@ mod pod;
 mod service;
 mod stateful_set;
 mod storage_class;
+mod unreadable;
 
 pub use binding::Binding;
 pub use claim::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim};
@@ -21,11 +22,12 @@ pub use service::Service;
 pub use stateful_set::{StatefulSet, member_of};
 pub use storage_class::StorageClass;
 
-use serde::de::{Deserialize, Deserializer};
+use serde::de::Deserialize;
 
 use crate::bindings::stateward::policy::types::{GroupVersionResource, UndecidedReason};
 use crate::context::{Call, Found};
 use crate::rule::Kind;
+use crate::view::view;
 
 /// The object under review, by the resource it was sent to.
 #[derive(Clone, Debug)]
@@ -97,12 +99,18 @@ impl<'c> Judged<'c> {
     /// Reads what a call is about: the object, on DELETE the old one, for a Scale the stored set.
     pub fn read(call: &'c Call<'_>) -> Result<Self, String> {
         let request = call.request();
-        let Some(json) = request.object.as_deref().or(request.old_object.as_deref()) else { return Ok(Self::Object(Object::Other)) };
+        let Some(json) = request.object.as_deref().or(request.old_object.as_deref()) else {
+            return Ok(Self::Object(Object::Other));
+        };
         let resource = &request.resource;
-        if (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str()) == ("apps", "statefulsets", "scale") {
+        if (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str())
+            == ("apps", "statefulsets", "scale")
+        {
             return scaled(call, json);
         }
-        Object::parse(resource, json).map(Self::Object).map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind))
+        Object::parse(resource, json)
+            .map(Self::Object)
+            .map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind))
     }
 }
 
@@ -117,38 +125,31 @@ fn scaled<'c>(call: &'c Call<'_>, json: &str) -> Result<Judged<'c>, String> {
         // It is there, or it could not be scaled: what answers is behind.
         Found::Absent => Judged::Unknown(UndecidedReason::Other(format!("StatefulSet `{name}` is not known here yet"))),
         Found::Found(mut set) => {
-            // The Go type omits `replicas: 0`, and nothing defaults a Scale.
             set.spec.replicas = Some(scale.spec.replicas.unwrap_or(0));
             Judged::Object(Object::Scale(set))
         }
     })
 }
 
-/// `autoscaling/v1` Scale.
-#[derive(serde::Deserialize)]
-struct Scale<'a> {
-    #[serde(borrow, default, deserialize_with = "absent")]
-    metadata: ObjectMeta<'a>,
-    #[serde(default, deserialize_with = "absent")]
-    spec: ScaleSpec,
+view! {
+    /// `autoscaling/v1` Scale.
+    pub struct Scale<'a> {
+        /// Of the set.
+        "metadata" => pub metadata: ObjectMeta<'a>,
+        /// What is wanted.
+        "spec" => pub spec: ScaleSpec,
+    }
 }
 
-#[derive(Default, serde::Deserialize)]
-struct ScaleSpec {
-    replicas: Option<i64>,
+view! {
+    /// `spec` of a Scale.
+    pub struct ScaleSpec {
+        /// Absent: 0. The Go type omits it, and nothing defaults a Scale.
+        "replicas" => pub replicas: Option<i64>,
+    }
 }
 
-/// Reads a view.
+/// Reads a view. The error says which field has a wrong type.
 pub fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
-    serde_json::from_str(json).map_err(|error| error.to_string())
-}
-
-/// `null` is absent, as everywhere in Kubernetes.
-pub(crate) fn absent<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// Whether a value is there, whatever it is.
-pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Option::<serde::de::IgnoredAny>::deserialize(deserializer).map(|value| value.is_some())
+    serde_json::from_str(json).map_err(|error| unreadable::describe(json, &error))
 }

@@ -1,32 +1,28 @@
 //! Services.
 
-use serde::Deserialize;
-
-use super::{ObjectMeta, Stored, absent};
+use super::{ObjectMeta, Stored};
 use crate::rule::Kind;
 use crate::text::Text;
+use crate::view::view;
 
-/// A Service.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Service<'a> {
-    /// Name, labels, ..
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub metadata: ObjectMeta<'a>,
-    /// What is wanted.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub spec: ServiceSpec<'a>,
+view! {
+    /// A Service.
+    pub struct Service<'a> {
+        /// Name, labels, ..
+        "metadata" => pub metadata: ObjectMeta<'a>,
+        /// What is wanted.
+        "spec" => pub spec: ServiceSpec<'a>,
+    }
 }
 
-/// `spec` of a Service.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceSpec<'a> {
-    /// An address, or `None`.
-    #[serde(rename = "clusterIP", borrow, default, deserialize_with = "absent")]
-    pub cluster_ip: Text<'a>,
-    /// One address of each family; the first is `clusterIP`.
-    #[serde(rename = "clusterIPs", borrow, default, deserialize_with = "absent")]
-    pub cluster_ips: Vec<Text<'a>>,
+view! {
+    /// `spec` of a Service.
+    pub struct ServiceSpec<'a> {
+        /// An address, or `None`.
+        "clusterIP" => pub cluster_ip: Text<'a>,
+        /// One address of each family; the first is `clusterIP`.
+        "clusterIPs" => pub cluster_ips: Vec<Text<'a>>,
+    }
 }
 
 impl Service<'_> {

@@ -1,65 +1,56 @@
 //! `apps/v1` StatefulSet.
 
-use serde::Deserialize;
-
-use super::{ClaimTemplate, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume, absent};
+use super::{ClaimTemplate, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume};
 use crate::rule::Kind;
 use crate::text::Text;
+use crate::view::view;
 
-/// A StatefulSet.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct StatefulSet<'a> {
-    /// Name, labels, annotations, ..
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub metadata: ObjectMeta<'a>,
-    /// What is wanted.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub spec: StatefulSetSpec<'a>,
-    /// What is.
-    #[serde(default, deserialize_with = "absent")]
-    pub status: StatefulSetStatus,
+view! {
+    /// A StatefulSet.
+    pub struct StatefulSet<'a> {
+        /// Name, labels, annotations, ..
+        "metadata" => pub metadata: ObjectMeta<'a>,
+        /// What is wanted.
+        "spec" => pub spec: StatefulSetSpec<'a>,
+        /// What is.
+        "status" => pub status: StatefulSetStatus,
+    }
 }
 
-/// `spec`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StatefulSetSpec<'a> {
-    /// Absent: 1.
-    pub replicas: Option<i64>,
-    /// The governing Service; absent and empty are the same.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub service_name: Text<'a>,
-    /// `OrderedReady`, `Parallel`, or what a later version knows; absent and empty: `OrderedReady`.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub pod_management_policy: Text<'a>,
-    /// Which ordinals.
-    #[serde(default, deserialize_with = "absent")]
-    pub ordinals: Ordinals,
-    /// Which pods are its own.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub selector: LabelSelector<'a>,
-    /// What its pods are made from.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub template: PodTemplate<'a>,
-    /// What each pod's own claims are made from.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub volume_claim_templates: Vec<PersistentVolumeClaim<'a>>,
+view! {
+    /// `spec`.
+    pub struct StatefulSetSpec<'a> {
+        /// Absent: 1.
+        "replicas" => pub replicas: Option<i64>,
+        /// The governing Service; absent and empty are the same.
+        "serviceName" => pub service_name: Text<'a>,
+        /// `OrderedReady`, `Parallel`, or what a later version knows; absent and empty: `OrderedReady`.
+        "podManagementPolicy" => pub pod_management_policy: Text<'a>,
+        /// Which ordinals.
+        "ordinals" => pub ordinals: Ordinals,
+        /// Which pods are its own.
+        "selector" => pub selector: LabelSelector<'a>,
+        /// What its pods are made from.
+        "template" => pub template: PodTemplate<'a>,
+        /// What each pod's own claims are made from.
+        "volumeClaimTemplates" => pub volume_claim_templates: Vec<PersistentVolumeClaim<'a>>,
+    }
 }
 
-/// `spec.ordinals`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct Ordinals {
-    /// The first one.
-    #[serde(default, deserialize_with = "absent")]
-    pub start: i64,
+view! {
+    /// `spec.ordinals`.
+    pub struct Ordinals {
+        /// The first one.
+        "start" => pub start: i64,
+    }
 }
 
-/// `status`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub struct StatefulSetStatus {
-    /// How many pods there are.
-    #[serde(default, deserialize_with = "absent")]
-    pub replicas: i64,
+view! {
+    /// `status`.
+    pub struct StatefulSetStatus {
+        /// How many pods there are.
+        "replicas" => pub replicas: i64,
+    }
 }
 
 impl<'a> StatefulSet<'a> {
@@ -100,7 +91,9 @@ impl<'a> StatefulSet<'a> {
     /// The pod's own volumes that pods really get, by their index: a claim template replaces the volume of its name.
     pub fn effective_volumes(&self) -> impl Iterator<Item = (usize, &Volume<'a>)> {
         let volumes = self.spec.template.spec.volumes.iter().enumerate();
-        volumes.filter(|(_, volume)| !self.spec.volume_claim_templates.iter().any(|claim| claim.metadata.name == volume.name))
+        volumes.filter(|(_, volume)| {
+            !self.spec.volume_claim_templates.iter().any(|claim| claim.metadata.name == volume.name)
+        })
     }
 
     /// The claims of one member, as the controller names them.
@@ -153,9 +146,17 @@ mod tests {
 
     #[test]
     fn absent_null_and_default_are_the_same() {
-        for json in [r#"{}"#, r#"{"spec": null}"#, r#"{"spec": {"replicas": null, "ordinals": null, "podManagementPolicy": null}}"#] {
+        for json in [
+            r#"{}"#,
+            r#"{"spec": null}"#,
+            r#"{"spec": {"replicas": null, "ordinals": null, "podManagementPolicy": null}}"#,
+        ] {
             let set: StatefulSet<'_> = serde_json::from_str(json).unwrap();
-            assert_eq!((set.replicas(), set.start(), set.is_ordered(), set.service_name()), (1, 0, Some(true), None), "{json}");
+            assert_eq!(
+                (set.replicas(), set.start(), set.is_ordered(), set.service_name()),
+                (1, 0, Some(true), None),
+                "{json}"
+            );
         }
     }
 

@@ -1,20 +1,18 @@
 //! StorageClasses.
 
-use serde::Deserialize;
-
-use super::{ObjectMeta, Stored, absent};
+use super::{ObjectMeta, Stored};
 use crate::rule::Kind;
 use crate::text::Text;
+use crate::view::view;
 
-/// A StorageClass.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct StorageClass<'a> {
-    /// Name, annotations, age.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub metadata: ObjectMeta<'a>,
-    /// The driver.
-    #[serde(borrow, default, deserialize_with = "absent")]
-    pub provisioner: Text<'a>,
+view! {
+    /// A StorageClass.
+    pub struct StorageClass<'a> {
+        /// Name, annotations, age.
+        "metadata" => pub metadata: ObjectMeta<'a>,
+        /// The driver.
+        "provisioner" => pub provisioner: Text<'a>,
+    }
 }
 
 impl StorageClass<'_> {
@@ -39,4 +37,5 @@ impl<'a> Stored<'a> for StorageClass<'a> {
 }
 
 /// The annotation, and its older name that Kubernetes still reads.
-const DEFAULT_CLASS: [&str; 2] = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+const DEFAULT_CLASS: [&str; 2] =
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
