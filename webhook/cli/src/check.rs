@@ -30,18 +30,32 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let input = runtime.block_on(reading).context("reading the input broke off")?;
     complain(&input, &more, &policies, &mut exit);
 
-    let (inventory, errors) = FileInventory::new(&input.objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
+    let (inventory, errors) =
+        FileInventory::new(&input.objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
-    let report = runtime.block_on(judge::all(Arc::new(input.objects), policies.set, inventory, &args.policies.namespace));
+    let report =
+        runtime.block_on(judge::all(Arc::new(input.objects), policies.set, inventory, &args.policies.namespace));
     for object in &report.not_judged {
-        anstream::eprintln!("{NOTE}note{NOTE:#}: {}: no rule judges {} as `{}`", object.file, object.title(), object.api_version);
+        anstream::eprintln!(
+            "{NOTE}note{NOTE:#}: {}: no rule judges {} as `{}`",
+            object.file,
+            object.title(),
+            object.api_version
+        );
     }
     for failure in &report.failures {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}", failure.object.file, failure.policy, failure.object.title(), failure.error);
+        anstream::eprintln!(
+            "{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}",
+            failure.object.file,
+            failure.policy,
+            failure.object.title(),
+            failure.error
+        );
     }
     exit.policy_failed |= !report.failures.is_empty();
-    exit.denied = report.findings.iter().any(|finding| finding.action == Action::Deny) || (args.require_decided && !report.undecided.is_empty());
+    exit.denied = report.findings.iter().any(|finding| finding.action == Action::Deny)
+        || (args.require_decided && !report.undecided.is_empty());
     exit.nothing_judged = report.judged == 0;
     if report.judged == 0 {
         anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges");

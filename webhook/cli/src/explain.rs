@@ -34,7 +34,12 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     for errors in [&policies.unreadable, &more.errors, &refused, &policies.refused] {
         print_errors(errors);
     }
-    let facts = Facts { inventory: Arc::new(inventory), now: jiff::Timestamp::now(), deadline: Instant::now() + TIMEOUT, trace: true };
+    let facts = Facts {
+        inventory: Arc::new(inventory),
+        now: jiff::Timestamp::now(),
+        deadline: Instant::now() + TIMEOUT,
+        trace: true,
+    };
     let (mutated, validated) = runtime.block_on(answer(&policies.set, &request, &facts));
     let answers: Vec<Answered<'_>> = mutated
         .iter()
@@ -61,7 +66,10 @@ async fn answer(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> (Optio
         return (None, validate(set, request, Route::All, facts).await);
     }
     let mutated = mutate(set, request, facts).await;
-    let changed = Request { object: mutated.object.clone().map(Into::into).or_else(|| request.object.clone()), ..request.clone() };
+    let changed = Request {
+        object: mutated.object.clone().map(Into::into).or_else(|| request.object.clone()),
+        ..request.clone()
+    };
     let validated = validate(set, &changed, Route::All, facts).await;
     (Some(mutated), validated)
 }
@@ -77,7 +85,11 @@ fn read_review(path: &Path) -> anyhow::Result<Vec<u8>> {
     };
     read.with_context(|| format!("cannot read `{}`", path.display()))?;
     if body.len() as u64 >= limit {
-        bail!("`{}` is larger than {} MiB, which the server would not take", path.display(), stateward_server::MAX_REVIEW_BYTES >> 20);
+        bail!(
+            "`{}` is larger than {} MiB, which the server would not take",
+            path.display(),
+            stateward_server::MAX_REVIEW_BYTES >> 20
+        );
     }
     Ok(body)
 }

@@ -86,10 +86,14 @@ pub(crate) fn fetch(reference: &str) -> Result<Cow<'static, [u8]>, FetchError> {
     let failed = |message: String, hint: &str| FetchError { message, hint: Some(hint.to_owned()) };
     if let Some(name) = reference.strip_prefix("builtin:") {
         let component = stateward_builtin::component(name).map(Cow::Borrowed);
-        return component.ok_or_else(|| failed(format!("there is no built-in component `{name}`"), "`builtin:stateful`"));
+        return component
+            .ok_or_else(|| failed(format!("there is no built-in component `{name}`"), "`builtin:stateful`"));
     }
     let Some(path) = reference.strip_prefix(FILE) else {
-        return Err(failed(format!("`{reference}` is no component that can be loaded here"), "`builtin:stateful` or `file:PATH`"));
+        return Err(failed(
+            format!("`{reference}` is no component that can be loaded here"),
+            "`builtin:stateful` or `file:PATH`",
+        ));
     };
     // One byte more than a component may have: the loader says that it is too large.
     let mut bytes = Vec::new();

@@ -54,7 +54,8 @@ pub(crate) fn run(args: ServeArgs) -> Result<Exit> {
     // The log is written by a thread of its own; what it still holds is written when this ends.
     let _log = logging::start();
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start the runtime")?;
     let served = runtime.block_on(serve(args));
     // A component may still be compiling.
     runtime.shutdown_timeout(Duration::from_secs(1));

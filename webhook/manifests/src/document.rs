@@ -75,7 +75,11 @@ impl Document {
     /// Group, version and kind.
     pub fn group_version_kind(&self) -> GroupVersionKind<'_> {
         let (group, version) = self.api_version.rsplit_once('/').unwrap_or(("", &self.api_version));
-        GroupVersionKind { group: Cow::Borrowed(group), version: Cow::Borrowed(version), kind: Cow::Borrowed(&self.kind) }
+        GroupVersionKind {
+            group: Cow::Borrowed(group),
+            version: Cow::Borrowed(version),
+            kind: Cow::Borrowed(&self.kind),
+        }
     }
 
     /// Finds the line, the column and the bytes of a JSON Pointer into the object; a path that is not there leads to its nearest parent.
@@ -199,7 +203,12 @@ struct HeaderMeta<'a> {
 }
 
 /// Answers whether it is an object at all.
-fn expand(place: &Place<'_>, json: String, inherited: Inherited<'_>, found: &mut Vec<Document>) -> Result<bool, InputError> {
+fn expand(
+    place: &Place<'_>,
+    json: String,
+    inherited: Inherited<'_>,
+    found: &mut Vec<Document>,
+) -> Result<bool, InputError> {
     let header: Header<'_> = match serde_json::from_str(&json) {
         Ok(header) => header,
         Err(_) => return wrong_header(place, json),
@@ -207,7 +216,9 @@ fn expand(place: &Place<'_>, json: String, inherited: Inherited<'_>, found: &mut
     let api_version = header.api_version.as_deref().or(inherited.map(|(api_version, _)| api_version));
     let kind = header.kind.as_deref().or(inherited.map(|(_, kind)| kind));
     let (Some(api_version), Some(kind)) = (api_version, kind) else { return Ok(false) };
-    if let (Some(items), Some(item_kind)) = (header.items.filter(|items| items.get().starts_with('[')), kind.strip_suffix("List")) {
+    if let (Some(items), Some(item_kind)) =
+        (header.items.filter(|items| items.get().starts_with('[')), kind.strip_suffix("List"))
+    {
         let inherited = (!item_kind.is_empty()).then_some((api_version, item_kind));
         return expand_list(place, &json, items, inherited, found);
     }
@@ -230,7 +241,13 @@ fn expand(place: &Place<'_>, json: String, inherited: Inherited<'_>, found: &mut
     Ok(true)
 }
 
-fn expand_list(place: &Place<'_>, json: &str, items: &RawValue, inherited: Inherited<'_>, found: &mut Vec<Document>) -> Result<bool, InputError> {
+fn expand_list(
+    place: &Place<'_>,
+    json: &str,
+    items: &RawValue,
+    inherited: Inherited<'_>,
+    found: &mut Vec<Document>,
+) -> Result<bool, InputError> {
     let items: Vec<&RawValue> = serde_json::from_str(items.get()).unwrap_or_default();
     for (index, item) in items.into_iter().enumerate() {
         // The item is a piece of `json`, which in a JSON file is a piece of the file.
@@ -301,3 +318,83 @@ fn filled(text: Option<Cow<'_, str>>) -> Option<String> {
 
 /// `/items/` and digits, a few levels deep: kubectl nests lists never, people by accident once.
 const MAX_LIST_PREFIX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use crate::read_text;
+
+    #[track_caller]
+    fn underlined(text: &str, pointer: &str, expected: &str) {
+        let documents = read_text("x", text.to_owned());
+        let location = documents.objects.last().unwrap().locate(pointer);
+        let line = text.lines().nth(location.position.line - 1).unwrap();
+        assert_eq!(&text[location.span], expected, "{pointer}");
+        assert!(line.chars().skip(location.position.column - 1).collect::<String>().starts_with(expected));
+    }
+
+    const SET: &str = "\
+# first
+apiVersion: v1
+kind: ConfigMap
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: &m
+  name: db
+spec:
+  empty:
+  list:
+    - name: ä
+      value: |
+        several
+        lines
+    - {name: b}
+  alias: *m
+  <<: {merged: 3}
+";
+
+    #[test]
+    fn short_values_long_values_and_missing_ones() {
+        underlined(SET, "/metadata/name", "db");
+        underlined(SET, "/spec/empty", "empty");
+        underlined(SET, "/spec/list", "list");
+        underlined(SET, "/spec/list/0", "- name: ä".trim_start_matches("- "));
+        underlined(SET, "/spec/list/0/value", "value");
+        underlined(SET, "/spec/list/1", "{name: b}");
+        underlined(SET, "/spec/list/1/name", "b");
+        underlined(SET, "/spec/alias", "*m");
+        underlined(SET, "/spec/merged", "3");
+        underlined(SET, "/spec/template/spec/x", "spec");
+        underlined(SET, "/spec/list/7", "list");
+        underlined(SET, "/nothing", "StatefulSet");
+        underlined(SET, "", "StatefulSet");
+    }
+
+    #[test]
+    fn items_of_lists_keep_their_places() {
+        let yaml = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A}\n- apiVersion: v1\n  kind: B\n  spec: {x: 1}\n";
+        underlined(yaml, "/spec/x", "1");
+        underlined(yaml, "/spec/y", "spec".trim());
+        let json =
+            "{\"kind\":\"StatefulSetList\",\"apiVersion\":\"apps/v1\",\"items\":[{}, {\"spec\": {\"x\": [\n1]}}]}";
+        underlined(json, "/spec/x/0", "1");
+        underlined(json, "/spec/x", "\"x\"");
+        let items = read_text("x", json.to_owned()).objects;
+        assert_eq!(items[0].json, r#"{"apiVersion":"apps/v1","kind":"StatefulSet"}"#);
+        assert_eq!((items[1].kind.as_str(), items[1].index), ("StatefulSet", 1));
+    }
+
+    #[test]
+    fn headers_of_the_wrong_type_are_named() {
+        let error = |text: &str| read_text("x", text.to_owned()).errors[0].to_string();
+        assert_eq!(
+            error("apiVersion: v1\nkind: A\nmetadata:\n  name: 123\n"),
+            "x:4:9: `metadata.name`: invalid type: integer `123`, expected a string\nhint: put the value in quotes"
+        );
+        assert_eq!(
+            error("apiVersion: v1\nkind: List\nitems: [3]\n"),
+            "x:3:9: item 0 of the list is no Kubernetes object\nhint: each item has `apiVersion` and `kind`"
+        );
+        assert_eq!(error("a: 1\n"), "x:1:1: no Kubernetes object\nhint: an object has `apiVersion` and `kind`");
+    }
+}

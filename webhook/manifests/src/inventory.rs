@@ -65,7 +65,12 @@ enum Distance {
 impl FileInventory {
     /// Takes the input's objects and those of `--inventory`; keeps the kinds that `reads` names. Objects that name no namespace are in
     /// `default_namespace`. Answers what of `--inventory` could not be read, too.
-    pub fn new(input: &[Document], more: &[Document], reads: &[Read], default_namespace: &str) -> (Arc<Self>, Vec<InputError>) {
+    pub fn new(
+        input: &[Document],
+        more: &[Document],
+        reads: &[Read],
+        default_namespace: &str,
+    ) -> (Arc<Self>, Vec<InputError>) {
         let fields = Fields::new(reads);
         let wanted: HashSet<GroupVersionKind<'_>> = reads.iter().map(|read| read.kind.clone()).collect();
         let mut objects = Vec::new();
@@ -95,7 +100,8 @@ impl FileInventory {
     }
 
     fn stored(&self, entry: &Entry) -> Option<Arc<StoredObject>> {
-        let read = || StoredObject::read(&entry.document.json, entry.namespace.as_deref(), &self.fields).ok().map(Arc::new);
+        let read =
+            || StoredObject::read(&entry.document.json, entry.namespace.as_deref(), &self.fields).ok().map(Arc::new);
         entry.stored.get_or_init(read).clone()
     }
 }
@@ -148,7 +154,8 @@ impl Neighbours {
         }
         let more = self.inventory.more.matching(&Query { labels: None, ..query.clone() });
         let is_known = is_near || more.is_some() || !nearest.is_empty();
-        let mut found: BTreeMap<String, Arc<StoredObject>> = more.unwrap_or_default().into_iter().map(|object| (object.name.clone(), object)).collect();
+        let mut found: BTreeMap<String, Arc<StoredObject>> =
+            more.unwrap_or_default().into_iter().map(|object| (object.name.clone(), object)).collect();
         for (name, (_, entries)) in nearest {
             let stored: Vec<_> = entries.iter().filter_map(|entry| self.inventory.stored(entry)).collect();
             match stored.as_slice() {
@@ -173,8 +180,15 @@ impl Neighbours {
     /// The input's other objects of a kind and namespace.
     fn candidates(&self, query: &Query<'_>) -> Vec<(Distance, &Entry)> {
         let by_scope: &HashMap<GroupVersionKind<'_>, _> = &self.inventory.by_scope;
-        let Some(indexes) = by_scope.get(&query.kind).and_then(|scopes| scopes.get(&query.namespace.map(str::to_owned))) else { return Vec::new() };
-        let others = indexes.iter().filter_map(|&index| self.inventory.objects.get(index)).filter(|entry| !self.is_self(&entry.document));
+        let Some(indexes) =
+            by_scope.get(&query.kind).and_then(|scopes| scopes.get(&query.namespace.map(str::to_owned)))
+        else {
+            return Vec::new();
+        };
+        let others = indexes
+            .iter()
+            .filter_map(|&index| self.inventory.objects.get(index))
+            .filter(|entry| !self.is_self(&entry.document));
         others.map(|entry| (self.distance(&entry.document), entry)).collect()
     }
 
@@ -186,7 +200,11 @@ impl Neighbours {
     fn is_one_of(&self, query: &Query<'_>) -> bool {
         let by_scope: &HashMap<GroupVersionKind<'_>, _> = &self.inventory.by_scope;
         let indexes = by_scope.get(&query.kind).and_then(|scopes| scopes.get(&query.namespace.map(str::to_owned)));
-        indexes.into_iter().flatten().filter_map(|&index| self.inventory.objects.get(index)).any(|entry| self.is_self(&entry.document))
+        indexes
+            .into_iter()
+            .flatten()
+            .filter_map(|&index| self.inventory.objects.get(index))
+            .any(|entry| self.is_self(&entry.document))
     }
 
     fn distance(&self, document: &Document) -> Distance {
@@ -215,7 +233,11 @@ impl Inventory for Neighbours {
     fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
         let kind = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() };
         let query = Query { kind, namespace: None, name: Some(namespace), labels: None, live: false };
-        let mut near: Vec<_> = self.candidates(&query).into_iter().filter(|(_, entry)| entry.document.name.as_deref() == Some(namespace)).collect();
+        let mut near: Vec<_> = self
+            .candidates(&query)
+            .into_iter()
+            .filter(|(_, entry)| entry.document.name.as_deref() == Some(namespace))
+            .collect();
         near.sort_by_key(|(distance, _)| *distance);
         let labels = match near.as_slice() {
             [] => self.inventory.more.labels_of(namespace),
@@ -228,10 +250,19 @@ impl Inventory for Neighbours {
 
 impl fmt::Display for Ambiguity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} `{}` is in {}", self.kind, self.name, self.files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(" and "))
+        write!(
+            f,
+            "{} `{}` is in {}",
+            self.kind,
+            self.name,
+            self.files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(" and ")
+        )
     }
 }
 
 fn is_namespace(kind: &GroupVersionKind<'_>) -> bool {
     kind.group.is_empty() && kind.version == "v1" && kind.kind == "Namespace"
 }
+
+#[cfg(test)]
+mod tests;

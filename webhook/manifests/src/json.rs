@@ -48,7 +48,8 @@ pub(crate) fn documents(text: &str) -> Vec<JsonDocument> {
                 let offset = line_start(text, error.line()) + error.column().saturating_sub(1);
                 let said = error.to_string();
                 let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-                let error = JsonError { offset: floor_char(text, offset), message: format!("not JSON: {what}"), first: None };
+                let error =
+                    JsonError { offset: floor_char(text, offset), message: format!("not JSON: {what}"), first: None };
                 documents.push(JsonDocument { span: before..text.len(), checked: Err(error) });
                 return documents;
             }
@@ -74,7 +75,11 @@ fn check(json: &str) -> Result<(), JsonError> {
                 continue;
             }
             b'{' | b'[' if keys.open.len() >= MAX_DEPTH => {
-                return Err(JsonError { offset: at, message: format!("more than {MAX_DEPTH} levels of nesting"), first: None });
+                return Err(JsonError {
+                    offset: at,
+                    message: format!("more than {MAX_DEPTH} levels of nesting"),
+                    first: None,
+                });
             }
             b'{' => keys.open.push(Open { first_key: Some(keys.keys.len()), index: HashMap::new() }),
             b'[' => keys.open.push(Open { first_key: None, index: HashMap::new() }),
@@ -126,7 +131,11 @@ impl Keys {
             index.insert(key.clone().into_owned(), quoted.start)
         };
         if let Some(first) = first {
-            return Err(JsonError { offset: quoted.start, message: format!("the key `{key}` is there twice"), first: Some(first) });
+            return Err(JsonError {
+                offset: quoted.start,
+                message: format!("the key `{key}` is there twice"),
+                first: Some(first),
+            });
         }
         self.keys.push(quoted);
         Ok(())
@@ -150,7 +159,8 @@ mod tests {
 
     #[test]
     fn several_values_in_one_file() {
-        let spans: Vec<_> = documents(" {\"a\":1}\n[2] ").into_iter().map(|document| (document.span, document.checked)).collect();
+        let spans: Vec<_> =
+            documents(" {\"a\":1}\n[2] ").into_iter().map(|document| (document.span, document.checked)).collect();
         assert_eq!(spans, [(1..8, Ok(())), (9..12, Ok(()))]);
     }
 

@@ -29,7 +29,11 @@ pub(crate) fn locate(json: &str, tokens: &[String]) -> Node {
 /// A key's text.
 pub(crate) fn unquote(quoted: &str) -> Cow<'_, str> {
     let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
-    if inner.contains('\\') { serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned) } else { Cow::Borrowed(inner) }
+    if inner.contains('\\') {
+        serde_json::from_str(quoted).map_or(Cow::Borrowed(inner), Cow::Owned)
+    } else {
+        Cow::Borrowed(inner)
+    }
 }
 
 /// The byte behind a string that begins at `at`.

@@ -17,7 +17,12 @@ pub fn resource(kind: &GroupVersionKind<'_>) -> GroupVersionResource<'static> {
         format!("{lower}s")
     };
     let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
-    GroupVersionResource { group: owned(&kind.group), version: owned(&kind.version), resource: Cow::Owned(plural), subresource: Cow::Borrowed("") }
+    GroupVersionResource {
+        group: owned(&kind.group),
+        version: owned(&kind.version),
+        resource: Cow::Owned(plural),
+        subresource: Cow::Borrowed(""),
+    }
 }
 
 /// Whether a kind has no namespace. Of custom kinds only the server knows; they count as namespaced, as most are.
@@ -67,8 +72,12 @@ mod tests {
     #[test]
     fn guesses_the_resources_of_built_in_kinds() {
         for (kind, plural) in [
-            ("StatefulSet", "statefulsets"), ("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies"), ("Endpoints", "endpoints"),
-            ("StorageClass", "storageclasses"), ("PodDisruptionBudget", "poddisruptionbudgets"),
+            ("StatefulSet", "statefulsets"),
+            ("Ingress", "ingresses"),
+            ("NetworkPolicy", "networkpolicies"),
+            ("Endpoints", "endpoints"),
+            ("StorageClass", "storageclasses"),
+            ("PodDisruptionBudget", "poddisruptionbudgets"),
         ] {
             let kind = GroupVersionKind { kind: kind.into(), ..GroupVersionKind::default() };
             assert_eq!(resource(&kind).resource, plural);

@@ -15,6 +15,8 @@ mod error;
 mod inventory;
 mod json;
 mod json_span;
+#[cfg(test)]
+mod laws;
 mod merge;
 mod read;
 mod scalar;

@@ -1,7 +1,9 @@
 //! `WasmPolicy` and `PolicyExemption` from files: the types of core, with the file, the field and the line of what is wrong.
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use stateward_core::exemption;
 use stateward_core::pointer::{escape, field_path};
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{API_VERSION, PolicyExemption, WasmPolicy};
@@ -29,8 +31,13 @@ pub struct FromFile<T> {
     pub document: Document,
 }
 
-/// Reads the policies and exemptions among the documents. Other kinds are left alone: a folder may hold the RBAC beside them.
+/// Reads the policies and exemptions among the documents. Other kinds are left alone: a folder may hold the RBAC beside them. Asks the clock
+/// whether exemptions reach too far.
 pub fn parse(documents: &[Document]) -> PolicyFiles {
+    parse_at(documents, Timestamp::now())
+}
+
+fn parse_at(documents: &[Document], now: Timestamp) -> PolicyFiles {
     let mut files = PolicyFiles::default();
     for document in documents {
         let group = document.api_version.split('/').next().unwrap_or_default();
@@ -40,7 +47,9 @@ pub fn parse(documents: &[Document]) -> PolicyFiles {
         let read = match document.kind.as_str() {
             "WasmPolicy" => decode(document).map(|policy| files.policies.push(policy)),
             "PolicyExemption" => decode(document).map(|exemption| files.exemptions.push(exemption)),
-            other => Err(document.error("/kind", format!("unknown kind `{other}`")).hint("`WasmPolicy` or `PolicyExemption`")),
+            other => Err(document
+                .error("/kind", format!("unknown kind `{other}`"))
+                .hint("`WasmPolicy` or `PolicyExemption`")),
         };
         files.errors.extend(read.err());
     }
@@ -49,6 +58,12 @@ pub fn parse(documents: &[Document]) -> PolicyFiles {
         (exemption.metadata.namespace.clone().unwrap_or_default(), exemption.metadata.name.clone())
     }));
     files.errors.extend(duplicates);
+    let PolicyFiles { exemptions, errors, .. } = &mut files;
+    exemptions.retain(|from| {
+        let wrong = exemption::check(&from.resource, Some(now));
+        errors.extend(wrong.iter().map(|wrong| from.error(wrong)));
+        wrong.is_empty()
+    });
     files
 }
 
@@ -66,7 +81,9 @@ fn decode<T: DeserializeOwned>(document: &Document) -> Result<FromFile<T>, Input
         return Err(document.error("/apiVersion", message).hint(format!("this version reads `{API_VERSION}`")));
     }
     let fields: Value = serde_json::from_str(&document.json).map_err(|error| document.error("", error.to_string()))?;
-    if let Some(unknown) = fields.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !TOP_LEVEL.contains(&key.as_str())) {
+    if let Some(unknown) =
+        fields.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !TOP_LEVEL.contains(&key.as_str()))
+    {
         let error = document.error(&pointer(&[unknown]), format!("unknown field `{unknown}`"));
         return Err(error.hint(format!("one of `{}`", TOP_LEVEL.join("`, `"))));
     }
@@ -122,7 +139,8 @@ fn duplicates<T>(found: &[FromFile<T>], identity: impl Fn(&T) -> (String, String
         if let Some(first) = known.insert((namespace, name.clone()), &from.document) {
             let first = first.error("", "");
             let line = first.position.map_or(1, |position| position.line);
-            let message = format!("a second {} `{name}`; the first is in `{}`, line {line}", from.document.kind, first.file);
+            let message =
+                format!("a second {} `{name}`; the first is in `{}`, line {line}", from.document.kind, first.file);
             errors.push(from.document.error("/metadata/name", message));
         }
     }
@@ -145,3 +163,93 @@ fn pointer(path: &[impl AsRef<str>]) -> String {
 const GROUP: &str = "stateward.dev";
 
 const TOP_LEVEL: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::read_text;
+
+    fn errors(text: &str) -> Vec<String> {
+        let documents = read_text("p.yaml", text.to_owned());
+        assert_eq!(documents.errors, []);
+        parse_at(&documents.objects, now()).errors.iter().map(ToString::to_string).collect()
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn policy(spec: &str) -> String {
+        format!(
+            "apiVersion: stateward.dev/v1alpha1\nkind: WasmPolicy\nmetadata: {{name: p}}\nspec:\n  component: builtin:stateful\n{spec}"
+        )
+    }
+
+    #[test]
+    fn reads_policies_and_exemptions_and_leaves_other_kinds_alone() {
+        let exemption = "---\napiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec: {rules: [a/b], reason: why, expires: 2026-12-01T00:00:00Z}\n";
+        let text = policy("  actions: {remote-volumes/local-class: Deny}\n")
+            + exemption
+            + "---\napiVersion: v1\nkind: ConfigMap\n";
+        let files = parse_at(&read_text("p.yaml", text).objects, now());
+        assert_eq!(files.errors, []);
+        assert_eq!((files.policies.len(), files.exemptions.len()), (1, 1));
+        assert_eq!(files.policies[0].resource.spec.actions.len(), 1);
+    }
+
+    #[test]
+    fn errors_name_file_line_and_field() {
+        assert_eq!(
+            errors(&policy("  mode: Enforced\n")),
+            ["p.yaml:6:9: `spec.mode`: unknown variant `Enforced`\nhint: one of: `Audit`, `Warn`, `Enforce`"]
+        );
+        assert_eq!(
+            errors(&policy("  limits:\n    timout: 1s\n")),
+            ["p.yaml:7:13: unknown field `spec.limits.timout`\nhint: `timeout` or `memory`"]
+        );
+        assert_eq!(
+            errors(&policy("  rules: all\n")),
+            ["p.yaml:6:10: `spec.rules`: invalid type: string \"all\"\nhint: a sequence"]
+        );
+        assert_eq!(
+            errors("apiVersion: stateward.dev/v1alpha1\nkind: WasmPolicy\nmetadata: {name: p}\nspec: {}\n"),
+            ["p.yaml:4:7: `spec.component` is missing"]
+        );
+        assert_eq!(
+            errors("apiVersion: stateward.dev/v1\nkind: WasmPolicy\n"),
+            ["p.yaml:1:13: unknown version `stateward.dev/v1`\nhint: this version reads `stateward.dev/v1alpha1`"]
+        );
+        assert_eq!(
+            errors("apiVersion: stateward.dev/v1alpha1\nkind: WasmPolicy\nsepc: {}\n"),
+            ["p.yaml:3:7: unknown field `sepc`\nhint: one of `apiVersion`, `kind`, `metadata`, `spec`, `status`"]
+        );
+    }
+
+    #[test]
+    fn a_name_may_be_there_once() {
+        assert_eq!(
+            errors(&format!("{}---\n{}", policy(""), policy(""))),
+            ["p.yaml:9:18: a second WasmPolicy `p`; the first is in `p.yaml`, line 2"]
+        );
+    }
+
+    #[test]
+    fn exemptions_end() {
+        let exemption = "apiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec:\n  rules: []\n  reason: ' '\n  expires: 2029-01-01T00:00:00Z\n";
+        assert_eq!(
+            errors(exemption),
+            [
+                "p.yaml:6:11: `spec.reason`: an exemption needs a reason\nhint: who reads the audit log wants to know why",
+                "p.yaml:5:10: `spec.rules`: names no rule\nhint: rule ids or `family/*`",
+                "p.yaml:7:12: `spec.expires`: `2029-01-01T00:00:00Z` is more than 90 days away\nhint: exemptions end; renew it when the time comes",
+            ]
+        );
+    }
+
+    #[test]
+    fn later_errors_find_their_line() {
+        let files = parse_at(&read_text("p.yaml", policy("  settings:\n    grace: -1\n")).objects, now());
+        let wrong = SpecError::new("/spec/settings/grace", "must be positive");
+        assert_eq!(files.policies[0].error(&wrong).to_string(), "p.yaml:7:12: `spec.settings.grace`: must be positive");
+    }
+}

@@ -36,7 +36,10 @@ pub fn read(paths: &[PathBuf]) -> Documents {
     std::thread::scope(|scope| {
         let worker = || {
             let mut read = Vec::new();
-            while let Some((index, file)) = { let index = next.fetch_add(1, Ordering::Relaxed); files.get(index).map(|file| (index, file)) } {
+            while let Some((index, file)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                files.get(index).map(|file| (index, file))
+            } {
                 read.push((index, read_file(file)));
             }
             read
@@ -84,12 +87,18 @@ fn list(paths: &[PathBuf], errors: &mut Vec<InputError>) -> Vec<File> {
 }
 
 fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>) -> Result<(), InputError> {
-    let unreadable = |error: std::io::Error| InputError::new(folder.display().to_string(), format!("cannot be read: {}", cause(&error)));
+    let unreadable = |error: std::io::Error| {
+        InputError::new(folder.display().to_string(), format!("cannot be read: {}", cause(&error)))
+    };
     if depth > MAX_FOLDERS {
         return Err(InputError::new(folder.display().to_string(), format!("more than {MAX_FOLDERS} folders deep")));
     }
     let entries = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    let mut paths: Vec<PathBuf> = entries.iter().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")).map(fs::DirEntry::path).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .iter()
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(fs::DirEntry::path)
+        .collect();
     paths.sort();
     for path in paths {
         // Links to files are followed (a mounted ConfigMap is made of them), links to folders are not: they may lead back.
@@ -122,7 +131,11 @@ fn read_file(file: &File) -> Documents {
 fn open(path: &Path, name: &str) -> Result<fs::File, InputError> {
     let unreadable = |error: std::io::Error| {
         let unreadable = InputError::new(name, format!("cannot be read: {}", cause(&error)));
-        if name.starts_with('-') { unreadable.hint("flags come with two dashes; a file of that name is `./-..`") } else { unreadable }
+        if name.starts_with('-') {
+            unreadable.hint("flags come with two dashes; a file of that name is `./-..`")
+        } else {
+            unreadable
+        }
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     // Asked before reading: a file of 100 GB must cost nothing.
@@ -135,22 +148,32 @@ fn open(path: &Path, name: &str) -> Result<fs::File, InputError> {
 /// The text of a reader; no more than the limit is read, whatever its metadata says.
 fn limited(reader: impl Read, name: &str) -> Result<String, InputError> {
     let mut bytes = Vec::new();
-    reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|error| InputError::new(name, format!("cannot be read: {}", cause(&error))))?;
+    reader
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| InputError::new(name, format!("cannot be read: {}", cause(&error))))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(name));
     }
     String::from_utf8(bytes).map_err(|error| {
-        let good = String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default()).into_owned();
+        let good =
+            String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default())
+                .into_owned();
         let wrong = Source::new(name, good.clone(), Format::Yaml).position(good.len());
         let bytes = error.as_bytes();
         let byte = bytes.get(good.len()).copied().unwrap_or_default();
         let error = InputError::new(name, format!("not UTF-8: the byte `0x{byte:02x}`")).at(wrong);
-        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") { error.hint("it is UTF-16; save it as UTF-8") } else { error }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            error.hint("it is UTF-16; save it as UTF-8")
+        } else {
+            error
+        }
     })
 }
 
 fn too_large(name: &str) -> InputError {
-    InputError::new(name, format!("larger than {} MiB", MAX_FILE_BYTES >> 20)).hint("split it: the API server takes requests of at most 3 MiB")
+    InputError::new(name, format!("larger than {} MiB", MAX_FILE_BYTES >> 20))
+        .hint("split it: the API server takes requests of at most 3 MiB")
 }
 
 fn source(name: &str, format: Option<Format>, text: String) -> Arc<Source> {
@@ -171,7 +194,8 @@ fn read_source(source: Arc<Source>, named: bool) -> Documents {
             Ok(Content::Objects(found)) => all.objects.extend(found),
             Ok(Content::Empty) => {}
             Ok(Content::NotAnObject) => {
-                let what = InputError::new(&*source.name, "no Kubernetes object").at(source.position(origin.span.start));
+                let what =
+                    InputError::new(&*source.name, "no Kubernetes object").at(source.position(origin.span.start));
                 if named {
                     all.errors.push(what.hint("an object has `apiVersion` and `kind`"));
                 } else {
@@ -214,7 +238,12 @@ fn yaml_error(source: &Source, error: yaml::YamlError) -> InputError {
     let line = source.text.get(start..source.line_start(error.line + 1)).unwrap_or_default();
     let hint = if line.contains("{{") { Some(TEMPLATE_HINT) } else { error.hint };
     let position = Position { line: error.line, column: error.column + 1 };
-    InputError { file: source.name.clone(), position: Some(position), message: error.message, hint: hint.map(str::to_owned) }
+    InputError {
+        file: source.name.clone(),
+        position: Some(position),
+        message: error.message,
+        hint: hint.map(str::to_owned),
+    }
 }
 
 fn json_error(source: &Source, error: &json::JsonError) -> InputError {
@@ -250,3 +279,109 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A tree that is deeper is a loop or an attack.
 const MAX_FOLDERS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECT: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        folder
+    }
+
+    /// Names below the folder.
+    fn names(folder: &Path, errors: &[InputError]) -> Vec<String> {
+        errors.iter().map(|error| error.to_string().replace(&format!("{}/", folder.display()), "")).collect()
+    }
+
+    #[test]
+    fn folders_are_read_in_name_order() {
+        let files = [
+            ("b.yaml", OBJECT),
+            ("a/x.yml", OBJECT),
+            ("a/y.json", "{\"apiVersion\":\"v1\",\"kind\":\"A\"}"),
+            (".git/c.yaml", "["),
+            ("a/.h.yaml", "["),
+            ("c.txt", "["),
+        ];
+        let folder = folder(&files.map(|(name, text)| (name, text.as_bytes())));
+        let documents = read(&[folder.path().to_owned()]);
+        let read: Vec<_> = documents
+            .objects
+            .iter()
+            .map(|document| document.file.trim_start_matches(&*folder.path().to_string_lossy()).to_owned())
+            .collect();
+        assert_eq!((documents.errors, documents.skipped, documents.files), (vec![], vec![], 3));
+        assert_eq!(read, ["/a/x.yml", "/a/y.json", "/b.yaml"]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_skipped_in_a_folder_and_refused_by_name() {
+        let folder = folder(&[("values.yaml", b"replicas: 3\n"), ("set.yaml", OBJECT.as_bytes())]);
+        let documents = read(&[folder.path().to_owned()]);
+        assert_eq!(names(folder.path(), &documents.skipped), ["values.yaml:1:1: no Kubernetes object: skipped"]);
+        assert_eq!((documents.objects.len(), documents.errors.len()), (1, 0));
+        // Named as well as found: read once, and named counts.
+        let documents = read(&[folder.path().join("values.yaml"), folder.path().to_owned()]);
+        assert_eq!(
+            names(folder.path(), &documents.errors),
+            ["values.yaml:1:1: no Kubernetes object\nhint: an object has `apiVersion` and `kind`"]
+        );
+        assert_eq!((documents.objects.len(), documents.files), (1, 2));
+    }
+
+    #[test]
+    fn files_that_are_no_text_say_so() {
+        let folder = folder(&[
+            ("a.yaml", b"ok: 1\nb\xff"),
+            ("b.yaml", b"\xff\xfea\0"),
+            ("c.yaml", b"a: {{ .Values.x }}\n"),
+            ("d.json", b"{\"a\": 1,}"),
+        ]);
+        let mut errors = names(folder.path(), &read(&[folder.path().to_owned()]).errors);
+        errors.extend(names(folder.path(), &read(&[folder.path().join("none.yaml")]).errors));
+        assert_eq!(
+            errors,
+            [
+                "a.yaml:2:2: not UTF-8: the byte `0xff`",
+                "b.yaml:1:1: not UTF-8: the byte `0xff`\nhint: it is UTF-16; save it as UTF-8",
+                "c.yaml:1:5: a key that is a list or a mapping\nhint: this looks like a template; render it first: `helm template CHART | stateward check -`",
+                "d.json:1:9: not JSON: key must be a string",
+                "none.yaml: cannot be read: no such file or directory",
+            ]
+        );
+    }
+
+    #[test]
+    fn files_of_a_hundred_megabytes_are_not_read() {
+        let folder = folder(&[("big.yaml", b"")]);
+        // Sparse: it takes no space.
+        fs::File::options().write(true).open(folder.path().join("big.yaml")).unwrap().set_len(100 << 20).unwrap();
+        let errors = names(folder.path(), &read(&[folder.path().to_owned()]).errors);
+        assert_eq!(
+            errors,
+            ["big.yaml: larger than 64 MiB\nhint: split it: the API server takes requests of at most 3 MiB"]
+        );
+        assert_eq!(limited(std::io::repeat(b'a'), "endless").unwrap_err().message, "larger than 64 MiB");
+    }
+
+    #[test]
+    fn yaml_that_begins_with_a_brace_is_json_or_flow_style() {
+        for (text, format) in [
+            ("{\"a\": 1}", Format::Json),
+            ("{\"a\": 1}{}", Format::Json),
+            ("{a: 1}", Format::Yaml),
+            ("\u{feff}{}", Format::Json),
+            ("a: {}", Format::Yaml),
+        ] {
+            assert_eq!(source("x", None, text.to_owned()).format, format, "{text}");
+        }
+    }
+}

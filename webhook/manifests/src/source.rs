@@ -82,9 +82,10 @@ impl Source {
     fn line_starts(&self) -> &[usize] {
         self.line_starts.get_or_init(|| {
             let bytes = self.text.as_bytes();
-            let breaks = bytes.iter().enumerate().filter(|&(at, &byte)| {
-                byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
-            });
+            let breaks = bytes
+                .iter()
+                .enumerate()
+                .filter(|&(at, &byte)| byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')));
             std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect()
         })
     }

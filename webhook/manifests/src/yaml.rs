@@ -130,15 +130,25 @@ impl Writer {
             Event::SequenceStart(anchor, _) => self.open(CollectionKind::Sequence, '[', anchor, span.start),
             Event::MappingStart(anchor, _) => {
                 let first_key = self.keys.len();
-                let mapping = CollectionKind::Mapping { first_key, index: HashMap::new(), merges: Vec::new(), next: Next::Key };
+                let mapping =
+                    CollectionKind::Mapping { first_key, index: HashMap::new(), merges: Vec::new(), next: Next::Key };
                 self.open(mapping, '{', anchor, span.start)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span.start),
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
         }
     }
 
-    fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>, at: Marker) -> Result<(), YamlError> {
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        at: Marker,
+    ) -> Result<(), YamlError> {
         let is_plain = style == ScalarStyle::Plain && tag.is_none();
         if is_plain && text == "<<" && self.next_is_key() {
             return self.merge_key(at);
@@ -168,7 +178,11 @@ impl Writer {
         self.charge(json.len(), at)?;
         let is_key = self.next_is_key();
         if is_key && !json.starts_with('"') {
-            return Err(error(at, "a key that is not text", Some("JSON, and so Kubernetes, knows only keys that are text")));
+            return Err(error(
+                at,
+                "a key that is not text",
+                Some("JSON, and so Kubernetes, knows only keys that are text"),
+            ));
         }
         let start = self.separator();
         self.json.push_str(&json);
@@ -177,7 +191,11 @@ impl Writer {
 
     fn open(&mut self, kind: CollectionKind, bracket: char, anchor: usize, at: Marker) -> Result<(), YamlError> {
         if self.next_is_key() {
-            return Err(error(at, "a key that is a list or a mapping", Some("JSON, and so Kubernetes, knows only keys that are text")));
+            return Err(error(
+                at,
+                "a key that is a list or a mapping",
+                Some("JSON, and so Kubernetes, knows only keys that are text"),
+            ));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(error(at, format!("more than {MAX_DEPTH} levels of nesting"), None));
@@ -231,7 +249,8 @@ impl Writer {
     /// Writes the comma before an element or a key. Answers where the node begins.
     fn separator(&mut self) -> usize {
         let comma = match self.open.last_mut() {
-            Some(Collection { kind: CollectionKind::Mapping { next: Next::Value | Next::Merge(_), .. }, .. }) | None => false,
+            Some(Collection { kind: CollectionKind::Mapping { next: Next::Value | Next::Merge(_), .. }, .. })
+            | None => false,
             Some(collection) => !std::mem::replace(&mut collection.empty, false),
         };
         if comma {
@@ -241,7 +260,11 @@ impl Writer {
     }
 
     fn key_written(&mut self, start: usize, at: Marker) -> Result<(), YamlError> {
-        let Some(Collection { kind: CollectionKind::Mapping { first_key, index, next, .. }, .. }) = self.open.last_mut() else { return Ok(()) };
+        let Some(Collection { kind: CollectionKind::Mapping { first_key, index, next, .. }, .. }) =
+            self.open.last_mut()
+        else {
+            return Ok(());
+        };
         *next = Next::Value;
         let written = |range: Range<usize>| self.json.get(range).unwrap_or_default();
         let key = written(start..self.json.len());
@@ -256,7 +279,11 @@ impl Writer {
         };
         if let Some(line) = known {
             let message = format!("the key `{}` is there twice, first in line {line}", key.trim_matches('"'));
-            return Err(error(at, message, Some("remove one of them: kubectl refuses it, and other tools take either")));
+            return Err(error(
+                at,
+                message,
+                Some("remove one of them: kubectl refuses it, and other tools take either"),
+            ));
         }
         self.keys.push(Key { json: start..self.json.len(), line: at.line() });
         self.json.push(':');
@@ -296,8 +323,15 @@ impl Writer {
 }
 
 /// A scalar with quotes or a tag.
-fn explicit<'a>(text: Cow<'a, str>, style: ScalarStyle, tag: Option<&Tag>, at: Marker) -> Result<Scalar<'a>, YamlError> {
-    let Some(tag) = tag else { return Ok(if style == ScalarStyle::Plain { scalar::plain(text) } else { Scalar::Text(text) }) };
+fn explicit<'a>(
+    text: Cow<'a, str>,
+    style: ScalarStyle,
+    tag: Option<&Tag>,
+    at: Marker,
+) -> Result<Scalar<'a>, YamlError> {
+    let Some(tag) = tag else {
+        return Ok(if style == ScalarStyle::Plain { scalar::plain(text) } else { Scalar::Text(text) });
+    };
     let wanted = match tag.suffix.as_str() {
         _ if !tag.is_yaml_core_schema() => ScalarTag::Text,
         "bool" => ScalarTag::Bool,
@@ -305,7 +339,11 @@ fn explicit<'a>(text: Cow<'a, str>, style: ScalarStyle, tag: Option<&Tag>, at: M
         "float" => ScalarTag::Float,
         "null" => ScalarTag::Null,
         "binary" => {
-            return Err(error(at, "the tag `!!binary`, which has no place in JSON", Some("write the base64 text itself, without a tag")));
+            return Err(error(
+                at,
+                "the tag `!!binary`, which has no place in JSON",
+                Some("write the base64 text itself, without a tag"),
+            ));
         }
         _ => ScalarTag::Text,
     };
@@ -317,7 +355,9 @@ fn key_text(scalar: Scalar<'_>, at: Marker) -> Result<Cow<'_, str>, YamlError> {
     match scalar {
         Scalar::Text(text) | Scalar::Number(text) => Ok(text),
         Scalar::Bool(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
-        Scalar::Null => Err(error(at, "a key that is null", Some("JSON, and so Kubernetes, knows only keys that are text"))),
+        Scalar::Null => {
+            Err(error(at, "a key that is null", Some("JSON, and so Kubernetes, knows only keys that are text")))
+        }
     }
 }
 
@@ -361,3 +401,6 @@ const MAX_COPIED_BYTES: usize = 8 << 20;
 
 /// From here on keys are found by hash; below, comparing is faster than hashing.
 const MANY_KEYS: usize = 24;
+
+#[cfg(test)]
+mod tests;

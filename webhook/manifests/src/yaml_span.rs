@@ -44,7 +44,13 @@ impl Outline {
     pub(crate) fn read(source: &Source, first_line: usize) -> Self {
         let start = source.line_start(first_line);
         let text = source.text.get(start..).unwrap_or_default();
-        let mut builder = Builder { source, lines_before: first_line.saturating_sub(1), outline: Self::default(), open: Vec::new(), anchors: HashMap::new() };
+        let mut builder = Builder {
+            source,
+            lines_before: first_line.saturating_sub(1),
+            outline: Self::default(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+        };
         for event in Parser::new_from_str(text) {
             match event {
                 Ok((Event::DocumentEnd | Event::StreamEnd, _)) | Err(_) => break,
@@ -81,7 +87,12 @@ impl Outline {
             Children::Entries(entries) => {
                 let own = entries.iter().find(|entry| !entry.is_merge && entry.key == token);
                 let own = own.map(|entry| (Some(entry.key_span.clone()), entry.value));
-                own.or_else(|| entries.iter().filter(|entry| entry.is_merge).find_map(|entry| self.merged(entry.value, token, hops)))
+                own.or_else(|| {
+                    entries
+                        .iter()
+                        .filter(|entry| entry.is_merge)
+                        .find_map(|entry| self.merged(entry.value, token, hops))
+                })
             }
         }
     }
@@ -121,7 +132,11 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 if self.key_is_next() {
-                    self.key(Key { is_merge: style == ScalarStyle::Plain && text == "<<", text: key_text(&text, style), span });
+                    self.key(Key {
+                        is_merge: style == ScalarStyle::Plain && text == "<<",
+                        text: key_text(&text, style),
+                        span,
+                    });
                 } else {
                     let node = self.add(span, Children::None);
                     self.anchor(anchor, node);
@@ -173,7 +188,8 @@ impl Builder<'_> {
 
     fn key_is_next(&self) -> bool {
         self.open.last().is_some_and(|open| {
-            let is_mapping = self.outline.nodes.get(open.node).is_some_and(|node| matches!(node.children, Children::Entries(_)));
+            let is_mapping =
+                self.outline.nodes.get(open.node).is_some_and(|node| matches!(node.children, Children::Entries(_)));
             is_mapping && open.key.is_none()
         })
     }

@@ -181,11 +181,17 @@ impl CheckReport {
     /// Brings everything into its order: objects as in the input, the worst first, then by line.
     pub fn sort(&mut self) {
         self.findings.sort_by(|a, b| {
-            let key = |finding: &Finding| (finding.object.index, std::cmp::Reverse(finding.action), finding.at.line, finding.at.column);
-            let rest = |finding: &Finding| (finding.rule.clone(), finding.place.clone(), finding.policy.clone(), finding.message.clone());
+            let key = |finding: &Finding| {
+                (finding.object.index, std::cmp::Reverse(finding.action), finding.at.line, finding.at.column)
+            };
+            let rest = |finding: &Finding| {
+                (finding.rule.clone(), finding.place.clone(), finding.policy.clone(), finding.message.clone())
+            };
             key(a).cmp(&key(b)).then_with(|| rest(a).cmp(&rest(b)))
         });
-        self.undecided.sort_by_cached_key(|undecided| (undecided.object.index, undecided.rule.clone(), undecided.policy.clone(), undecided.reason.clone()));
+        self.undecided.sort_by_cached_key(|undecided| {
+            (undecided.object.index, undecided.rule.clone(), undecided.policy.clone(), undecided.reason.clone())
+        });
         // Changes stay in the order in which they were made.
         self.changes.sort_by_key(|change| change.object.index);
         self.not_judged.sort();
@@ -207,7 +213,13 @@ impl CheckReport {
             denied: count(Action::Deny),
             warned: count(Action::Warn),
             undecided: distinct(&mut self.undecided.iter().map(|undecided| undecided.object.index)),
-            changed: distinct(&mut self.changes.iter().filter(|change| change.action == Action::Apply).map(|change| change.object.index)),
+            changed: distinct(
+                &mut self
+                    .changes
+                    .iter()
+                    .filter(|change| change.action == Action::Apply)
+                    .map(|change| change.object.index),
+            ),
             failed: distinct(&mut self.failures.iter().map(|failure| failure.object.index)),
         }
     }

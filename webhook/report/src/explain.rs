@@ -59,13 +59,19 @@ fn title(request: &Request<'_>) -> String {
     let user = request.user.as_ref().map_or("nobody", |user| &user.username);
     let operation = json!(request.operation);
     let dry_run = if request.dry_run { ", dry run" } else { "" };
-    format!("{} {} {name} by {user}{dry_run} (uid {})", operation.as_str().unwrap_or_default(), resource(request), request.uid)
+    format!(
+        "{} {} {name} by {user}{dry_run} (uid {})",
+        operation.as_str().unwrap_or_default(),
+        resource(request),
+        request.uid
+    )
 }
 
 fn resource(request: &Request<'_>) -> String {
     let resource = &request.resource;
     let group = if resource.group.is_empty() { String::new() } else { format!("{}/", resource.group) };
-    let subresource = if resource.subresource.is_empty() { String::new() } else { format!("/{}", resource.subresource) };
+    let subresource =
+        if resource.subresource.is_empty() { String::new() } else { format!("/{}", resource.subresource) };
     format!("{group}{} {}{subresource}", resource.version, resource.resource)
 }
 
@@ -75,7 +81,12 @@ fn policy_lines(policy: &PolicyTrace, out: &mut dyn Write) -> io::Result<()> {
         Some(reason) => writeln!(out, "  policy {name}: skipped, {}", printable(reason)),
         None => {
             let ran = policy.ran_us.map(|ran| format!(", {ran} us")).unwrap_or_default();
-            writeln!(out, "  policy {name}: profile {}, rules {}{ran}", printable(&policy.profile), policy.rules.join(" "))
+            writeln!(
+                out,
+                "  policy {name}: profile {}, rules {}{ran}",
+                printable(&policy.profile),
+                policy.rules.join(" ")
+            )
         }
     }
 }
@@ -102,7 +113,13 @@ fn verdict_lines(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "    {}", printable(&reason(&undecided.reason)))?;
     }
     for failure in &verdict.failures {
-        writeln!(out, "  failed [{}]: {}; failurePolicy {:?}", printable(&failure.policy), printable(&failure.error.to_string()), failure.failure_policy)?;
+        writeln!(
+            out,
+            "  failed [{}]: {}; failurePolicy {:?}",
+            printable(&failure.policy),
+            printable(&failure.error.to_string()),
+            failure.failure_policy
+        )?;
     }
     Ok(())
 }
@@ -121,13 +138,17 @@ fn answer_lines(phase: &str, verdict: &Verdict, out: &mut dyn Write) -> io::Resu
     let (word, color) = if verdict.allowed { ("allowed", AnsiColor::Green) } else { ("denied", AnsiColor::Red) };
     let style = color.on_default().bold();
     match &verdict.response.status {
-        Some(status) => writeln!(out, "{style}{word}{style:#}: {} {}: {}", status.code, status.reason, printable(&status.message))?,
+        Some(status) => {
+            writeln!(out, "{style}{word}{style:#}: {} {}: {}", status.code, status.reason, printable(&status.message))?
+        }
         None => writeln!(out, "{style}{word}{style:#}")?,
     }
     for warning in &verdict.response.warnings {
         writeln!(out, "warning: {}", printable(warning))?;
     }
-    if phase == "mutate" && let Some(patch) = &verdict.patch {
+    if phase == "mutate"
+        && let Some(patch) = &verdict.patch
+    {
         writeln!(out, "patch: {}", printable(&json!(patch).to_string()))?;
     }
     Ok(())

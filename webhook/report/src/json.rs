@@ -91,7 +91,16 @@ impl<'a> Result<'a> {
     fn of(finding: &'a Finding) -> Self {
         let Finding { object, at, policy, rule, action, severity, path, place, message, hint } = finding;
         Self {
-            object, line: at.line, column: at.column, policy, rule, action: *action, severity: *severity, path, place, message,
+            object,
+            line: at.line,
+            column: at.column,
+            policy,
+            rule,
+            action: *action,
+            severity: *severity,
+            path,
+            place,
+            message,
             hint: hint.as_deref(),
         }
     }
@@ -109,7 +118,15 @@ impl<'a> Changed<'a> {
         let Change { object, at, policy, rule, action, operation, path, value, note } = change;
         let value = value.as_deref().and_then(|value| serde_json::from_str(value).ok());
         Self {
-            object, line: at.line, column: at.column, policy, rule, action: *action, operation: *operation, path, value,
+            object,
+            line: at.line,
+            column: at.column,
+            policy,
+            rule,
+            action: *action,
+            operation: *operation,
+            path,
+            value,
             note: note.as_deref(),
         }
     }

@@ -20,7 +20,8 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(out, "{}", renderer.render(&[group(finding)]))?;
     }
-    let compact = |is_first: &mut bool, out: &mut dyn Write| if std::mem::take(is_first) { Ok(()) } else { writeln!(out) };
+    let compact =
+        |is_first: &mut bool, out: &mut dyn Write| if std::mem::take(is_first) { Ok(()) } else { writeln!(out) };
     let audited: Vec<&Finding> = report.findings.iter().filter(|finding| finding.action == Action::Audit).collect();
     if !(audited.is_empty() && report.changes.is_empty() && report.undecided.is_empty()) {
         compact(&mut is_first, out)?;
@@ -41,14 +42,28 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn group(finding: &Finding) -> Group<'_> {
-    let level = if finding.action == Action::Deny { Level::ERROR.with_name(Some("deny")) } else { Level::WARNING.with_name(Some("warn")) };
+    let level = if finding.action == Action::Deny {
+        Level::ERROR.with_name(Some("deny"))
+    } else {
+        Level::WARNING.with_name(Some("warn"))
+    };
     let title = level.primary_title(printable(&finding.message)).id(finding.rule.as_str());
     let mut group = match &finding.at.snippet {
         Some(snippet) => {
-            let annotation = AnnotationKind::Primary.span(snippet.span.clone()).label(label(&finding.path, &finding.at));
-            title.element(Snippet::source(snippet.text.as_str()).line_start(snippet.first_line).path(printable(&finding.object.file)).annotation(annotation))
+            let annotation =
+                AnnotationKind::Primary.span(snippet.span.clone()).label(label(&finding.path, &finding.at));
+            title.element(
+                Snippet::source(snippet.text.as_str())
+                    .line_start(snippet.first_line)
+                    .path(printable(&finding.object.file))
+                    .annotation(annotation),
+            )
         }
-        None => title.element(Level::NOTE.no_name().message(format!("{}: {}", printable(&finding.object.file), field_path(&finding.path)))),
+        None => title.element(Level::NOTE.no_name().message(format!(
+            "{}: {}",
+            printable(&finding.object.file),
+            field_path(&finding.path)
+        ))),
     };
     group = group.element(Level::NOTE.with_name(Some("in")).message(printable(&finding.object.title()).into_owned()));
     if let Some(hint) = &finding.hint {
@@ -82,10 +97,24 @@ fn undecided_line(undecided: &Undecided, out: &mut dyn Write) -> io::Result<()> 
     line(out, "undecided", AnsiColor::Cyan, &undecided.rule, &undecided.object, &undecided.at, &undecided.reason)
 }
 
-fn line(out: &mut dyn Write, word: &str, color: AnsiColor, rule: &str, object: &Object, at: &Place, message: &str) -> io::Result<()> {
+fn line(
+    out: &mut dyn Write,
+    word: &str,
+    color: AnsiColor,
+    rule: &str,
+    object: &Object,
+    at: &Place,
+    message: &str,
+) -> io::Result<()> {
     let style = color.on_default().bold();
     let (place, message) = (printable(&object.file), printable(message));
-    writeln!(out, "{style}{word}[{rule}]{style:#}: {place}:{}:{}: {}: {message}", at.line, at.column, printable(&object.title()))
+    writeln!(
+        out,
+        "{style}{word}[{rule}]{style:#}: {place}:{}:{}: {}: {message}",
+        at.line,
+        at.column,
+        printable(&object.title())
+    )
 }
 
 fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

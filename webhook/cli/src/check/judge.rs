@@ -27,10 +27,16 @@ struct Bench {
 }
 
 /// Judges all objects. The report is sorted, whoever was done first.
-pub(crate) async fn all(objects: Arc<Vec<Document>>, set: PolicySet, inventory: Arc<FileInventory>, namespace: &str) -> CheckReport {
+pub(crate) async fn all(
+    objects: Arc<Vec<Document>>,
+    set: PolicySet,
+    inventory: Arc<FileInventory>,
+    namespace: &str,
+) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = judged_resources(&set);
-    let bench = Arc::new(Bench { objects, set, inventory, namespace: namespace.to_owned(), judged, next: AtomicUsize::new(0) });
+    let bench =
+        Arc::new(Bench { objects, set, inventory, namespace: namespace.to_owned(), judged, next: AtomicUsize::new(0) });
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut tasks = JoinSet::new();
     for _ in 0..workers {
@@ -64,10 +70,21 @@ async fn work(bench: Arc<Bench>) -> CheckReport {
 }
 
 /// Mutating rules first, then the result is judged: what the API server does with a CREATE.
-async fn judge(bench: &Bench, index: usize, document: &Document, resource: GroupVersionResource<'static>, report: &mut CheckReport) {
+async fn judge(
+    bench: &Bench,
+    index: usize,
+    document: &Document,
+    resource: GroupVersionResource<'static>,
+    report: &mut CheckReport,
+) {
     let namespace = document.namespace_or(&bench.namespace);
     let neighbours = Arc::new(bench.inventory.neighbours(document));
-    let facts = Facts { inventory: Arc::clone(&neighbours) as _, now: jiff::Timestamp::now(), deadline: Instant::now() + TIMEOUT, trace: false };
+    let facts = Facts {
+        inventory: Arc::clone(&neighbours) as _,
+        now: jiff::Timestamp::now(),
+        deadline: Instant::now() + TIMEOUT,
+        trace: false,
+    };
     let mut request = Request {
         uid: Cow::Borrowed(""),
         operation: Operation::Create,
@@ -97,7 +114,12 @@ fn judged_resources(set: &PolicySet) -> HashSet<GroupVersionResource<'static>> {
     let mut resources = HashSet::new();
     for policy in set.policies() {
         let selected: HashSet<&str> = policy.rule_ids().collect();
-        let rules = policy.component.manifest.rules.iter().filter(|rule| selected.contains(rule.id.as_str()) && rule.kind == RuleKind::Validate);
+        let rules = policy
+            .component
+            .manifest
+            .rules
+            .iter()
+            .filter(|rule| selected.contains(rule.id.as_str()) && rule.kind == RuleKind::Validate);
         for subject in rules.flat_map(|rule| &rule.subjects) {
             if subject.resource.subresource.is_empty() && subject.operations.contains(&Operation::Create) {
                 resources.insert(subject.resource.clone());

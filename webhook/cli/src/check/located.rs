@@ -98,7 +98,10 @@ impl<'a> Located<'a> {
     fn place(&self, path: &str) -> Place {
         let location = self.document.locate(path);
         let excerpt = self.document.excerpt(&location);
-        let missing: String = pointer::tokens(path).skip(location.followed).map(|token| format!("/{}", pointer::escape(&token))).collect();
+        let missing: String = pointer::tokens(path)
+            .skip(location.followed)
+            .map(|token| format!("/{}", pointer::escape(&token)))
+            .collect();
         Place {
             line: location.position.line,
             column: location.position.column,

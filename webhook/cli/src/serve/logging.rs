@@ -28,7 +28,9 @@ pub(super) fn start() -> Log {
         let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         tracing::subscriber::set_global_default(log.with_ansi(is_colored).finish())
     } else {
-        tracing::subscriber::set_global_default(log.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+        tracing::subscriber::set_global_default(
+            log.json().flatten_event(true).with_current_span(false).with_span_list(false).finish(),
+        )
     };
     if started.is_ok() {
         // The panic's own words may quote a request.

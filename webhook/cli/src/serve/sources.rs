@@ -37,7 +37,14 @@ impl Sources {
                 bail!("{flag} `{}` is not a folder that can be read", folder.display());
             }
         }
-        Ok(Self { policies, profile, inventory, known_policies: Vec::new(), known_exemptions: Vec::new(), known_objects: Vec::new() })
+        Ok(Self {
+            policies,
+            profile,
+            inventory,
+            known_policies: Vec::new(),
+            known_exemptions: Vec::new(),
+            known_objects: Vec::new(),
+        })
     }
 
     /// Loads, then loads again whenever a folder changes. Ends only where there is no engine to load with.
@@ -58,7 +65,9 @@ impl Sources {
 
     async fn load(&mut self, loader: &PolicyLoader, state: &State) -> Result<()> {
         let (policies, objects) = (self.policies.clone(), self.inventory.clone());
-        let read = tokio::task::spawn_blocking(move || (read_policies(policies.as_deref()), objects.map(|folder| read(&folder))));
+        let read = tokio::task::spawn_blocking(move || {
+            (read_policies(policies.as_deref()), objects.map(|folder| read(&folder)))
+        });
         let (files, objects) = read.await.context("could not read the folders")?;
 
         let file_errors = self.take_policies(files);
@@ -75,7 +84,14 @@ impl Sources {
         }
         for error in file_errors.iter().chain(&object_errors).chain(&unstored) {
             let (line, column) = error.position.map(|position| (position.line, position.column)).unzip();
-            tracing::error!(file = error.file, line, column, error = error.message, hint = error.hint, "file not loaded");
+            tracing::error!(
+                file = error.file,
+                line,
+                column,
+                error = error.message,
+                hint = error.hint,
+                "file not loaded"
+            );
         }
         state.metrics().count_policy_reload(errors.is_empty() && file_errors.is_empty());
         state.report("policies", file_errors.iter().map(one_line).collect());
@@ -124,7 +140,11 @@ impl Sources {
             .iter()
             .map(|resource| {
                 let name = &resource.metadata.name;
-                let errors = errors.iter().filter(|error| error.policy == *name).map(|error| one_line(&self.located(error))).collect();
+                let errors = errors
+                    .iter()
+                    .filter(|error| error.policy == *name)
+                    .map(|error| one_line(&self.located(error)))
+                    .collect();
                 // What is in force may be an older version than what the file says now.
                 match set.policies().iter().find(|policy| policy.name == *name) {
                     Some(policy) => PolicyStatus {
@@ -197,7 +217,12 @@ fn read(folder: &Path) -> Documents {
 }
 
 /// Replaces what is known by what was found, and keeps what a broken file held before and does not hold now. Of two of one name the first counts.
-fn keep<T, K: PartialEq>(known: &mut Vec<FromFile<T>>, found: Vec<FromFile<T>>, is_broken: &dyn Fn(&Document) -> bool, name: impl Fn(&T) -> K) {
+fn keep<T, K: PartialEq>(
+    known: &mut Vec<FromFile<T>>,
+    found: Vec<FromFile<T>>,
+    is_broken: &dyn Fn(&Document) -> bool,
+    name: impl Fn(&T) -> K,
+) {
     let former = std::mem::replace(known, Vec::with_capacity(found.len()));
     let kept = former.into_iter().filter(|former| is_broken(&former.document));
     for resource in found.into_iter().chain(kept) {

@@ -1,0 +1,15 @@
+//! What the command prints, as transcripts in `tests/cli`: exit code, stdout and stderr.
+
+use stateward_tests::{root, stateward};
+
+#[test]
+fn transcripts() {
+    // Paths in transcripts are those of a reader who stands in the repository.
+    std::env::set_current_dir(root()).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    trycmd::TestCases::new()
+        .register_bin("stateward", stateward().as_path())
+        .env("STATEWARD_CACHE_DIR", cache.path().to_string_lossy())
+        .env("NO_COLOR", "1")
+        .case("tests/cli/*.md");
+}
