@@ -2,9 +2,9 @@
 //! measured in the same run, in turns with it: the same rules natively, the same server with native rules, parsing alone.
 //!
 //! ```text
-//! bin bench    the orchestrator: measures, prints the table, writes RESULTS.md
-//! bin load     the load generator, in a process of its own: closed loop, TLS keep-alive
-//! bin native   the server with the rules compiled in instead of Wasm: the floor
+//! bench           the orchestrator: measures, prints the table, writes RESULTS.md
+//! bench load      the load generator, in a process of its own: closed loop, TLS keep-alive
+//! bench native    the server with the rules compiled in instead of Wasm: the floor
 //! ```
 //!
 //! Modules in reading order:

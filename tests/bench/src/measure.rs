@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 /// How long to look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
     /// Rounds of everything.
     pub rounds: usize,
@@ -46,26 +46,25 @@ impl Effort {
     };
 }
 
-/// The programs that were built beside this one.
+/// The programs that are measured and measure.
 #[derive(Clone, Debug)]
 pub struct Programs {
     /// The product.
     pub stateward: PathBuf,
-    /// The same server with native rules.
-    pub native: PathBuf,
-    /// The load generator.
-    pub load: PathBuf,
+    /// This program, which is also the load generator and the native server.
+    pub bench: PathBuf,
 }
 
 impl Programs {
-    /// In the folder of the running program.
-    pub fn beside(program: &Path) -> Result<Self> {
-        let folder = program.parent().unwrap_or(Path::new("."));
-        let find = |name: &str| -> Result<PathBuf> {
-            let path = folder.join(name);
-            ensure!(path.is_file(), "`{}` is not built\nhint: `cargo xtask bench` builds everything", path.display());
-            Ok(path)
-        };
-        Ok(Self { stateward: find("stateward")?, native: find("native")?, load: find("load")? })
+    /// First argument of the load generator.
+    pub const LOAD: &str = "load";
+    /// First argument of the native server.
+    pub const NATIVE: &str = "native";
+
+    /// The product that was built beside the running program.
+    pub fn beside(bench: &Path) -> Result<Self> {
+        let stateward = bench.with_file_name("stateward");
+        ensure!(stateward.is_file(), "`{}` is not built\nhint: `cargo xtask bench` builds it", stateward.display());
+        Ok(Self { stateward, bench: bench.to_path_buf() })
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use stateward_core::evaluate::Component;
 use stateward_core::manifest::{Manifest, RuleKind};
 use stateward_core::policy::Policy;
@@ -32,7 +32,7 @@ pub fn resources(selection: Selection, manifest: &Manifest) -> Result<Vec<WasmPo
     for policy in &mut policies {
         policy.spec.profile = stateward_core::manifest::Profile::Strict;
         match selection {
-            Selection::AllRules => policy.spec.settings = settings(manifest)?,
+            Selection::AllRules => policy.spec.settings = settings(&policy.metadata.name),
             Selection::ObjectRules => {
                 let family = policy.spec.rules.first().and_then(|pattern| pattern.strip_suffix("/*"));
                 let family =
@@ -86,41 +86,26 @@ pub fn count_of_rules(resources: &[WasmPolicy], component: &Component) -> Result
     Ok(ids.into_iter().filter(|id| judges(id)).count())
 }
 
-/// 2 KB of settings, as a cluster with many storage drivers and accounts has them: every list of texts that the schema knows is filled.
-fn settings(manifest: &Manifest) -> Result<serde_json::Map<String, Value>> {
-    let schema: Value = serde_json::from_str(&manifest.settings_schema).context("the settings schema is no JSON")?;
-    let properties =
-        schema.get("properties").and_then(Value::as_object).context("the settings schema has no properties")?;
-    let lists: Vec<&String> = properties
-        .iter()
-        .filter(|(_, property)| {
-            property.pointer("/items/type") == Some(&json!("string")) && property.pointer("/items/pattern").is_none()
-        })
-        .map(|(name, _)| name)
-        .collect();
-    let mut settings = serde_json::Map::new();
-    if lists.is_empty() {
-        return Ok(settings);
-    }
-    for n in 0.. {
-        for &name in &lists {
-            let list = settings.entry(name.clone()).or_insert_with(|| json!([]));
-            if let Some(list) = list.as_array_mut() {
-                list.push(format!("driver-{n}.storage.example.com").into());
-            }
-            if Value::from(settings.clone()).to_string().len() >= SETTINGS_BYTES {
-                return Ok(settings);
-            }
-        }
-    }
-    Ok(settings)
+/// 2 KB of settings over all policies: drivers and accounts as a large cluster would name them.
+fn settings(policy: &str) -> Map<String, Value> {
+    let names = |count: usize, name: fn(usize) -> String| -> Vec<String> { (0..count).map(name).collect() };
+    let settings = match policy {
+        "remote-volumes" => json!({
+            "localDrivers": { "add": names(15, |n| format!("local-{n:02}.csi.storage.example.com")) },
+            "remoteDrivers": { "add": names(15, |n| format!("remote-{n:02}.csi.storage.example.com")) }
+        }),
+        "manager-writes" => json!({
+            "restorers": names(10, |n| format!("system:serviceaccount:back-up-{n:02}:velero-server")),
+            "trustedUsers": names(10, |n| format!("system:serviceaccount:team-{n:02}:delivery-agent"))
+        }),
+        _ => json!({}),
+    };
+    settings.as_object().cloned().unwrap_or_default()
 }
 
 fn join(errors: &[stateward_core::policy::SpecError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
-
-const SETTINGS_BYTES: usize = 2_000;
 
 #[cfg(test)]
 mod tests {
@@ -133,5 +118,14 @@ mod tests {
             let resources = resources(selection, &component.manifest).unwrap();
             assert!(count_of_rules(&resources, &component).unwrap() > 0);
         }
+    }
+
+    #[test]
+    fn settings_are_two_kilobytes() {
+        let bytes: usize = ["ordered-identity", "remote-volumes", "manager-writes"]
+            .map(|policy| Value::from(settings(policy)).to_string().len())
+            .iter()
+            .sum();
+        assert!((1_950..2_200).contains(&bytes), "{bytes}");
     }
 }

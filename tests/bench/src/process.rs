@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cpu;
 use crate::load::{Protocol, Report};
+use crate::measure::Programs;
 
 /// A certificate for `localhost` that is its own authority, as `--tls-dir` wants it.
 pub fn write_certificate(folder: &Path) -> Result<()> {
@@ -123,7 +124,7 @@ impl Load<'_> {
 
     fn run_at_most(&self, server: &Server, requests: usize) -> Result<Run> {
         let mut command = Command::new(self.program);
-        command.args(["--requests", &requests.to_string()]);
+        command.args([Programs::LOAD, "--requests", &requests.to_string()]);
         command.args(["--wait", "--address", &server.address.to_string(), "--clients", &self.clients.to_string()]);
         command.args([
             "--milliseconds",

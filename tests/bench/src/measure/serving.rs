@@ -52,7 +52,7 @@ pub fn measure(
     effort: Effort,
 ) -> Result<Vec<Serving>> {
     let wasm = Server::start(&programs.stateward, &["serve"], folders).context("`stateward serve`")?;
-    let native = Server::start(&programs.native, &[], folders).context("the native server")?;
+    let native = Server::start(&programs.bench, &[Programs::NATIVE], folders).context("the native server")?;
     same_verdicts(programs, input, reviews, &wasm, &native)?;
 
     let ways: Vec<(Protocol, usize)> = [Protocol::Http1, Protocol::Http2]
@@ -62,7 +62,7 @@ pub fn measure(
     let mut runs: Vec<(Vec<Run>, Vec<Run>)> = ways.iter().map(|_| Default::default()).collect();
     for _ in 0..effort.rounds {
         for (&(protocol, clients), (of_wasm, of_native)) in ways.iter().zip(&mut runs) {
-            let load = Load { program: &programs.load, reviews, protocol, clients, time: effort.load };
+            let load = Load { program: &programs.bench, reviews, protocol, clients, time: effort.load };
             of_wasm.push(load.run(&wasm).context("`stateward serve` under load")?);
             of_native.push(load.run(&native).context("the native server under load")?);
         }
@@ -83,8 +83,13 @@ pub fn measure(
 
 /// Each review once: both servers must allow the same number, or they do not do the same work.
 fn same_verdicts(programs: &Programs, input: &Input, reviews: &Path, wasm: &Server, native: &Server) -> Result<()> {
-    let load =
-        Load { program: &programs.load, reviews, protocol: Protocol::Http1, clients: 1, time: Duration::from_secs(30) };
+    let load = Load {
+        program: &programs.bench,
+        reviews,
+        protocol: Protocol::Http1,
+        clients: 1,
+        time: Duration::from_secs(30),
+    };
     let (wasm, native) =
         (load.run_each_once(wasm, input.reviews.len())?, load.run_each_once(native, input.reviews.len())?);
     ensure!(

@@ -1,26 +1,16 @@
-//! The load generator: `load --address HOST:PORT --ca FILE --reviews FILE ..`. Writes one line of JSON when it is done; with `--wait` also a
+//! The load generator: `bench load --address HOST:PORT --ca FILE --reviews FILE ..`. Writes one line of JSON when it is done; with `--wait` also a
 //! line `warm` before it measures, and waits for a line in between, so that whoever measures the server's CPU knows when to look.
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use stateward_bench::load::{self, Plan, Protocol};
 
-fn main() -> ExitCode {
-    match start() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}\n{USAGE}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn start() -> Result<()> {
-    let (plan, wait) = parse(std::env::args().skip(1))?;
+/// Runs until the plan is done.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let (plan, wait) = parse(arguments.iter()).context(USAGE)?;
     // One thread: the generator must not take both cores from the server.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(load::run(plan, async {
@@ -41,7 +31,7 @@ fn say(line: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Plan, bool)> {
+fn parse<'a>(mut arguments: impl Iterator<Item = &'a String>) -> Result<(Plan, bool)> {
     let (mut address, mut ca, mut reviews, mut wait) = (None, None, None, false);
     let mut plan = Plan {
         address: ([127, 0, 0, 1], 0).into(),
@@ -63,9 +53,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Plan, bool)> {
         let bad = || format!("`{value}` is not a value of `{flag}`");
         match flag.as_str() {
             "--address" => address = Some(value.parse().with_context(bad)?),
-            "--ca" => ca = Some(PathBuf::from(&value)),
-            "--reviews" => reviews = Some(PathBuf::from(&value)),
-            "--path" => plan.path.clone_from(&value),
+            "--ca" => ca = Some(PathBuf::from(value)),
+            "--reviews" => reviews = Some(PathBuf::from(value)),
+            "--path" => plan.path.clone_from(value),
             "--protocol" => {
                 plan.protocol = match value.as_str() {
                     "http1" => Protocol::Http1,
@@ -89,6 +79,6 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<(Plan, bool)> {
 }
 
 const USAGE: &str = "\
-usage: load --address HOST:PORT --ca FILE --reviews FILE [--path /validate/fail] [--protocol http1|http2] [--clients 8]
-            [--requests N] [--milliseconds 5000] [--warm-up-milliseconds 300] [--wait]
+usage: bench load --address HOST:PORT --ca FILE --reviews FILE [--path /validate/fail] [--protocol http1|http2] [--clients 8]
+       [--requests N] [--milliseconds 5000] [--warm-up-milliseconds 300] [--wait]
 FILE of reviews: AdmissionReviews as JSON, one a line, sent in rotation";

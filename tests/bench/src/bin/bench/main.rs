@@ -1,5 +1,12 @@
 //! `cargo xtask bench [--quick]`: measures, prints the table and writes RESULTS.md. A quick run shows that everything works; its numbers are worth
-//! little, so it writes nothing.
+//! little, so it writes nothing. The same program is the load generator and the native server, each in a process of its own: what takes minutes
+//! to link is linked once.
+
+mod load;
+// The product's own log, so that the native server pays the same for a line.
+#[path = "../../../../../webhook/cli/src/serve/logging.rs"]
+mod logging;
+mod native;
 
 use std::io::Write;
 use std::path::Path;
@@ -9,12 +16,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use stateward_bench::input::{self, Input};
+use stateward_bench::machine;
 use stateward_bench::measure::evaluation::Subject;
 use stateward_bench::measure::{Effort, Programs, checking, matching, serving, starting};
 use stateward_bench::policies::{self, Selection};
 use stateward_bench::process::{self, Folders};
 use stateward_bench::results::{self, OfInput, Results};
-use stateward_bench::{machine, native};
 use stateward_core::evaluate::Component;
 use stateward_core::inventory::Inventory;
 use stateward_core::policy_set::PolicySet;
@@ -27,19 +34,24 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error:#}"));
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::from(2)
         }
     }
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let effort = match arguments {
-        [] => Effort::FULL,
-        [flag] if flag == "--quick" => Effort::QUICK,
+    match arguments.split_first() {
+        None => bench(Effort::FULL),
+        Some((flag, [])) if flag == "--quick" => bench(Effort::QUICK),
+        Some((role, rest)) if role == Programs::LOAD => load::run(rest),
+        Some((role, rest)) if role == Programs::NATIVE => native::run(rest),
         _ => bail!("usage: bench [--quick]"),
-    };
-    let is_quick = !arguments.is_empty();
+    }
+}
+
+fn bench(effort: Effort) -> Result<()> {
+    let is_quick = effort == Effort::QUICK;
     let results = measure(effort, is_quick)?;
     say(&results.page());
     match results.missed().as_slice() {
@@ -88,8 +100,14 @@ fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
             say("policies that do not match");
             let request = reviews.first().context("there is no review")?;
             let resources = policies::resources(selection, &component.manifest)?;
-            matching =
-                Some(matching::measure(&runtime, &resources, &native::component()?, request, &inventory, effort)?);
+            matching = Some(matching::measure(
+                &runtime,
+                &resources,
+                &stateward_bench::native::component()?,
+                request,
+                &inventory,
+                effort,
+            )?);
         } else {
             say("starts, cold and warm");
             starting = Some(starting::measure(&programs, &bench.folders, effort)?);

@@ -1,34 +1,20 @@
-//! The server with the rules compiled in: same listener, same routes, same log, no Wasm. What `stateward serve` is measured against.
+//! `bench native ..`: the server with the rules compiled in: same listener, same routes, same log, no Wasm. What `stateward serve` is measured against.
 
-// The product's own log, so that both pay the same for a line.
-#[path = "../../../../webhook/cli/src/serve/logging.rs"]
-mod logging;
-
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::logging;
 use anyhow::{Context, Result, bail, ensure};
 use stateward_bench::{native, policies};
 use stateward_server::{Limits, Options, PolicyStatus, Server, State};
 
-fn main() -> ExitCode {
-    match start() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn start() -> Result<()> {
+/// Runs until it is killed.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let _log = logging::start();
     // As in the product.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(Folders::parse(std::env::args().skip(1))?))
+    runtime.block_on(serve(Folders::parse(arguments.iter())?))
 }
 
 async fn serve(folders: Folders) -> Result<()> {
@@ -87,13 +73,13 @@ struct Folders {
 }
 
 impl Folders {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+    fn parse<'a>(mut arguments: impl Iterator<Item = &'a String>) -> Result<Self> {
         let mut folders = Self::default();
         while let Some(flag) = arguments.next() {
             let value = arguments.next().with_context(|| format!("`{flag}` needs a value"))?;
             match flag.as_str() {
-                "--listen" => folders.listen = value,
-                "--admin-listen" => folders.admin_listen = value,
+                "--listen" => folders.listen.clone_from(value),
+                "--admin-listen" => folders.admin_listen.clone_from(value),
                 "--tls-dir" => folders.tls = value.into(),
                 "--policies" => folders.policies = value.into(),
                 "--inventory" => folders.inventory = value.into(),
