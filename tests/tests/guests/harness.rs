@@ -120,7 +120,7 @@ pub(crate) fn beside_neighbour_with(guest: &str, within: Duration, inventory: &A
     runtime(2).block_on(async {
         for failure_policy in ["Fail", "Ignore"] {
             let bad =
-                json!({ "failurePolicy": failure_policy, "rules": ["guest/finds"], "limits": { "timeout": "100ms" } });
+                json!({ "failurePolicy": failure_policy, "rules": ["guest/finds"], "limits": { "timeout": "1s" } });
             let good = json!({ "rules": ["guest/finds"] });
             let set = set(&[policy(BAD, guest, &bad), policy(NEIGHBOUR, "good", &good)]).await;
             let started = Instant::now();

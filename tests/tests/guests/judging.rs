@@ -160,11 +160,11 @@ fn no_pointer() {
 fn raised_action() {
     insta::assert_snapshot!(beside_neighbour("raised_action"), @r#"
     Fail: allowed
-      warn guest/finds "/spec/replicas" "Deny": there are too many replicas
-      warn guest/finds "/spec/replicas" "Apply": there are too many replicas
+      warn guest/finds "/spec/replicas" "Action::Apply": there are too many replicas
+      warn guest/finds "/spec/replicas" "Action::Deny": there are too many replicas
     Ignore: allowed
-      warn guest/finds "/spec/replicas" "Deny": there are too many replicas
-      warn guest/finds "/spec/replicas" "Apply": there are too many replicas
+      warn guest/finds "/spec/replicas" "Action::Apply": there are too many replicas
+      warn guest/finds "/spec/replicas" "Action::Deny": there are too many replicas
     "#);
 }
 

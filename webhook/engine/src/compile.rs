@@ -83,13 +83,11 @@ fn converse(mut child: Child, wasm: &[u8], timeout: Duration) -> Result<Vec<u8>,
         let (code_to, code_from) = mpsc::channel();
         scope.spawn(move || code_to.send(read_up_to(stdout, MAX_CODE_BYTES)));
         let code = code_from.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-        let status = match wait_until(&mut child, deadline, code.is_ok()) {
-            Some(status) => status,
-            None => {
-                // Closes all pipes, so that the threads end.
-                child.kill().and_then(|()| child.wait()).map_err(LoadError::Compiler)?;
-                return Err(LoadError::CompileTimedOut { limit: timeout });
-            }
+        let ended = if code.is_ok() { wait_until(&mut child, deadline) } else { None };
+        let Some(status) = ended else {
+            // Closes all pipes, so that the threads end.
+            child.kill().and_then(|()| child.wait()).map_err(LoadError::Compiler)?;
+            return Err(LoadError::CompileTimedOut { limit: timeout });
         };
         let words = words.join().ok().and_then(Result::ok).unwrap_or_default();
         match code {
@@ -101,8 +99,8 @@ fn converse(mut child: Child, wasm: &[u8], timeout: Duration) -> Result<Vec<u8>,
 }
 
 /// The status of a child that has closed its output; `None` when it does not end in time.
-fn wait_until(child: &mut Child, deadline: Instant, closed: bool) -> Option<ExitStatus> {
-    while closed {
+fn wait_until(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    loop {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }
@@ -111,7 +109,6 @@ fn wait_until(child: &mut Child, deadline: Instant, closed: bool) -> Option<Exit
         }
         std::thread::sleep(POLL);
     }
-    None
 }
 
 fn died(status: ExitStatus, words: &[u8]) -> LoadError {
