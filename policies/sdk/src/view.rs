@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Present {
 #[cfg(test)]
 #[expect(unreachable_pub, reason = "the macro declares what the crate exports")]
 mod tests {
-    use super::{Present, view};
+    use super::Present;
     use crate::text::Text;
 
     view! {

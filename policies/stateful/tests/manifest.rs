@@ -117,3 +117,16 @@ fn settings_are_checked_beyond_their_schema() {
     assert!(errors[0].starts_with("/localDrivers/add/0: "), "{errors:?}");
     assert!(stateward_stateful::validate_settings(r#"{"restorers": 1}"#).is_err());
 }
+
+#[test]
+fn every_rule_is_in_its_familys_readme() {
+    for rule in describe().rules {
+        let family = rule.id.split('/').next().unwrap();
+        let readme = format!("{}/../{family}/README.md", env!("CARGO_MANIFEST_DIR"));
+        assert!(
+            std::fs::read_to_string(&readme).unwrap().contains(&format!("`{}`", rule.id)),
+            "{} is not in {readme}",
+            rule.id
+        );
+    }
+}
