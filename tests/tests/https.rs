@@ -1,0 +1,202 @@
+//! `stateward serve` as it is started, with nothing but flags: both protocols, the admin port, the log, policies and manifests that change.
+
+use std::fs;
+
+use serde_json::Value;
+use stateward_tests::client::{Endpoint, Protocol};
+use stateward_tests::root;
+use stateward_tests::server::{Serve, command, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_flags_it_serves_the_built_in_policies() {
+    let serve = Serve::start(&[]).unwrap();
+    assert!(serve.address.ip().is_loopback());
+    let ca = serve.ca.clone().unwrap();
+    assert!(ca.exists());
+    let endpoint = serve.endpoint().unwrap();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let answer: Value =
+            serde_json::from_slice(&endpoint.post(protocol, "/validate/fail?timeout=5s", review()).await.unwrap().body)
+                .unwrap();
+        assert_eq!(answer["response"]["uid"], uid());
+    }
+    let (status, policies) = serve.get("/policies").unwrap();
+    let policies: Value = serde_json::from_str(&policies).unwrap();
+    let names: Vec<&str> = policies["policies"].as_array().unwrap().iter().map(|policy| text(policy, "name")).collect();
+    assert_eq!((status, names), (200, vec!["manager-writes", "ordered-identity", "remote-volumes"]));
+    assert!(
+        policies["policies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|policy| policy["loaded"] == true && policy["errors"] == serde_json::json!([]))
+    );
+
+    serve.terminate().unwrap();
+    assert!(serve.wait().unwrap().0.success());
+    assert!(!ca.exists(), "the authority's file outlived the server");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_line_for_a_request_and_never_its_body() {
+    let serve = Serve::start(&["--drain-delay", "0"]).unwrap();
+    let mut review: Value = serde_json::from_slice(&review()).unwrap();
+    review["request"]["object"]["metadata"]["annotations"]["example.com/token"] = "hunter2".into();
+    let answer = serve.endpoint().unwrap().post(Protocol::Http1, "/validate/fail", review.to_string()).await.unwrap();
+    assert_eq!(answer.status, 200);
+    serve.terminate().unwrap();
+    let (_, log) = serve.wait().unwrap();
+    let lines: Vec<&Value> = log.iter().filter(|line| text(line, "message") == "admission").collect();
+    let [line] = lines[..] else { panic!("{log:#?}") };
+    let fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    insta::assert_snapshot!(fields.join(" "), @"dry_run duration_ms kind level message name namespace operation policies route timestamp uid user verdict");
+    assert_eq!(
+        [text(line, "operation"), text(line, "kind"), text(line, "namespace"), text(line, "name"), text(line, "user")],
+        ["CREATE", "StatefulSet", "demo", "db", "admin"]
+    );
+    assert!(!format!("{log:?}").contains("hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_policy_keeps_its_last_good_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (folder.path().join("a.yaml"), folder.path().join("b.yaml"));
+    fs::write(&ours, policy("ours", "Enforce", "Deny")).unwrap();
+    fs::write(&theirs, policy("theirs", "Audit", "Deny").replace("zero-grace", "name-too-long")).unwrap();
+    let serve = Serve::start(&["--policies", folder.path().to_str().unwrap()]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    assert!(is_denied(&endpoint).await);
+
+    // A value that there is not: the former version stays, and file, line and field are named.
+    fs::write(&ours, policy("ours", "Enforced", "Deny")).unwrap();
+    serve.until("the mistake", || problems(&serve).contains("a.yaml:6:")).unwrap();
+    let said = problems(&serve);
+    assert!(said.contains("spec.mode") && said.contains("Enforced") && said.contains("hint: "), "{said}");
+    let complaint = serve.logged("file not loaded").unwrap();
+    assert_eq!((text(&complaint, "file"), &complaint["line"]), (ours.to_str().unwrap(), &Value::from(6)));
+    assert!(is_denied(&endpoint).await);
+
+    // An action for a rule that there is not: known only once the component is asked.
+    fs::write(&ours, policy("ours", "Enforce", "Deny").replace("zero-grace: Deny", "zero-gravity: Deny")).unwrap();
+    serve
+        .until("the second mistake", || policy_status(&serve, "ours")["errors"].to_string().contains("zero-gravity"))
+        .unwrap();
+    assert_eq!(policy_status(&serve, "ours")["loaded"], true);
+    assert!(is_denied(&endpoint).await);
+
+    // No YAML at all.
+    fs::write(&ours, "kind: [").unwrap();
+    serve
+        .until("the third mistake", || !problems(&serve).contains("Enforced") && problems(&serve).contains("a.yaml:"))
+        .unwrap();
+    assert!(is_denied(&endpoint).await);
+
+    // Repaired, and milder.
+    fs::write(&ours, policy("ours", "Audit", "Deny")).unwrap();
+    serve.until("the repair", || policy_status(&serve, "ours")["mode"] == "Audit").unwrap();
+    assert_eq!(problems(&serve), "{}");
+    assert!(!is_denied(&endpoint).await);
+
+    // A policy that never loaded is not enforced; one that is taken away ends.
+    fs::write(&ours, policy("late", "Enforce", "Forbid")).unwrap();
+    serve.until("the new mistake", || problems(&serve).contains("Forbid")).unwrap();
+    fs::remove_file(&ours).unwrap();
+    serve.until("the end of `ours`", || policy_status(&serve, "ours").is_null() && problems(&serve) == "{}").unwrap();
+    assert_eq!(policy_status(&serve, "theirs")["loaded"], true);
+    assert!(!is_denied(&endpoint).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_up_what_the_inventory_folder_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = |cluster_ip: &str| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: db\n  namespace: demo\nspec:\n  clusterIP: {cluster_ip}\n  selector:\n    app: db\n"
+        )
+    };
+    let file = folder.path().join("service.yaml");
+    fs::write(&file, service("10.0.0.7")).unwrap();
+    let serve = Serve::start(&["--inventory", folder.path().to_str().unwrap(), "--profile", "strict"]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    let says_not_headless = async || {
+        let answer = endpoint.post(Protocol::Http2, "/validate/fail", review()).await.unwrap();
+        answer.text().contains("ordered-identity/not-headless")
+    };
+    assert!(says_not_headless().await);
+    fs::write(&file, service("None")).unwrap();
+    serve.until("the change", || serve.metric("stateward_policy_set_generation ") >= 2.0).unwrap();
+    assert!(!says_not_headless().await);
+}
+
+#[test]
+fn says_what_is_wrong_with_the_command_line() {
+    for (flags, words) in [
+        (["--admin-listen", "0.0.0.0:0"], "hint: use 127.0.0.1 or [::1]"),
+        (["--policies", "/nowhere/policies"], "--policies `/nowhere/policies` is not a folder"),
+        (["--tls-dir", "/nowhere/tls"], "hint: --tls-dir names a directory with `tls.crt` and `tls.key`"),
+        (["--drain-delay", "soon"], "expected a duration like `5s`"),
+    ] {
+        let mut serve = std::process::Command::new(stateward_tests::stateward());
+        let output = serve.args(["serve", "--listen", "127.0.0.1:0"]).args(flags).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(said.contains(words), "{flags:?}: {said}");
+    }
+}
+
+#[test]
+fn every_flag_has_its_twin_in_the_environment() {
+    let mut serve = command(&[]);
+    let output = serve.env("STATEWARD_TLS_DIR", "/nowhere/tls").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/tls"));
+    let help = std::process::Command::new(stateward_tests::stateward()).args(["serve", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for flag in ["listen", "admin-listen", "policies", "profile", "inventory", "tls-dir", "drain-delay"] {
+        let twin = format!("[env: STATEWARD_{}=", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&format!("--{flag} ")) && help.contains(&twin), "{flag}: {help}");
+    }
+}
+
+/// One rule, with this mode and action; the mode is on line 6.
+fn policy(name: &str, mode: &str, action: &str) -> String {
+    format!(
+        "apiVersion: stateward.dev/v1alpha1\nkind: WasmPolicy\nmetadata:\n  name: {name}\nspec:\n  mode: {mode}\n  component: builtin:stateful\n  \
+         rules: [ordered-identity/zero-grace]\n  actions:\n    ordered-identity/zero-grace: {action}\n"
+    )
+}
+
+/// Whether a set whose pods get no time to end is refused.
+async fn is_denied(endpoint: &Endpoint) -> bool {
+    let mut review: Value = serde_json::from_slice(&review()).unwrap();
+    review["request"]["object"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 0.into();
+    let answer = endpoint.post(Protocol::Http1, "/validate/fail", review.to_string()).await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+    answer["response"]["allowed"] == false
+}
+
+fn policies(serve: &Serve) -> Value {
+    serde_json::from_str(&serve.get("/policies").unwrap().1).unwrap()
+}
+
+fn problems(serve: &Serve) -> String {
+    policies(serve)["problems"].to_string()
+}
+
+fn policy_status(serve: &Serve, name: &str) -> Value {
+    policies(serve)["policies"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|policy| text(policy, "name") == name)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn review() -> Vec<u8> {
+    fs::read(root().join("tests/cases/reviews/create-statefulsets-apply.json")).unwrap()
+}
+
+fn uid() -> String {
+    let review: Value = serde_json::from_slice(&review()).unwrap();
+    text(&review["request"], "uid").to_owned()
+}
