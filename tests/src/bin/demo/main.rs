@@ -33,9 +33,14 @@ fn run() -> Result<()> {
         totals.add(&show(&webhook, &folder.join("reviews").join(file))?);
     }
     let Totals { allowed, changed, warned, refused } = totals;
-    println!("\n{} requests: {allowed} allowed ({changed} of them changed, {warned} warned), {refused} refused", SCENES.len());
+    println!(
+        "\n{} requests: {allowed} allowed ({changed} of them changed, {warned} warned), {refused} refused",
+        SCENES.len()
+    );
     println!("\nwhy? ask for one of them, step by step:");
-    println!("  target/debug/stateward explain tests/demo/reviews/04-forge-manager.json --inventory tests/demo/cluster");
+    println!(
+        "  target/debug/stateward explain tests/demo/reviews/04-forge-manager.json --inventory tests/demo/cluster"
+    );
     offer_to_stay(&webhook)
 }
 
@@ -82,8 +87,9 @@ fn show(webhook: &Webhook, file: &Path) -> Result<Shown> {
     if let Some(patch) = mutated["patch"].as_str() {
         let patch = base64::engine::general_purpose::STANDARD.decode(patch)?;
         print_changes(&serde_json::from_slice(&patch)?);
+        let patch: json_patch::Patch = serde_json::from_slice(&patch)?;
         let object = review.pointer_mut("/request/object").context("there is a patch, but nothing to patch")?;
-        json_patch::patch(object, &serde_json::from_slice(&patch)?)?;
+        json_patch::patch(object, &serde_json::from_slice::<json_patch::Patch>(&patch)?)?;
         shown.changed = true;
     }
     let mut denials = Vec::new();
@@ -123,7 +129,9 @@ fn print_changes(patch: &Value) {
     for operation in patch.as_array().map(Vec::as_slice).unwrap_or_default() {
         let path = operation["path"].as_str().unwrap_or_default();
         match operation["value"].as_object() {
-            Some(entries) => entries.iter().for_each(|(key, value)| print_change(&format!("{path}/{}", key.replace('/', "~1")), value)),
+            Some(entries) => entries
+                .iter()
+                .for_each(|(key, value)| print_change(&format!("{path}/{}", key.replace('/', "~1")), value)),
             None => print_change(path, &operation["value"]),
         }
     }
@@ -142,7 +150,10 @@ fn offer_to_stay(webhook: &Webhook) -> Result<()> {
     }
     println!("\nthe webhook still runs; Enter ends it");
     println!("  curl --cacert {} -H 'content-type: application/json' \\", webhook.ca_file.display());
-    println!("       --data @tests/demo/reviews/06-create-broken-database.json https://{}/validate/fail", webhook.address);
+    println!(
+        "       --data @tests/demo/reviews/06-create-broken-database.json https://{}/validate/fail",
+        webhook.address
+    );
     println!("  curl http://{}/metrics", webhook.admin_address);
     let mut line = String::new();
     if std::io::stdin().lock().read_line(&mut line)? == 0 {
@@ -152,7 +163,10 @@ fn offer_to_stay(webhook: &Webhook) -> Result<()> {
 }
 
 const SCENES: &[Scene] = &[
-    Scene { file: "01-create-database.json", title: "dana creates a database of three members; only the manager shall write" },
+    Scene {
+        file: "01-create-database.json",
+        title: "dana creates a database of three members; only the manager shall write",
+    },
     Scene { file: "02-create-first-member.json", title: "the StatefulSet controller creates its first member" },
     Scene { file: "03-create-second-member.json", title: "the StatefulSet controller creates its second member" },
     Scene { file: "04-forge-manager.json", title: "alice makes a pod by hand that claims to be the manager" },
@@ -160,9 +174,15 @@ const SCENES: &[Scene] = &[
         file: "05-promote-worker-through-status.json",
         title: "alice makes a worker the manager, through pods/status",
     },
-    Scene { file: "06-create-broken-database.json", title: "alice creates a database whose three members share one disk" },
+    Scene {
+        file: "06-create-broken-database.json",
+        title: "alice creates a database whose three members share one disk",
+    },
     Scene { file: "07-scale-shared-disk.json", title: "an admin scales a set with one disk to three members" },
-    Scene { file: "08-create-queue-on-local-disks.json", title: "alice creates a queue on disks that stay with their node" },
+    Scene {
+        file: "08-create-queue-on-local-disks.json",
+        title: "alice creates a queue on disks that stay with their node",
+    },
     Scene { file: "09-kubelet-reports-status.json", title: "a kubelet reports a pod's status" },
     Scene { file: "10-garbage-collector-deletes.json", title: "the garbage collector deletes a pod" },
 ];

@@ -27,7 +27,16 @@ impl Webhook {
     pub(crate) fn start(inventory: &Path) -> Result<Self> {
         let binary = std::env::current_exe()?.with_file_name("stateward");
         let mut process = Command::new(&binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s", "--inventory"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--drain-delay",
+                "0s",
+                "--inventory",
+            ])
             .arg(inventory)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -45,7 +54,8 @@ impl Webhook {
         let Some(listening) = listening else {
             bail!("the webhook ended before it listened: {}", process.wait()?);
         };
-        let field = |name: &str| listening[name].as_str().with_context(|| format!("the webhook does not say its {name}"));
+        let field =
+            |name: &str| listening[name].as_str().with_context(|| format!("the webhook does not say its {name}"));
         let ca_file = PathBuf::from(field("ca_file")?);
         let webhook = Self {
             address: field("address")?.parse()?,
@@ -64,11 +74,14 @@ impl Webhook {
         let name = ServerName::from(self.address.ip());
         let connection = ClientConnection::new(Arc::clone(&self.tls), name)?;
         let mut stream = StreamOwned::new(connection, self.connect(self.address)?);
-        let answer = call(&mut stream, &format!(
-            "POST {path}?timeout=5s HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            self.address,
-            body.len(),
-        ))?;
+        let answer = call(
+            &mut stream,
+            &format!(
+                "POST {path}?timeout=5s HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                self.address,
+                body.len(),
+            ),
+        )?;
         let review: Value = serde_json::from_str(&answer).with_context(|| format!("{path} answered {answer:?}"))?;
         Ok(review["response"].clone())
     }
