@@ -89,7 +89,7 @@ fn show(webhook: &Webhook, file: &Path) -> Result<Shown> {
         print_changes(&serde_json::from_slice(&patch)?);
         let patch: json_patch::Patch = serde_json::from_slice(&patch)?;
         let object = review.pointer_mut("/request/object").context("there is a patch, but nothing to patch")?;
-        json_patch::patch(object, &serde_json::from_slice::<json_patch::Patch>(&patch)?)?;
+        json_patch::patch(object, &patch)?;
         shown.changed = true;
     }
     let mut denials = Vec::new();
