@@ -101,14 +101,14 @@ fn show(webhook: &Webhook, file: &Path) -> Result<Shown> {
         }
     }
     for warning in &warnings {
-        println!("    {WARNED}warned{WARNED:#}   {warning}");
+        println!("    {WARNED}warned{WARNED:#}   {}", wrap(warning));
     }
     for status in &denials {
         let code = status["code"].as_u64().unwrap_or_default();
         let reason = status["reason"].as_str().unwrap_or_default();
         println!("    {REFUSED}refused{REFUSED:#}  {code} {reason}");
         for line in status["message"].as_str().unwrap_or_default().lines() {
-            println!("             {line}");
+            println!("             {}", wrap(line));
         }
     }
     shown.warned = !warnings.is_empty();
@@ -122,6 +122,23 @@ fn show(webhook: &Webhook, file: &Path) -> Result<Shown> {
 fn warnings(response: &Value) -> Vec<String> {
     let warnings = response["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
     warnings.iter().filter_map(|warning| Some(warning.as_str()?.to_owned())).collect()
+}
+
+/// Breaks a line between words, so that it stays readable beside its label.
+fn wrap(line: &str) -> String {
+    let mut wrapped = String::new();
+    let mut width = 0;
+    for word in line.split(' ') {
+        if width > 0 && width + word.len() >= MAX_WIDTH {
+            wrapped.push_str("\n               ");
+            width = 0;
+        } else if width > 0 {
+            wrapped.push(' ');
+        }
+        wrapped.push_str(word);
+        width += word.len() + 1;
+    }
+    wrapped
 }
 
 /// One line for each operation; a new map is shown by its entries.
@@ -186,6 +203,9 @@ const SCENES: &[Scene] = &[
     Scene { file: "09-kubelet-reports-status.json", title: "a kubelet reports a pod's status" },
     Scene { file: "10-garbage-collector-deletes.json", title: "the garbage collector deletes a pod" },
 ];
+
+/// Columns beside the label: 120 in all.
+const MAX_WIDTH: usize = 105;
 
 const TITLE: Style = Style("1");
 const CHANGED: Style = Style("36");
