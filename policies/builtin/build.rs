@@ -21,7 +21,6 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "how a build script talks to Cargo")]
 fn embed() -> Result<(), Box<dyn Error>> {
     let workspace = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
     let out = PathBuf::from(variable("OUT_DIR")?);

@@ -1,5 +1,7 @@
 //! The embedded component is what it says, and asks for nothing but the contract.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use wasmparser::{ComponentExternalKind, Parser, Payload};
 
 fn names() -> (Vec<String>, Vec<String>) {

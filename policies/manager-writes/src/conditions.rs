@@ -103,11 +103,10 @@ pub const POD_TO_STAMP: &str =
 /// A pod that gets a controller.
 pub const POD_ADOPTED: &str = concat!(both!(), controller_added!());
 
-/// A pod with protected keys, not of a node.
-pub const POD_WITH_KEYS: &str =
-    concat!("object != null && ", carries_keys!("object.metadata"), " && !(", is_node!(), ")");
+/// A pod with protected keys, or a binding that would write them onto one.
+pub const WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
 
-/// A pod with a member's name that nobody controls, or a StatefulSet by someone else's word than the controller's. It names the controller's
+/// A pod with a member's name that nobody controls, or a StatefulSet by someone else's word than the controller's; not a node's mirror pod. It names the controller's
 /// usual account: where the setting `controllerAccounts` says another, more calls are made.
 pub const POD_CLAIMS_SET: &str = concat!(
     "object != null && has(object.metadata.name) && object.metadata.name.matches('-[0-9]+$') && ",
@@ -128,9 +127,6 @@ pub const POD_KEYS_DIFFER: &str = concat!(
     controller_added!(),
     ")"
 );
-
-/// A binding that would write protected keys onto its pod.
-pub const BINDING_WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
 
 /// A new set that says who may write, or carries protected keys anywhere.
 pub const SET_WITH_KEYS: &str = concat!(
@@ -248,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn pods_with_keys_are_judged_but_for_a_nodes() {
+    fn pods_with_keys_are_judged_whoever_asks() {
         let forged = pod(json!({"name": "x", "annotations": {"stateward.dev/write": "allow"}}));
-        assert!(on(POD_WITH_KEYS, &forged));
+        assert!(on(WITH_KEYS, &forged));
         assert!(on(POD_TO_STAMP, &forged));
-        assert!(!is_true(POD_WITH_KEYS, &forged, &Json::Null, "system:node:a", &["system:nodes"]));
-        assert!(!on(POD_WITH_KEYS, &pod(json!({"labels": {"app": "db", "stateward.dev/other": "1"}}))));
+        assert!(is_true(WITH_KEYS, &forged, &Json::Null, "system:node:a", &["system:nodes"]));
+        assert!(!on(WITH_KEYS, &pod(json!({"labels": {"app": "db", "stateward.dev/other": "1"}}))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions::{self, POD_CREATED, SET_CREATED, SET_UPDATED};
 use crate::keys::{GOVERNED, Key, MANAGER, carries_keys, is_governed, manager_name};
-use crate::member::{MemberKeys, Owner, SET_FIELDS, is_node, look_up, owner_of};
+use crate::member::{MemberKeys, Owner, SET_FIELDS, look_up, owner_of};
 
 /// §6.4 of the contract.
 pub const FORGED_ROLE: Rule = Rule {
@@ -22,7 +22,7 @@ pub const FORGED_ROLE: Rule = Rule {
     subjects: &[
         Subject::of(Resource::STATEFUL_SETS, SET_CREATED).when(conditions::SET_WITH_KEYS).fail_closed(),
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
-        Subject::of(Resource::PODS, POD_CREATED).when(conditions::POD_WITH_KEYS).fail_closed(),
+        Subject::of(Resource::PODS, POD_CREATED).when(conditions::WITH_KEYS).fail_closed(),
     ],
     reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: true }],
     ..Rule::VALIDATE
@@ -44,9 +44,6 @@ pub fn forged_role_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut F
 
 /// Fires on a member whose keys are not the computed ones, and on any other pod that carries some.
 pub fn forged_role_of_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
-    if is_node(cx) {
-        return;
-    }
     let Some(owner) = owner_of(pod) else { return judge_stranger(pod, out) };
     match look_up(owner, cx, true) {
         Owner::Unknown => out.unavailable::<StatefulSet>(),
@@ -281,6 +278,16 @@ mod tests {
         let mut plain = bare_pod("db-0");
         plain["metadata"]["labels"] = json!({"app": "db"});
         assert!(Test::<ManagerWrites>::create(plain).by("alice").judge(&FORGED_ROLE).is_silent());
+    }
+
+    #[test]
+    fn a_node_may_not_bring_keys_either() {
+        let mut mirror = bare_pod("db-0");
+        mirror["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "Node", "name": "a", "uid": "1", "controller": true}]);
+        let said =
+            Test::<ManagerWrites>::create(with_keys(mirror, "manager", "0")).by("system:node:a").judge(&FORGED_ROLE);
+        assert_eq!(said.findings.len(), 6);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! [`keys`] says what is written where, [`member`] computes it; the rest are rules.
 
+#![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests hand over `json!` literals"))]
+
 pub mod conditions;
 pub mod declare_writes;
 pub mod environment;

@@ -7,6 +7,7 @@ use crate::keys::{GOVERNED, Key, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, is_gov
 
 /// What a look-up of a set answers to a pod that says it belongs to it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Owner<'c> {
     /// A governed set, the very one that the pod refers to.
     Governed(StatefulSet<'c>),
@@ -47,11 +48,9 @@ pub fn look_up<'c>(owner: &OwnerReference, cx: &Context<'c, '_, Settings>, live:
     let found = if live { cx.find_live::<StatefulSet>(&owner.name) } else { cx.find::<StatefulSet>(&owner.name) };
     match found {
         Found::Unknown => Owner::Unknown,
-        Found::Absent => Owner::Other,
-        Found::Found(set) if !is_governed(&set) => Owner::Other,
-        Found::Found(set) if set.metadata.uid.is_empty() => Owner::WithoutUid,
-        Found::Found(set) if set.metadata.uid.as_str() == owner.uid.as_str() => Owner::Governed(set),
-        Found::Found(_) => Owner::Other,
+        Found::Found(set) if is_governed(&set) && set.metadata.uid.is_empty() => Owner::WithoutUid,
+        Found::Found(set) if is_governed(&set) && set.metadata.uid == owner.uid => Owner::Governed(set),
+        Found::Found(_) | Found::Absent => Owner::Other,
     }
 }
 
@@ -101,9 +100,4 @@ impl MemberKeys {
     pub fn are_on(&self, metadata: &ObjectMeta) -> bool {
         self.differences(metadata).is_empty()
     }
-}
-
-/// Pods that a node makes are mirrors of its static pods; NodeRestriction lets it make no others.
-pub fn is_node(cx: &Context<Settings>) -> bool {
-    cx.user().is_some_and(|user| user.groups.iter().any(|group| group == "system:nodes"))
 }

@@ -24,8 +24,8 @@ pub const ROLE_CHANGE: Rule = Rule {
     subjects: &[
         Subject::of(Resource::PODS, POD_UPDATED).when(conditions::POD_KEYS_DIFFER).fail_closed(),
         Subject::of(Resource::PODS.sub("status"), POD_UPDATED).when(conditions::POD_KEYS_DIFFER).fail_closed(),
-        Subject::of(Resource::PODS.sub("binding"), BINDING_CREATED).when(conditions::BINDING_WITH_KEYS).fail_closed(),
-        Subject::of(Resource::BINDINGS, BINDING_CREATED).when(conditions::BINDING_WITH_KEYS).fail_closed(),
+        Subject::of(Resource::PODS.sub("binding"), BINDING_CREATED).when(conditions::WITH_KEYS).fail_closed(),
+        Subject::of(Resource::BINDINGS, BINDING_CREATED).when(conditions::WITH_KEYS).fail_closed(),
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
         Subject::of(Resource::STATEFUL_SETS.sub("status"), SET_UPDATED)
             .when(conditions::SET_STATUS_KEYS_DIFFER)

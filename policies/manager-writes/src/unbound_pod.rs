@@ -5,7 +5,7 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions::{self, POD_CREATED};
 use crate::keys::{carries_keys, is_governed};
-use crate::member::{SET_FIELDS, is_node};
+use crate::member::SET_FIELDS;
 
 /// §6.4 of the contract.
 pub const UNBOUND_POD: Rule = Rule {
@@ -28,15 +28,14 @@ pub const UNBOUND_POD: Rule = Rule {
 /// Fires on a pod that claims a governed set, by a controller reference or by name and labels, unless the controller made it, or a restorer
 /// without keys and without a controller reference.
 pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
-    if is_node(cx) {
-        return;
-    }
     let metadata = &pod.metadata;
     let controller = metadata.controller();
     let name = match controller {
         Some(owner) if owner.kind.as_str() == "StatefulSet" => owner.name.as_str(),
         // Somebody else's: the StatefulSet controller leaves it alone.
         Some(_) => return,
+        // A node makes mirrors of its static pods; NodeRestriction lets it make no others.
+        None if is_node(cx) => return,
         None => match member_of(&metadata.name) {
             Some((set, _)) => set,
             None => return,
@@ -84,6 +83,10 @@ pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     };
     out.finding(path, place, format!("`{}` would be a member of the governed set `{name}`, which only the StatefulSet controller makes", metadata.name))
         .hint(format!("raise `replicas` of `{name}`, or choose another name or other labels; back-up tools are named in the setting `restorers`"));
+}
+
+fn is_node(cx: &Context<Settings>) -> bool {
+    cx.user().is_some_and(|user| user.groups.iter().any(|group| group == "system:nodes"))
 }
 
 #[cfg(test)]
@@ -151,6 +154,7 @@ mod tests {
             json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "db", "uid": "1", "controller": true}]);
         assert!(by("alice", other_controller).is_silent());
         assert!(by("system:node:a", keyless("db-7")).is_silent());
+        assert_eq!(by("system:node:a", owned_pod("db-7")).places(), ["ownerReferences"]);
     }
 
     #[test]

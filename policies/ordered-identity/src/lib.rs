@@ -1,5 +1,7 @@
 //! Ordered identity: pods are created in order, deleted in reverse, each with a unique fixed name and DNS.
 
+#![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests hand over `json!` literals"))]
+
 pub mod names;
 pub mod network;
 pub mod order;

@@ -1,5 +1,7 @@
 //! Remote volumes: each pod has its own physical volume, on remote storage, that re-attaches to the replacement.
 
+#![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests hand over `json!` literals"))]
+
 pub mod claims;
 pub mod classes;
 pub mod drivers;

@@ -31,6 +31,7 @@ use crate::view::view;
 
 /// The object under review, by the resource it was sent to.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a call has one or two, and never moves them about")]
 pub enum Object<'a> {
     /// `statefulsets`.
     StatefulSet(StatefulSet<'a>),
