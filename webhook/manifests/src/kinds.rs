@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 
 /// The resource of a kind, as `kubectl` guesses it without a server (`meta.UnsafeGuessKindToResource`): right for every built-in kind.
+/// What [`is_removed`] is served as its successor, so that no rule misses it.
 pub fn resource(kind: &GroupVersionKind<'_>) -> GroupVersionResource<'static> {
     let lower = kind.kind.to_lowercase();
     let plural = if lower == "endpoints" {
@@ -19,10 +20,15 @@ pub fn resource(kind: &GroupVersionKind<'_>) -> GroupVersionResource<'static> {
     let owned = |text: &Cow<'_, str>| Cow::Owned(text.clone().into_owned());
     GroupVersionResource {
         group: owned(&kind.group),
-        version: owned(&kind.version),
+        version: if is_removed(kind) { Cow::Borrowed("v1") } else { owned(&kind.version) },
         resource: Cow::Owned(plural),
         subresource: Cow::Borrowed(""),
     }
+}
+
+/// Whether the kind's version is gone since Kubernetes 1.16 and lives on as `apps/v1` with the same fields. Old charts still write it.
+pub fn is_removed(kind: &GroupVersionKind<'_>) -> bool {
+    kind.group == "apps" && matches!(&*kind.version, "v1beta1" | "v1beta2")
 }
 
 /// Whether a kind has no namespace. Of custom kinds only the server knows; they count as namespaced, as most are.
@@ -68,6 +74,14 @@ const CLUSTER_SCOPED: [(&str, &str); 31] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_removed_version_is_judged_as_its_successor() {
+        for (version, judged) in [("v1beta1", "v1"), ("v1beta2", "v1"), ("v1", "v1"), ("v2", "v2")] {
+            let kind = GroupVersionKind { group: "apps".into(), version: version.into(), kind: "StatefulSet".into() };
+            assert_eq!(resource(&kind).version, judged);
+        }
+    }
 
     #[test]
     fn guesses_the_resources_of_built_in_kinds() {
