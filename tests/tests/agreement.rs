@@ -244,6 +244,9 @@ fn corpus() -> Option<Vec<Case>> {
         let namespace = |object: &Value| object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
         let mut services: Vec<Value> = objects(&folder.join("neighbours").join(&group));
         services.retain(|object| object["kind"] == "Service" && namespace(object) == namespace(&set));
+        // Two of one name are ambiguous in a file; a cluster has one.
+        let mut names = BTreeSet::new();
+        services.retain(|object| names.insert(object["metadata"]["name"].to_string()));
         let services = (!group.is_empty() && !services.is_empty()).then_some(services);
         Case { name: file.display().to_string(), set, services }
     };
