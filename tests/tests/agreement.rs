@@ -243,7 +243,7 @@ fn corpus() -> Option<Vec<Case>> {
         let set = objects(&file).into_iter().find(|object| object["kind"] == "StatefulSet").unwrap();
         let namespace = |object: &Value| object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
         let mut services: Vec<Value> = objects(&folder.join("neighbours").join(&group));
-        services.retain(|object| object["kind"] == "Service" && namespace(object) == namespace(&set));
+        services.retain(|object| is_service(object) && namespace(object) == namespace(&set));
         // Two of one name are ambiguous in a file; a cluster has one.
         let mut names = BTreeSet::new();
         services.retain(|object| names.insert(object["metadata"]["name"].to_string()));
@@ -251,6 +251,11 @@ fn corpus() -> Option<Vec<Case>> {
         Case { name: file.display().to_string(), set, services }
     };
     Some(files.into_iter().map(case).collect())
+}
+
+/// Knative has Services, too.
+fn is_service(object: &Value) -> bool {
+    object["apiVersion"] == "v1" && object["kind"] == "Service"
 }
 
 /// All objects of a file or a folder; none where there is none.
