@@ -182,12 +182,13 @@ fn reachable(metadata: &Metadata, name: &str) -> BTreeSet<String> {
     seen.into_iter().filter(|id| *id != start).map(|id| metadata[id].name.to_string()).collect()
 }
 
+/// Of this platform's dependencies only: what other platforms need may never have been downloaded here.
 fn metadata() -> Metadata {
-    MetadataCommand::new()
-        .current_dir(root())
-        .other_options(["--locked".to_owned(), "--offline".to_owned()])
-        .exec()
-        .unwrap()
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(rustc.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let options = ["--locked", "--offline", "--filter-platform", host].map(str::to_owned);
+    MetadataCommand::new().current_dir(root()).other_options(options).exec().unwrap()
 }
 
 /// What git tracks, so that build outputs and editors' files do not count.
