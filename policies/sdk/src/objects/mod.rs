@@ -31,7 +31,6 @@ use crate::view::view;
 
 /// The object under review, by the resource it was sent to.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a call has one or two, and never moves them about")]
 pub enum Object<'a> {
     /// `statefulsets`.
     StatefulSet(StatefulSet<'a>),
@@ -50,6 +49,7 @@ pub enum Object<'a> {
 }
 
 /// What there is to judge.
+#[expect(clippy::large_enum_variant, reason = "a call has one")]
 pub enum Judged<'a> {
     /// The object.
     Object(Object<'a>),
