@@ -95,19 +95,19 @@ fn an_exemption_turns_a_denial_into_audit() {
 fn mistakes_are_named_by_file_line_and_field() {
     let good = policy("good", ZERO_GRACE);
     for (spec, expected) in [
-        ("  mode: Enforced\n", "policies/policies.yaml:14:9: `spec.mode`: unknown variant `Enforced`"),
-        ("  rule: [a]\n", "policies/policies.yaml:14:9: unknown field `spec.rule`"),
-        ("  rules: [ordered-identity/zero-grief]\n", "policies/policies.yaml:14:11: `spec.rules[0]`"),
+        ("  mode: Enforced\n", "policies/policies.yaml:15:9: `spec.mode`: unknown variant `Enforced`"),
+        ("  rule: [a]\n", "policies/policies.yaml:15:9: unknown field `spec.rule`"),
+        ("  rules: [ordered-identity/zero-grief]\n", "policies/policies.yaml:15:11: `spec.rules[0]`"),
         (
             "  actions:\n    ordered-identity/zero-grief: Deny\n",
-            "policies/policies.yaml:15:34: `spec.actions[ordered-identity/zero-grief]`",
+            "policies/policies.yaml:16:34: `spec.actions[ordered-identity/zero-grief]`",
         ),
-        ("  limits:\n    timeout: soon\n", "policies/policies.yaml:15:14: `spec.limits.timeout`"),
+        ("  limits:\n    timeout: soon\n", "policies/policies.yaml:16:14: `spec.limits.timeout`"),
         (
             "  match:\n    matchConditions:\n    - {name: x, expression: \"object.spec.(\"}\n",
-            "policies/policies.yaml:16:29: `spec.match.matchConditions[0].expression`",
+            "policies/policies.yaml:17:29: `spec.match.matchConditions[0].expression`",
         ),
-        ("  settings:\n    noSuchSetting: 1\n", "policies/policies.yaml:15:20: `spec.settings.noSuchSetting`"),
+        ("  settings:\n    noSuchSetting: 1\n", "policies/policies.yaml:16:20: `spec.settings.noSuchSetting`"),
     ] {
         let world = World::new(&(good.clone() + &policy("bad", spec)));
         let said = errors(&world.check());

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     exit.denied = report.findings.iter().any(|finding| finding.action == Action::Deny)
         || (args.require_decided && !report.undecided.is_empty());
     exit.nothing_judged = report.judged == 0;
-    if report.judged == 0 {
+    if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
         anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges");
     }
     write(args, &report)?;

@@ -10,7 +10,7 @@ use stateward_core::policy_set::PolicySet;
 use stateward_core::request::{Operation, Request};
 use stateward_core::verdict::Verdict;
 use stateward_engine::PolicyLoader;
-use stateward_manifests::{read, stored};
+use stateward_manifests::{cause, read, stored};
 use stateward_report::explain::{Answered, write_json, write_text};
 use stateward_server::review;
 
@@ -83,7 +83,7 @@ fn read_review(path: &Path) -> anyhow::Result<Vec<u8>> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut body))
     };
-    read.with_context(|| format!("cannot read `{}`", path.display()))?;
+    read.map_err(|error| anyhow!("cannot read `{}`: {}", path.display(), cause(&error)))?;
     if body.len() as u64 >= limit {
         bail!(
             "`{}` is larger than {} MiB, which the server would not take",

@@ -10,7 +10,7 @@ use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use stateward_engine::{FetchError, MAX_COMPONENT_BYTES, PolicyLoader};
 use stateward_manifests::policy_files::{self, FromFile};
-use stateward_manifests::{Documents, InputError, read, read_text};
+use stateward_manifests::{Documents, InputError, cause, read, read_text};
 
 use crate::args::PolicyArgs;
 
@@ -97,9 +97,9 @@ pub(crate) fn fetch(reference: &str) -> Result<Cow<'static, [u8]>, FetchError> {
     };
     // One byte more than a component may have: the loader says that it is too large.
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| FetchError { message: format!("cannot read the component `{path}`: {error}"), hint: None })?;
+    File::open(path).and_then(|file| file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes)).map_err(
+        |error| FetchError { message: format!("cannot read the component `{path}`: {}", cause(&error)), hint: None },
+    )?;
     Ok(Cow::Owned(bytes))
 }
 

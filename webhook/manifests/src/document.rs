@@ -211,7 +211,7 @@ fn expand(
 ) -> Result<bool, InputError> {
     let header: Header<'_> = match serde_json::from_str(&json) {
         Ok(header) => header,
-        Err(_) => return wrong_header(place, json),
+        Err(_) => return wrong_header(place, &json),
     };
     let api_version = header.api_version.as_deref().or(inherited.map(|(api_version, _)| api_version));
     let kind = header.kind.as_deref().or(inherited.map(|(_, kind)| kind));
@@ -269,13 +269,13 @@ fn expand_list(
 }
 
 /// The header does not have the types that every object has.
-fn wrong_header(place: &Place<'_>, json: String) -> Result<bool, InputError> {
+fn wrong_header(place: &Place<'_>, json: &str) -> Result<bool, InputError> {
     // Something else altogether, e.g. a Helm values file with a `kind` of its own, is no broken object.
-    let fields = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&json).unwrap_or_default();
+    let fields = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).unwrap_or_default();
     if !fields.contains_key("apiVersion") || !fields.contains_key("kind") {
         return Ok(false);
     }
-    let mut reader = serde_json::Deserializer::from_str(&json);
+    let mut reader = serde_json::Deserializer::from_str(json);
     match serde_path_to_error::deserialize::<_, Header<'_>>(&mut reader) {
         Ok(_) => Ok(false),
         Err(wrong) => {

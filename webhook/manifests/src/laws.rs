@@ -11,9 +11,9 @@ enum Tree {
     Bool(bool),
     Int(i64),
     Text(String, Quotes),
-    List(Vec<Tree>, bool),
+    List(Vec<Self>, bool),
     /// Keys are unique.
-    Mapping(Vec<(String, Tree)>, bool),
+    Mapping(Vec<(String, Self)>, bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -131,17 +131,17 @@ fn spec(document: &Document) -> Value {
     serde_json::from_str::<Value>(&document.json).unwrap()["spec"].clone()
 }
 
-fn pointers(tree: &Tree, pointer: String, found: &mut Vec<(String, Value)>) {
-    found.push((pointer.clone(), value(tree)));
+fn pointers(tree: &Tree, pointer: &str, found: &mut Vec<(String, Value)>) {
+    found.push((pointer.to_owned(), value(tree)));
     match tree {
         Tree::List(items, _) => {
             for (index, item) in items.iter().enumerate() {
-                pointers(item, format!("{pointer}/{index}"), found);
+                pointers(item, &format!("{pointer}/{index}"), found);
             }
         }
         Tree::Mapping(entries, _) => {
             for (key, tree) in entries {
-                pointers(tree, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), found);
+                pointers(tree, &format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), found);
             }
         }
         _ => {}
@@ -172,7 +172,7 @@ proptest! {
         block(&tree, 2, &mut yaml);
         let document = only(&yaml);
         let mut all = Vec::new();
-        pointers(&tree, "/spec".to_owned(), &mut all);
+        pointers(&tree, "/spec", &mut all);
         for (pointer, expected) in all {
             let location = document.locate(&pointer);
             prop_assert_eq!(location.followed, pointer.split('/').count() - 1);
@@ -187,7 +187,7 @@ proptest! {
         let json = if pretty { serde_json::to_string_pretty(&object).unwrap() } else { object.to_string() };
         let document = only(&json);
         let mut all = Vec::new();
-        pointers(&tree, "/spec".to_owned(), &mut all);
+        pointers(&tree, "/spec", &mut all);
         for (pointer, expected) in all {
             let location = document.locate(&pointer);
             prop_assert_eq!(serde_json::from_str::<Value>(&json[location.value]).unwrap(), expected, "{}", pointer);

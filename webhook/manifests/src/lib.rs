@@ -27,5 +27,5 @@ mod yaml_span;
 pub use document::{Document, Location};
 pub use error::{InputError, Position};
 pub use inventory::{Ambiguity, FileInventory, Neighbours, stored};
-pub use read::{Documents, read, read_text};
+pub use read::{Documents, cause, read, read_text};
 pub use source::{Excerpt, Format, Source};

@@ -62,7 +62,7 @@ pub fn read(paths: &[PathBuf]) -> Documents {
 
 /// Reads one text that is in memory already.
 pub fn read_text(name: &str, text: String) -> Documents {
-    read_source(source(name, None, text), true)
+    read_source(&source(name, None, text), true)
 }
 
 /// A file to read.
@@ -123,7 +123,7 @@ fn read_file(file: &File) -> Documents {
         open(&file.path, &name).and_then(|opened| limited(opened, &name))
     };
     match text {
-        Ok(text) => read_source(source(&name, format_of(&file.path), text), file.named),
+        Ok(text) => read_source(&source(&name, format_of(&file.path), text), file.named),
         Err(error) => Documents { errors: vec![error], ..Documents::default() },
     }
 }
@@ -187,9 +187,9 @@ fn source(name: &str, format: Option<Format>, text: String) -> Arc<Source> {
     Arc::new(Source::new(name, text, format))
 }
 
-fn read_source(source: Arc<Source>, named: bool) -> Documents {
+fn read_source(source: &Arc<Source>, named: bool) -> Documents {
     let mut all = Documents { files: 1, ..Documents::default() };
-    for (origin, read) in parse(&source) {
+    for (origin, read) in parse(source) {
         match read.and_then(|json| objects(&origin, json)) {
             Ok(Content::Objects(found)) => all.objects.extend(found),
             Ok(Content::Empty) => {}
@@ -262,8 +262,8 @@ fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
-/// Without the number that `std` appends.
-fn cause(error: &std::io::Error) -> String {
+/// What the system says, as the end of a sentence: without a capital and the number that `std` appends.
+pub fn cause(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
     let mut letters = text.chars();

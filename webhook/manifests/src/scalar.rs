@@ -39,8 +39,9 @@ pub(crate) fn plain(text: Cow<'_, str>) -> Scalar<'_> {
 pub(crate) fn tagged(tag: ScalarTag, text: Cow<'_, str>) -> Option<Scalar<'_>> {
     match (tag, plain(text.clone())) {
         (ScalarTag::Text, _) => Some(Scalar::Text(text)),
-        (ScalarTag::Bool, scalar @ Scalar::Bool(_)) | (ScalarTag::Null, scalar @ Scalar::Null) => Some(scalar),
-        (ScalarTag::Float, scalar @ Scalar::Number(_)) => Some(scalar),
+        (ScalarTag::Bool, scalar @ Scalar::Bool(_))
+        | (ScalarTag::Null, scalar @ Scalar::Null)
+        | (ScalarTag::Float, scalar @ Scalar::Number(_)) => Some(scalar),
         (ScalarTag::Int, Scalar::Number(number)) if is_integer(&number) => Some(Scalar::Number(number)),
         _ => None,
     }

@@ -58,8 +58,7 @@ pub(crate) fn documents(text: &str) -> Vec<YamlDocument> {
 fn document(parser: &mut Parser<'_, StrInput<'_>>) -> Result<Result<String, YamlError>, ScanError> {
     let mut writer = Writer::default();
     let mut wrong = None;
-    loop {
-        let Some(next) = parser.next_event() else { break };
+    while let Some(next) = parser.next_event() {
         match next? {
             (Event::DocumentEnd | Event::StreamEnd, _) => break,
             (event, span) if wrong.is_none() => wrong = writer.event(event, span).err(),
