@@ -77,7 +77,9 @@ impl Endpoint {
             roots.add(certificate?)?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots);
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
         let config = match own {
             None => config.with_no_client_auth(),
             Some((chain, key)) => {
@@ -105,7 +107,12 @@ impl Endpoint {
     /// A connection.
     pub async fn connect(&self, protocol: Protocol) -> Result<Connection> {
         let stream = self.connect_tls(protocol).await?;
-        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|certificate| certificate.clone().into_owned());
+        let certificate = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first)
+            .map(|certificate| certificate.clone().into_owned());
         let io = TokioIo::new(stream);
         let sender = match protocol {
             Protocol::Http1 => {
@@ -137,11 +144,15 @@ impl Connection {
 
     /// Whether it takes another request: the server has neither closed it nor asked us to go.
     pub async fn is_usable(&mut self) -> bool {
-        let ready = match &mut self.sender {
+        self.ready().await.is_ok() && !self.is_last
+    }
+
+    /// Over HTTP/1.1 the former answer may not have been put away yet.
+    async fn ready(&mut self) -> hyper::Result<()> {
+        match &mut self.sender {
             Sender::Http1(sender) => sender.ready().await,
             Sender::Http2(sender) => sender.ready().await,
-        };
-        ready.is_ok() && !self.is_last
+        }
     }
 
     /// Sends a review.
@@ -168,6 +179,9 @@ impl Connection {
             .header(header::ACCEPT, "application/json, */*")
             .header(header::USER_AGENT, "kube-apiserver-admission")
             .body(Full::new(body))?;
+        if self.ready().await.is_err() {
+            return Ok(None);
+        }
         let sent = match &mut self.sender {
             Sender::Http1(sender) => timeout(PATIENCE, sender.try_send_request(request)).await,
             Sender::Http2(sender) => timeout(PATIENCE, sender.try_send_request(request)).await,

@@ -55,6 +55,7 @@ fn record(state: &State, in_force: &InForce, question: Question, request: &Reque
         name = request.name.as_deref(),
         user = request.user.as_ref().map(|user| &*user.username),
         dry_run = request.dry_run,
+        // Which set decided: its generation, as `/policies` shows it.
         policies = in_force.generation,
         verdict = word,
         denied_by,
@@ -72,7 +73,7 @@ fn record(state: &State, in_force: &InForce, question: Question, request: &Reque
         })
         .inc();
     metrics.admission_seconds.get_or_create(&metrics::Route { route: question.name() }).observe(took.as_secs_f64());
-    metrics::count_verdict(&in_force.metrics, verdict);
+    metrics::count(&in_force.metrics, verdict);
 }
 
 /// The verdict in one word, worst first.

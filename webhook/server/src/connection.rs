@@ -103,6 +103,7 @@ pub(crate) async fn serve(
             .timer(TokioTimer::new())
             // hyper's own time-out also ends idle connections; ours tells the two apart.
             .header_read_timeout(None)
+            .max_buf_size(READ_BUFFER_BYTES)
             .serve_connection(io, service);
         supervisor.run(connection).await
     }
@@ -234,9 +235,11 @@ fn jittered(age: Duration) -> Duration {
 const MAX_STREAMS: u32 = 250;
 /// A review's request has six short headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
-/// Most reviews in one go; larger ones wait for one round trip per MiB.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// What a connection may have in memory that no request has taken yet. Most reviews fit; larger ones come in several goes.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+/// Shared by all streams, so that the API server's one connection is not held up by a single large review.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// A peer that vanished without a word is noticed in half a minute.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);

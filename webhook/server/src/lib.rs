@@ -20,7 +20,6 @@ mod admission;
 mod connection;
 pub mod duration;
 mod listener;
-mod metered;
 mod metrics;
 mod options;
 pub mod review;

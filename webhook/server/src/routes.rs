@@ -98,7 +98,7 @@ fn reject(app: &App, rejection: &Rejection) -> Response {
         metrics.panics.inc();
         tracing::error!(status = rejection.status().as_u16(), error = %rejection, "request failed");
     } else {
-        tracing::debug!(status = rejection.status().as_u16(), error = %rejection, "request rejected");
+        tracing::info!(status = rejection.status().as_u16(), error = %rejection, "request rejected");
     }
     rejection.into_response()
 }

@@ -11,7 +11,6 @@ use stateward_core::manifest::Profile;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{FailurePolicy, Mode};
 
-use crate::metered;
 use crate::metrics::{Metrics, PolicyMetrics};
 
 /// Shared by the listener, the routes and whoever loads policies.
@@ -70,8 +69,7 @@ impl State {
     /// Puts a new generation in force for the requests to come.
     pub fn install(&self, policies: PolicySet, inventory: Arc<dyn Inventory>, statuses: Vec<PolicyStatus>) {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let metrics = self.metrics.for_policies(&statuses);
-        let policies = metered::policies(policies, &self.metrics);
+        let metrics = self.metrics.policies.install(&statuses);
         self.metrics.policy_set_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.in_force.store(Some(Arc::new(InForce { generation, policies, inventory, statuses, metrics })));
     }
