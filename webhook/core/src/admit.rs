@@ -24,7 +24,7 @@ pub use crate::mutate::mutate;
 /// Which rules a validating call runs. No rule runs on two of the first three for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// Exactly the rules with a fail-closed subject for the request's resource and operation; every failure is a denial.
+    /// Exactly the rules with a fail-closed subject for the request's resource and operation; every failure of an enforced policy is a denial.
     Closed,
     /// The other rules, of policies with `failurePolicy: Fail`.
     Fail,

@@ -202,7 +202,6 @@ proptest! {
     fn mode_audit_never_denies_warns_or_changes(mut policies in any_policies(), input in any_request()) {
         for policy in &mut policies {
             policy.spec.mode = Mode::Audit;
-            policy.spec.failure_policy = FailurePolicy::Ignore;
         }
         let request = as_request(&input);
         let verdict = judged(&policies, &[], &request);

@@ -13,7 +13,7 @@ use crate::object::{Head, value_of};
 use crate::policy::Policy;
 use crate::policy_set::{Entry, PolicySet};
 use crate::request::Request;
-use crate::resources::FailurePolicy;
+use crate::resources::{FailurePolicy, Mode};
 use crate::trace::{PolicyTrace, Trace};
 use crate::verdict::Failure;
 
@@ -133,6 +133,8 @@ impl<'s> Plan<'s> {
             let Some(policy) = set.policies().get(entry.policy) else { continue };
             let profile = namespace.profile(policy.profile);
             let (rules, on_failure) = wanted.of(entry, policy, profile);
+            // A policy that would not refuse for what it finds does not refuse for breaking either: a roll-out in `Audit` is safe.
+            let on_failure = if policy.mode == Mode::Enforce { on_failure } else { FailurePolicy::Ignore };
             if rules.is_empty() {
                 continue;
             }
