@@ -32,17 +32,27 @@ pub(crate) async fn decide(
     let request = review::decode(body)?;
     // Before the first load nothing is known to be allowed.
     let in_force = state.in_force().ok_or(Rejection::NotLoaded)?;
-    let facts = Facts { inventory: Arc::clone(&in_force.inventory), now: jiff::Timestamp::now(), deadline, trace: false };
+    let facts =
+        Facts { inventory: Arc::clone(&in_force.inventory), now: jiff::Timestamp::now(), deadline, trace: false };
     let (verdict, phase) = match question {
         Question::Mutate => (admit::mutate(&in_force.policies, &request, &facts).await, Phase::Mutating),
-        Question::Validate(route) => (admit::validate(&in_force.policies, &request, route, &facts).await, Phase::Validating),
+        Question::Validate(route) => {
+            (admit::validate(&in_force.policies, &request, route, &facts).await, Phase::Validating)
+        }
     };
     let answer = review::encode(&request.uid, &verdict, phase).map_err(Rejection::NotEncoded)?;
     record(state, &in_force, question, &request, &verdict, received);
     Ok(answer)
 }
 
-fn record(state: &State, in_force: &InForce, question: Question, request: &Request<'_>, verdict: &Verdict, received: Instant) {
+fn record(
+    state: &State,
+    in_force: &InForce,
+    question: Question,
+    request: &Request<'_>,
+    verdict: &Verdict,
+    received: Instant,
+) {
     let took = received.elapsed();
     let word = word_of(verdict);
     let denied_by = denied_by(verdict);
@@ -79,7 +89,11 @@ fn record(state: &State, in_force: &InForce, question: Question, request: &Reque
 /// The verdict in one word, worst first.
 fn word_of(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict { allowed: false, response, .. } if response.status.as_ref().is_some_and(|status| status.code >= 500) => "failed",
+        Verdict { allowed: false, response, .. }
+            if response.status.as_ref().is_some_and(|status| status.code >= 500) =>
+        {
+            "failed"
+        }
         Verdict { allowed: false, .. } => "denied",
         Verdict { patch: Some(_), .. } => "changed",
         Verdict { response, .. } if !response.warnings.is_empty() => "warned",
@@ -97,7 +111,8 @@ fn denied_by(verdict: &Verdict) -> Option<String> {
     }
     let rules = verdict.rulings.iter().filter(|ruling| ruling.action == Deny).map(|ruling| &ruling.rule);
     let undecided = verdict.undecided.iter().filter(|ruling| ruling.action == Deny).map(|ruling| &ruling.rule);
-    let failures = verdict.failures.iter().filter(|failure| failure.failure_policy == Fail).map(|failure| &failure.policy);
+    let failures =
+        verdict.failures.iter().filter(|failure| failure.failure_policy == Fail).map(|failure| &failure.policy);
     let mut names: Vec<&str> = rules.chain(undecided).chain(failures).map(String::as_str).collect();
     names.dedup();
     Some(names.join(","))

@@ -178,7 +178,13 @@ impl Supervisor<'_> {
     }
 
     /// The earliest time at which one of the questions above could be answered differently, if nothing else happens until then.
-    fn next_check(&self, now: Instant, renew_at: Instant, draining_since: Option<Instant>, asked_at: Option<Instant>) -> Instant {
+    fn next_check(
+        &self,
+        now: Instant,
+        renew_at: Instant,
+        draining_since: Option<Instant>,
+        asked_at: Option<Instant>,
+    ) -> Instant {
         // A header may begin at any time from now.
         let header = self.header_deadline().unwrap_or(now + self.limits.header_timeout);
         let (_, since) = self.activity.in_flight_since();

@@ -19,7 +19,8 @@ pub fn parse(text: &str) -> Option<Duration> {
 }
 
 /// In seconds.
-const UNITS: [(&str, f64); 7] = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9)];
+const UNITS: [(&str, f64); 7] =
+    [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9)];
 
 #[cfg(test)]
 mod tests {

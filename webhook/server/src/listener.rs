@@ -56,7 +56,9 @@ impl Listener {
             next_id += 1;
         }
         drop(socket);
-        let ended = tokio::time::timeout(shared.limits.drain_timeout, async { while tasks.join_next().await.is_some() {} }).await;
+        let ended =
+            tokio::time::timeout(shared.limits.drain_timeout, async { while tasks.join_next().await.is_some() {} })
+                .await;
         if ended.is_err() {
             tracing::warn!(connections = tasks.len(), "connections cut off: they did not end in time");
         }

@@ -81,19 +81,40 @@ impl Default for Metrics {
         let registry = root.sub_registry_with_prefix("stateward");
 
         let admissions = Family::default();
-        registry.register("admissions", "Reviews answered, by what was asked and what was answered", Family::clone(&admissions));
+        registry.register(
+            "admissions",
+            "Reviews answered, by what was asked and what was answered",
+            Family::clone(&admissions),
+        );
         let admission_seconds = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("admission_duration", "From header to answer", Unit::Seconds, Family::clone(&admission_seconds));
+        registry.register_with_unit(
+            "admission_duration",
+            "From header to answer",
+            Unit::Seconds,
+            Family::clone(&admission_seconds),
+        );
         let rejected = Family::default();
-        registry.register("rejected_requests", "Requests that were not answered with a review", Family::clone(&rejected));
+        registry.register(
+            "rejected_requests",
+            "Requests that were not answered with a review",
+            Family::clone(&rejected),
+        );
         let in_flight = Gauge::default();
         registry.register("in_flight_requests", "Reviews being decided", Gauge::clone(&in_flight));
         let connections = Gauge::default();
         registry.register("connections", "Open connections", Gauge::clone(&connections));
         let connections_closed = Family::default();
-        registry.register("closed_connections", "Connections closed by us, by cause", Family::clone(&connections_closed));
+        registry.register(
+            "closed_connections",
+            "Connections closed by us, by cause",
+            Family::clone(&connections_closed),
+        );
         let handshake_failures = Family::default();
-        registry.register("handshake_failures", "TLS handshakes that failed, by cause", Family::clone(&handshake_failures));
+        registry.register(
+            "handshake_failures",
+            "TLS handshakes that failed, by cause",
+            Family::clone(&handshake_failures),
+        );
         let panics = Counter::default();
         registry.register("panics", "Requests that panicked; each is a bug", Counter::clone(&panics));
         let tls_reloads = Family::default();
@@ -108,7 +129,11 @@ impl Default for Metrics {
         let policy_reloads = Family::default();
         registry.register("policy_reloads", "Attempts to load changed policies", Family::clone(&policy_reloads));
         let policy_set_generation = Gauge::default();
-        registry.register("policy_set_generation", "Counts the policy sets that were put in force", Gauge::clone(&policy_set_generation));
+        registry.register(
+            "policy_set_generation",
+            "Counts the policy sets that were put in force",
+            Gauge::clone(&policy_set_generation),
+        );
         let policies = PolicyFamilies::register(registry);
 
         Self {
@@ -135,5 +160,7 @@ fn seconds() -> Histogram {
 }
 
 /// From a tenth of an ordinary request to the API server's default time-out.
-const SECONDS: [f64; 16] =
-    [0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+const SECONDS: [f64; 16] = [
+    0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5,
+    10.0,
+];

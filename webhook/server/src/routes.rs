@@ -34,14 +34,18 @@ pub fn router(state: Arc<State>, limits: Limits) -> Router {
         limits,
         state,
     });
-    let ask = |question: Question| post(move |Shared(app): Shared<Arc<App>>, request: Request| respond(app, question, request));
+    let ask = |question: Question| {
+        post(move |Shared(app): Shared<Arc<App>>, request: Request| respond(app, question, request))
+    };
     Router::new()
         .route("/mutate", ask(Question::Mutate))
         .route("/validate/closed", ask(Question::Validate(admit::Route::Closed)))
         .route("/validate/fail", ask(Question::Validate(admit::Route::Fail)))
         .route("/validate/ignore", ask(Question::Validate(admit::Route::Ignore)))
         .fallback(|Shared(app): Shared<Arc<App>>| async move { reject(&app, &Rejection::NotFound) })
-        .method_not_allowed_fallback(|Shared(app): Shared<Arc<App>>| async move { reject(&app, &Rejection::MethodNotAllowed) })
+        .method_not_allowed_fallback(|Shared(app): Shared<Arc<App>>| async move {
+            reject(&app, &Rejection::MethodNotAllowed)
+        })
         .with_state(shared)
 }
 
@@ -88,7 +92,11 @@ fn require_json(headers: &HeaderMap) -> Result<(), Rejection> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let plain = headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-    if media_type.eq_ignore_ascii_case("application/json") && plain { Ok(()) } else { Err(Rejection::UnsupportedMediaType) }
+    if media_type.eq_ignore_ascii_case("application/json") && plain {
+        Ok(())
+    } else {
+        Err(Rejection::UnsupportedMediaType)
+    }
 }
 
 fn reject(app: &App, rejection: &Rejection) -> Response {
@@ -100,7 +108,7 @@ fn reject(app: &App, rejection: &Rejection) -> Response {
     } else {
         tracing::info!(status = rejection.status().as_u16(), error = %rejection, "request rejected");
     }
-    rejection.into_response()
+    rejection.to_response()
 }
 
 /// A panic costs its own request, never the connection: over HTTP/2 that carries everybody's requests.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use tempfile::TempDir;
 
 use crate::tls::TlsError;
@@ -58,7 +61,9 @@ fn params(names: &[&str], common_name: &str) -> Result<CertificateParams, TlsErr
     let names: Vec<String> = names.iter().copied().map(str::to_owned).collect();
     let mut params = CertificateParams::new(names)?;
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let at = |date: jiff::civil::Date| date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
+    let at = |date: jiff::civil::Date| {
+        date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    };
     params.not_before = at(today.saturating_sub(1.day()));
     params.not_after = at(today.saturating_add(1.year()));
     params.distinguished_name.push(DnType::CommonName, common_name);

@@ -42,7 +42,9 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The admin port tells everybody who reaches it what is loaded.
-    #[error("admin address `{address}` is not a loopback address; hint: use 127.0.0.1 or [::1], and a port-forward from elsewhere")]
+    #[error(
+        "admin address `{address}` is not a loopback address; hint: use 127.0.0.1 or [::1], and a port-forward from elsewhere"
+    )]
     AdminNotLoopback {
         /// Which address.
         address: SocketAddr,

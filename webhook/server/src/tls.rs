@@ -171,8 +171,11 @@ impl Files {
 
     fn into_config(self, metrics: &Metrics) -> Result<ServerConfig, TlsError> {
         let chain = certificates(&self.chain, &self.directory.join("tls.crt"))?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|source| TlsError::Pem { path: self.directory.join("tls.key"), what: "private key", source })?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|source| TlsError::Pem {
+            path: self.directory.join("tls.key"),
+            what: "private key",
+            source,
+        })?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
         let config = config.map_err(TlsError::Protocol)?;
@@ -196,7 +199,10 @@ impl Files {
         if let Some(expiry) = expiry {
             metrics.certificate_expiry.set(expiry);
             if expiry <= jiff::Timestamp::now().as_second() {
-                tracing::warn!(expiry, "certificate has expired; hint: the API server refuses to call until `tls.crt` is renewed");
+                tracing::warn!(
+                    expiry,
+                    "certificate has expired; hint: the API server refuses to call until `tls.crt` is renewed"
+                );
             }
         }
         Ok(config)
@@ -217,7 +223,9 @@ fn expiry_of(chain: &[CertificateDer<'_>]) -> Option<i64> {
 
 fn hint(path: &Path, source: &io::Error) -> &'static str {
     match (source.kind(), path.file_name().and_then(|name| name.to_str())) {
-        (io::ErrorKind::NotFound, Some("tls.crt" | "tls.key")) => "; hint: --tls-dir names a directory with `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls",
+        (io::ErrorKind::NotFound, Some("tls.crt" | "tls.key")) => {
+            "; hint: --tls-dir names a directory with `tls.crt` and `tls.key`, as in a Secret of type kubernetes.io/tls"
+        }
         _ => "",
     }
 }

@@ -79,7 +79,10 @@ fn start(directory: &Path) -> (Option<RecommendedWatcher>, mpsc::Receiver<()>) {
     let watcher = watcher.and_then(|mut watcher| {
         watcher.watch(directory, RecursiveMode::Recursive)?;
         if let Some(parent) = parent {
-            watcher.watch(if parent.as_os_str().is_empty() { Path::new(".") } else { &parent }, RecursiveMode::NonRecursive)?;
+            watcher.watch(
+                if parent.as_os_str().is_empty() { Path::new(".") } else { &parent },
+                RecursiveMode::NonRecursive,
+            )?;
         }
         Ok(watcher)
     });

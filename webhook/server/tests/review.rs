@@ -1,4 +1,5 @@
 //! Laws of reading and writing reviews.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::borrow::Cow;
 
@@ -65,8 +66,17 @@ fn reads_what_the_api_server_leaves_out() {
         "resource":{"group":"","version":"v1","resource":"pods"},"subResource":"status","namespace":"","operation":"DELETE","userInfo":{"username":"","groups":null,"extra":null},
         "object":null,"oldObject":{"kind":"Pod"},"options":null}}"#;
     let request = decode(body.as_bytes()).unwrap();
-    assert_eq!((&*request.uid, request.operation, &*request.resource.subresource), ("abc", Operation::Delete, "status"));
-    assert!(request.name.is_none() && request.namespace.is_none() && request.user.is_none() && request.object.is_none() && request.options.is_none());
+    assert_eq!(
+        (&*request.uid, request.operation, &*request.resource.subresource),
+        ("abc", Operation::Delete, "status")
+    );
+    assert!(
+        request.name.is_none()
+            && request.namespace.is_none()
+            && request.user.is_none()
+            && request.object.is_none()
+            && request.options.is_none()
+    );
     assert_eq!(request.old_object.as_deref(), Some(r#"{"kind":"Pod"}"#));
     assert!(!request.dry_run);
 }
@@ -77,8 +87,14 @@ fn reads_the_whole_user() {
     review["request"]["userInfo"] = json!({ "username": "alice", "uid": "7", "groups": ["dev", "system:authenticated"], "extra": { "scopes": ["a", "b"], "none": null } });
     let review = review.to_string();
     let user = decode(review.as_bytes()).unwrap().user.unwrap();
-    assert_eq!((&*user.username, &*user.uid, user.groups), ("alice", "7", vec![Cow::from("dev"), Cow::from("system:authenticated")]));
-    assert_eq!(user.extra, vec![(Cow::from("none"), vec![]), (Cow::from("scopes"), vec![Cow::from("a"), Cow::from("b")])]);
+    assert_eq!(
+        (&*user.username, &*user.uid, user.groups),
+        ("alice", "7", vec![Cow::from("dev"), Cow::from("system:authenticated")])
+    );
+    assert_eq!(
+        user.extra,
+        vec![(Cow::from("none"), vec![]), (Cow::from("scopes"), vec![Cow::from("a"), Cow::from("b")])]
+    );
 }
 
 #[test]
@@ -111,23 +127,40 @@ fn review(name: &str, dry_run: bool) -> Value {
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".{0,12}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("[a-z\"\\\\]{0,6}", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            proptest::collection::btree_map("[a-z\"\\\\]{0,6}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
     let patch = proptest::option::of(Just(json!([{ "op": "add", "path": "/metadata/labels", "value": { "a": "b" } }])));
-    let cause = ("[a-z.]{0,9}", ".{0,20}").prop_map(|(field, message)| Cause { reason: "FieldValueInvalid".to_owned(), message, field });
-    let status = proptest::option::of(proptest::collection::vec(cause, 0..3).prop_map(|causes| Status { code: 403, reason: "Forbidden", causes, ..Status::default() }));
-    (any::<bool>(), patch, status, proptest::collection::vec(".{1,20}", 0..3)).prop_map(|(allowed, patch, status, warnings)| Verdict {
-        allowed,
-        patch: patch.map(|patch| serde_json::from_value(patch).unwrap()),
-        response: Response { status, warnings, audit_annotations: vec![("rule".to_owned(), "why".to_owned())] },
-        ..Verdict::default()
-    })
+    let cause = ("[a-z.]{0,9}", ".{0,20}").prop_map(|(field, message)| Cause {
+        reason: "FieldValueInvalid".to_owned(),
+        message,
+        field,
+    });
+    let status = proptest::option::of(proptest::collection::vec(cause, 0..3).prop_map(|causes| Status {
+        code: 403,
+        reason: "Forbidden",
+        causes,
+        ..Status::default()
+    }));
+    (any::<bool>(), patch, status, proptest::collection::vec(".{1,20}", 0..3)).prop_map(
+        |(allowed, patch, status, warnings)| Verdict {
+            allowed,
+            patch: patch.map(|patch| serde_json::from_value(patch).unwrap()),
+            response: Response { status, warnings, audit_annotations: vec![("rule".to_owned(), "why".to_owned())] },
+            ..Verdict::default()
+        },
+    )
 }

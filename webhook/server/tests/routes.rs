@@ -1,4 +1,5 @@
 //! The routes without a socket: statuses, limits, and what an answer looks like.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
@@ -80,7 +81,9 @@ async fn refuses_other_content_types() {
         let request = request.body(Body::from(review("nothing"))).unwrap();
         assert_eq!(send(&router, request).await.0, status, "{content_type:?}");
     }
-    let compressed = Request::post("/mutate").header(header::CONTENT_TYPE, "application/json").header(header::CONTENT_ENCODING, "gzip");
+    let compressed = Request::post("/mutate")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONTENT_ENCODING, "gzip");
     let compressed = compressed.body(Body::from("x")).unwrap();
     assert_eq!(send(&router, compressed).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
@@ -127,7 +130,11 @@ async fn refuses_what_is_no_review() {
 async fn refuses_a_timeout_that_is_no_duration() {
     let router = router(Limits::default());
     for query in ["timeout=", "timeout=5", "timeout=-1s", "timeout=0s", "timeout=soon"] {
-        assert_eq!(send(&router, post(&format!("/mutate?{query}"), &review("nothing"))).await.0, StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(
+            send(&router, post(&format!("/mutate?{query}"), &review("nothing"))).await.0,
+            StatusCode::BAD_REQUEST,
+            "{query}"
+        );
     }
 }
 
@@ -150,7 +157,10 @@ async fn takes_8_mib_and_not_a_byte_more() {
 #[tokio::test]
 async fn gives_up_on_a_body_that_does_not_arrive() {
     let router = router(Limits { body_timeout: Duration::from_millis(20), ..Limits::default() });
-    let request = Request::post("/validate/fail").header(header::CONTENT_TYPE, "application/json").body(Body::new(Never)).unwrap();
+    let request = Request::post("/validate/fail")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::new(Never))
+        .unwrap();
     assert_eq!(send(&router, request).await.0, StatusCode::REQUEST_TIMEOUT);
 }
 
@@ -212,7 +222,10 @@ async fn answers_nothing_before_the_policies_are_loaded() {
     let router = routes::router(Arc::clone(&state), Limits::default());
     assert_eq!(send(&router, post("/validate/fail", &review("nothing"))).await.0, StatusCode::SERVICE_UNAVAILABLE);
     let admin = admin::router(Arc::clone(&state));
-    assert_eq!(send(&admin, get("/readyz")).await, (StatusCode::SERVICE_UNAVAILABLE, "the policies are not loaded yet\n".to_owned()));
+    assert_eq!(
+        send(&admin, get("/readyz")).await,
+        (StatusCode::SERVICE_UNAVAILABLE, "the policies are not loaded yet\n".to_owned())
+    );
     assert_eq!(send(&admin, get("/livez")).await.0, StatusCode::OK);
 
     support::install(&state, gate());
@@ -224,18 +237,16 @@ async fn answers_nothing_before_the_policies_are_loaded() {
 async fn counts_what_it_answers() {
     let state = support::state(gate());
     let router = routes::router(Arc::clone(&state), Limits::default());
-    for (path, say) in [
-        ("/validate/fail", "nothing"),
-        ("/validate/fail", "warn"),
-        ("/validate/fail", "deny"),
-        ("/mutate", "change"),
-    ] {
+    for (path, say) in
+        [("/validate/fail", "nothing"), ("/validate/fail", "warn"), ("/validate/fail", "deny"), ("/mutate", "change")]
+    {
         send(&router, post(path, &review(say))).await;
     }
     let admin = admin::router(Arc::clone(&state));
     let (_, text) = send(&admin, get("/metrics")).await;
     // What takes time differs from run to run.
-    let mut steady: Vec<&str> = text.lines().filter(|line| !line.contains("_bucket{") && !line.contains("_sum{")).collect();
+    let mut steady: Vec<&str> =
+        text.lines().filter(|line| !line.contains("_bucket{") && !line.contains("_sum{")).collect();
     // Labels come in any order.
     steady.sort_unstable();
     insta::assert_snapshot!(steady.join("\n"));

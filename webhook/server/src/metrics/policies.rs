@@ -86,7 +86,12 @@ impl PolicyFamilies {
         let help = "One call of a component, by the first policy that shares it";
         registry.register_with_unit("evaluation_duration", help, Unit::Seconds, Family::clone(&evaluation));
         let queue = Family::new_with_constructor(seconds as fn() -> Histogram);
-        registry.register_with_unit("evaluation_queue", "Waiting for a permit to call a component", Unit::Seconds, Family::clone(&queue));
+        registry.register_with_unit(
+            "evaluation_queue",
+            "Waiting for a permit to call a component",
+            Unit::Seconds,
+            Family::clone(&queue),
+        );
         Self { findings, undecided, failures, evaluation, queue, installed: Mutex::default() }
     }
 
@@ -130,7 +135,11 @@ impl PolicyFamilies {
             warn: finding("warn"),
             deny: finding("deny"),
             apply: finding("apply"),
-            undecided: find(&self.undecided, Rule { policy: policy.to_owned(), rule: rule.to_owned() }, &mut now.undecided),
+            undecided: find(
+                &self.undecided,
+                Rule { policy: policy.to_owned(), rule: rule.to_owned() },
+                &mut now.undecided,
+            ),
         }
     }
 }
@@ -161,7 +170,8 @@ pub(crate) fn count(policies: &HashMap<String, PolicyMetrics>, verdict: &Verdict
     }
     for failure in &verdict.failures {
         let causes = policies.get(&failure.policy).map(|policy| &policy.failures);
-        if let Some(counter) = causes.and_then(|causes| causes.get(failure.error.cause()).or_else(|| causes.get(OTHER))) {
+        if let Some(counter) = causes.and_then(|causes| causes.get(failure.error.cause()).or_else(|| causes.get(OTHER)))
+        {
             counter.inc();
         }
     }

@@ -20,7 +20,9 @@ pub enum DecodeError {
     #[error("the body is not an AdmissionReview in JSON")]
     NotJson(#[source] serde_json::Error),
     /// Another kind or version.
-    #[error("expected `AdmissionReview` of `admission.k8s.io/v1`, got `{kind}` of `{api_version}`; hint: set admissionReviewVersions: [v1]")]
+    #[error(
+        "expected `AdmissionReview` of `admission.k8s.io/v1`, got `{kind}` of `{api_version}`; hint: set admissionReviewVersions: [v1]"
+    )]
     WrongKind {
         /// As given, cut.
         api_version: String,

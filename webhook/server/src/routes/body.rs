@@ -30,7 +30,10 @@ pub(super) async fn read(
     }
 }
 
-async fn collect<'a>(body: &mut Body, budget: &'a Semaphore) -> Result<(Bytes, Option<SemaphorePermit<'a>>), Rejection> {
+async fn collect<'a>(
+    body: &mut Body,
+    budget: &'a Semaphore,
+) -> Result<(Bytes, Option<SemaphorePermit<'a>>), Rejection> {
     if body.size_hint().lower() > MAX_REVIEW_BYTES as u64 {
         return Err(Rejection::TooLarge);
     }
@@ -42,7 +45,10 @@ async fn collect<'a>(body: &mut Body, budget: &'a Semaphore) -> Result<(Bytes, O
         if first.len().max(whole.len()) + chunk.len() > MAX_REVIEW_BYTES {
             return Err(Rejection::TooLarge);
         }
-        let permit = u32::try_from(chunk.len()).ok().and_then(|bytes| budget.try_acquire_many(bytes).ok()).ok_or(Rejection::Overloaded)?;
+        let permit = u32::try_from(chunk.len())
+            .ok()
+            .and_then(|bytes| budget.try_acquire_many(bytes).ok())
+            .ok_or(Rejection::Overloaded)?;
         match &mut held {
             Some(held) => held.merge(permit),
             None => held = Some(permit),

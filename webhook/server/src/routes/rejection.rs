@@ -74,7 +74,7 @@ impl Rejection {
         }
     }
 
-    pub(crate) fn into_response(&self) -> Response {
+    pub(crate) fn to_response(&self) -> Response {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(source) = cause {

@@ -10,7 +10,10 @@ pub(super) fn of_query(query: Option<&str>) -> Result<Duration, Rejection> {
     let given = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
     match given {
         None => Ok(DEFAULT),
-        Some(text) => duration::parse(text).filter(|timeout| !timeout.is_zero()).map(|timeout| timeout.min(LARGEST)).ok_or(Rejection::BadTimeout),
+        Some(text) => duration::parse(text)
+            .filter(|timeout| !timeout.is_zero())
+            .map(|timeout| timeout.min(LARGEST))
+            .ok_or(Rejection::BadTimeout),
     }
 }
 

@@ -20,9 +20,14 @@ pub(crate) struct Echo {
 }
 
 impl Evaluate for Echo {
-    fn validate<'a>(&'a self, call: &'a Call<'a>, request: &'a Request<'a>) -> BoxFuture<'a, Evaluated<Vec<Judgement>>> {
+    fn validate<'a>(
+        &'a self,
+        call: &'a Call<'a>,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Evaluated<Vec<Judgement>>> {
         Box::pin(async move {
-            let says = |word: &str| request.subject().is_some_and(|object| object.contains(&format!(r#""say":"{word}""#)));
+            let says =
+                |word: &str| request.subject().is_some_and(|object| object.contains(&format!(r#""say":"{word}""#)));
             if says("wait") {
                 self.gate.acquire().await.unwrap().forget();
             }
@@ -69,13 +74,22 @@ pub(crate) fn install(state: &State, gate: Arc<Semaphore>) {
         version: "0.1.0".to_owned(),
         description: "Says what it is told to.".to_owned(),
         url: None,
-        rules: vec![rule("test/echo", RuleKind::Validate, Action::Deny), rule("test/seen", RuleKind::Mutate, Action::Apply)],
+        rules: vec![
+            rule("test/echo", RuleKind::Validate, Action::Deny),
+            rule("test/seen", RuleKind::Mutate, Action::Apply),
+        ],
         settings_schema: "{}".to_owned(),
     };
-    let component =
-        Component { reference: "builtin:echo".to_owned(), digest: "sha256:0".to_owned(), manifest: Arc::new(manifest), code: Arc::new(Echo { gate }) };
-    let resource: WasmPolicy =
-        serde_json::from_value(serde_json::json!({ "metadata": { "name": "echo" }, "spec": { "component": "builtin:echo" } })).unwrap();
+    let component = Component {
+        reference: "builtin:echo".to_owned(),
+        digest: "sha256:0".to_owned(),
+        manifest: Arc::new(manifest),
+        code: Arc::new(Echo { gate }),
+    };
+    let resource: WasmPolicy = serde_json::from_value(
+        serde_json::json!({ "metadata": { "name": "echo" }, "spec": { "component": "builtin:echo" } }),
+    )
+    .unwrap();
     let set = PolicySet::new(vec![Policy::new(&resource, component).unwrap()], Vec::new()).unwrap();
     let status = PolicyStatus {
         name: "echo".to_owned(),
@@ -113,7 +127,12 @@ pub(crate) fn review(say: &str) -> String {
 }
 
 fn rule(id: &str, kind: RuleKind, action: Action) -> Rule {
-    let resource = GroupVersionResource { group: "".into(), version: "v1".into(), resource: "configmaps".into(), subresource: "".into() };
+    let resource = GroupVersionResource {
+        group: "".into(),
+        version: "v1".into(),
+        resource: "configmaps".into(),
+        subresource: "".into(),
+    };
     Rule {
         id: id.to_owned(),
         kind,
@@ -128,7 +147,12 @@ fn rule(id: &str, kind: RuleKind, action: Action) -> Rule {
         fixed: false,
         compares: false,
         needs_user: false,
-        subjects: vec![Subject { resource, operations: vec![Operation::Create, Operation::Update], condition: None, fail_closed: false }],
+        subjects: vec![Subject {
+            resource,
+            operations: vec![Operation::Create, Operation::Update],
+            condition: None,
+            fail_closed: false,
+        }],
         reads: Vec::new(),
     }
 }
