@@ -130,7 +130,7 @@ fn components_load_from_files() {
     assert_ne!(output.status.code(), Some(3), "{}", errors(&output));
 }
 
-/// The policies that are shipped as an example load.
+/// A folder that is not there is a slip of the pen, not an empty one.
 #[test]
 fn a_policy_without_a_folder_is_an_error() {
     let output = Command::new(stateward())

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stateward_core::exemption;
-use stateward_core::pointer::{escape, field_path};
+use stateward_core::pointer::{escape, tokens};
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{API_VERSION, PolicyExemption, WasmPolicy};
 
@@ -123,12 +123,18 @@ fn decode_error(document: &Document, wrong: &serde_path_to_error::Error<serde_js
     }
 }
 
-/// `spec.actions[remote-volumes/local-class]`: what is wrong.
+/// `spec.actions[remote-volumes/local-class]`: what is wrong. Not core's `field_path`: that knows the maps of workloads, `limits` among them.
 fn describe(path: &str, message: &str) -> String {
-    match field_path(path) {
-        field if field.is_empty() => message.to_owned(),
-        field => format!("`{field}`: {message}"),
+    let mut field = String::new();
+    for token in tokens(path) {
+        if token.bytes().all(|byte| byte.is_ascii_digit()) || token.contains(['/', '.']) {
+            field.push_str(&format!("[{token}]"));
+        } else {
+            field.push_str(if field.is_empty() { "" } else { "." });
+            field.push_str(&token);
+        }
     }
+    if field.is_empty() { message.to_owned() } else { format!("`{field}`: {message}") }
 }
 
 fn duplicates<T>(found: &[FromFile<T>], identity: impl Fn(&T) -> (String, String)) -> Vec<InputError> {
