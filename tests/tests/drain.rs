@@ -1,4 +1,5 @@
 //! SIGTERM under load: a client that keeps to `Connection: close` and `GOAWAY` loses no call.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};

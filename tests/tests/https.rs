@@ -1,4 +1,5 @@
 //! `stateward serve` as it is started, with nothing but flags: both protocols, the admin port, the log, policies and manifests that change.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 

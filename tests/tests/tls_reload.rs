@@ -1,4 +1,5 @@
 //! Certificates change under load, and no call fails.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -66,13 +66,16 @@ async fn collect<'a>(
     Ok((if whole.is_empty() { first } else { whole.freeze() }, held))
 }
 
-/// As much again as is allowed; who sends more has earned the reset.
+/// Up to a limit; who sends more has earned the reset.
 async fn discard(body: &mut Body) {
     let mut discarded = 0;
     while let Some(Ok(frame)) = body.frame().await {
         discarded += frame.data_ref().map_or(0, Bytes::len);
-        if discarded > MAX_REVIEW_BYTES {
+        if discarded > MAX_DISCARDED_BYTES {
             return;
         }
     }
 }
+
+/// A review by mistake is a few times too large; nobody who means well sends more.
+const MAX_DISCARDED_BYTES: usize = 8 * MAX_REVIEW_BYTES;
