@@ -9,8 +9,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time that the calling thread has used.
 pub fn of_this_thread() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
+    read(ClockId::ThreadCPUTime)
+}
+
+/// CPU time that all threads of this process have used, those that ended too.
+pub fn of_this_process() -> Duration {
+    read(ClockId::ProcessCPUTime)
 }
 
 /// CPU time of all living threads of a process, from `/proc/PID/task/*/schedstat`: nanoseconds, where `stat` counts ticks of 10 ms.
@@ -24,7 +28,7 @@ pub fn of_process(pid: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// CPU time of a child that has ended, to the microsecond, and of all that it waited for.
+/// CPU time of all children that have ended, and of all that they waited for, in ticks of 10 ms.
 pub fn of_ended_children() -> Duration {
     // The difference of two calls is one child: this program starts one after the other.
     let usage = fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -57,6 +61,11 @@ pub struct Resident {
     pub all: u64,
     /// Without them.
     pub private: u64,
+}
+
+fn read(clock: ClockId) -> Duration {
+    let now = clock_gettime(clock);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 fn on_cpu(task: &Path) -> Result<u64> {

@@ -252,7 +252,7 @@ impl Results {
         writeln!(page, "\n## `stateward check` on a folder\n")?;
         writeln!(
             page,
-            "From the start of the program to its end, with a warm cache; parsing alone is the same reader in one thread.\n"
+            "From the start of the program to its end, with a warm cache; parsing alone is the same reader on as many cores.\n"
         )?;
         writeln!(
             page,

@@ -52,9 +52,9 @@ pub fn measure(
             let before = cpu::of_ended_children();
             samples.check.push(check(programs, folders, folder)?.as_secs_f64());
             samples.check_cpu.push(cpu::of_ended_children().saturating_sub(before).as_secs_f64());
-            let before = cpu::of_this_thread();
+            let before = cpu::of_this_process();
             samples.parse.push(parse(folder, effort.objects)?.as_secs_f64());
-            samples.parse_cpu.push(cpu::of_this_thread().saturating_sub(before).as_secs_f64());
+            samples.parse_cpu.push(cpu::of_this_process().saturating_sub(before).as_secs_f64());
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of objects")]
@@ -83,7 +83,7 @@ struct Format {
     write: fn(&Value) -> String,
 }
 
-/// A repository of manifests: a folder for each hundred objects, a file for each object, a namespace for each folder.
+/// A repository of manifests: a folder for each hundred objects, a file for each object.
 fn write(input: &Input, format: &Format, folder: &Path, objects: usize) -> Result<()> {
     for (n, set) in input.sets.iter().cycle().take(objects).enumerate() {
         let part = folder.join(format!("{:03}", n / OBJECTS_PER_FOLDER));
@@ -92,10 +92,8 @@ fn write(input: &Input, format: &Format, folder: &Path, objects: usize) -> Resul
         }
         let mut set = set.clone();
         let metadata = set.get_mut("metadata").and_then(Value::as_object_mut).context("a set without metadata")?;
-        metadata.insert("namespace".to_owned(), format!("bench-{}", n / OBJECTS_PER_FOLDER).into());
         if let Some(Value::String(name)) = metadata.get_mut("name") {
-            // Of the same set, one in each folder.
-            name.push_str(&format!("-{}x", n % OBJECTS_PER_FOLDER));
+            name.push_str(&format!("-{n}x"));
         }
         fs::write(part.join(format!("{:03}.{}", n % OBJECTS_PER_FOLDER, format.extension)), (format.write)(&set))?;
     }
@@ -108,6 +106,8 @@ fn check(programs: &Programs, folders: &Folders, folder: &Path) -> Result<Durati
         .arg("check")
         .arg("--policies")
         .arg(&folders.policies)
+        .arg("--inventory")
+        .arg(&folders.inventory)
         .arg(folder)
         .env(CACHE_VARIABLE, &folders.cache)
         .stdin(Stdio::null())

@@ -44,9 +44,10 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
         None => bench(Effort::FULL),
         Some((flag, [])) if flag == "--quick" => bench(Effort::QUICK),
+        Some((role, [])) if role == "evaluations" => evaluations(Effort::FULL),
         Some((role, rest)) if role == Programs::LOAD => load::run(rest),
         Some((role, rest)) if role == Programs::NATIVE => native::run(rest),
-        _ => bail!("usage: bench [--quick]"),
+        _ => bail!("usage: bench [--quick | evaluations]"),
     }
 }
 
@@ -67,6 +68,29 @@ fn bench(effort: Effort) -> Result<()> {
     Ok(())
 }
 
+/// Evaluations alone, on this thread and nowhere else: for a profiler.
+fn evaluations(effort: Effort) -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let component = load_component(&runtime)?;
+    for (input, selection) in inputs()? {
+        let bench = OneInput::new(&input, selection, &component, work.path())?;
+        let (requests, inventory) = (bench.decode()?, bench.inventory()?);
+        let subject = Subject { requests: &requests, policies: &bench.set, component: &component, inventory };
+        say(&format!("{}: {:.2?}", input.name, subject.measure(&runtime, effort)?));
+    }
+    Ok(())
+}
+
+/// Each with the rules that judge it.
+fn inputs() -> Result<[(Input, Selection); 2]> {
+    let corpus = input::corpus();
+    if corpus.is_none() {
+        say("../shared/corpus is not there: *real* is generated from our own set");
+    }
+    Ok([(Input::clean()?, Selection::ObjectRules), (Input::real(corpus.as_deref())?, Selection::AllRules)])
+}
+
 fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
     let machine_load = machine::load();
     let programs = Programs::beside(&std::env::current_exe()?)?;
@@ -76,15 +100,9 @@ fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
     let component = load_component(&runtime)?;
     process::write_certificate(&work.path().join("tls"))?;
 
-    let corpus = input::corpus();
-    if corpus.is_none() {
-        say("../shared/corpus is not there: *real* is generated from our own set");
-    }
-    let mut inputs = Vec::new();
+    let mut measured = Vec::new();
     let (mut starting, mut matching) = (None, None);
-    for (input, selection) in
-        [(Input::clean()?, Selection::ObjectRules), (Input::real(corpus.as_deref())?, Selection::AllRules)]
-    {
+    for (input, selection) in inputs()? {
         let bench = OneInput::new(&input, selection, &component, work.path())?;
         say(&format!("{}: evaluations", input.name));
         let reviews: Vec<Request<'_>> = bench.decode()?;
@@ -117,7 +135,7 @@ fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
         say(&format!("{}: the server, {:.0} s", input.name, start.elapsed().as_secs_f64()));
         let checking = checking::measure(&programs, &input, &bench.folders, work.path(), effort)?;
         say(&format!("{}: `check`", input.name));
-        inputs.push(OfInput {
+        measured.push(OfInput {
             name: input.name,
             what: input.what.clone(),
             rules: bench.rules,
@@ -128,7 +146,7 @@ fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
     }
     Ok(Results {
         command: format!("cargo xtask bench{}", if is_quick { " --quick" } else { "" }),
-        inputs,
+        inputs: measured,
         starting: starting.context("nothing was started")?,
         matching: matching.context("nothing was matched")?,
         binary_bytes: std::fs::metadata(&programs.stateward)?.len(),
