@@ -1,6 +1,7 @@
 //! One Kubernetes object of the input: its JSON for the rules, its place in the file for people.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -126,7 +127,7 @@ impl Document {
     fn underlined(&self, node: &Node) -> Range<usize> {
         let value = self.first_line(node.value.clone());
         match &node.key {
-            Some(key) if value.is_empty() || value != node.value => key.clone(),
+            Some(key) if value.is_empty() || value != node.value => self.first_line(key.clone()),
             _ => value,
         }
     }
@@ -134,10 +135,10 @@ impl Document {
     /// What to underline for something that is missing in a parent: the parent's key, and for the object itself its kind.
     fn parent_underlined(&self, parent: &Node) -> Range<usize> {
         if parent.tokens > 0 {
-            return parent.key.clone().unwrap_or_else(|| self.first_line(parent.value.clone()));
+            return self.first_line(parent.key.clone().unwrap_or(parent.value.clone()));
         }
         let (kind, _) = self.node("/kind");
-        if kind.tokens == 1 { kind.value } else { self.first_line(parent.value.clone()) }
+        self.first_line(if kind.tokens == 1 { kind.value } else { parent.value.clone() })
     }
 
     fn first_line(&self, span: Range<usize>) -> Range<usize> {
@@ -304,7 +305,15 @@ fn error(place: &Place<'_>, pointer: &str, message: impl Into<String>) -> InputE
     document.error(pointer, message)
 }
 
+/// A type that is given in part, or as `null`, is replaced: a key that is there twice means two things to two readers.
 fn with_type(json: &str, api_version: &str, kind: &str) -> String {
+    let mut given: BTreeMap<String, &RawValue> = serde_json::from_str(json).unwrap_or_default();
+    let is_given = |field: &str| given.contains_key(field);
+    if is_given("apiVersion") || is_given("kind") {
+        given.retain(|field, _| field != "apiVersion" && field != "kind");
+        let rest = serde_json::to_string(&given).unwrap_or_default();
+        return with_type(&rest, api_version, kind);
+    }
     let rest = json.trim_start_matches('{').trim_start();
     let comma = if rest.starts_with('}') { "" } else { "," };
     let (api_version, kind) = (serde_json::Value::from(api_version), serde_json::Value::from(kind));
