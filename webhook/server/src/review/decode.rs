@@ -242,7 +242,8 @@ fn raw(value: &RawValue) -> Text<'_> {
 
 /// A client's text in our error: short, on one line.
 fn cut(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_QUOTED_CHARS).collect()
+    let breaks_lines = |c: &char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().filter(|c| !breaks_lines(c)).take(MAX_QUOTED_CHARS).collect()
 }
 
 /// Longer than any real group and version.
