@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod fuzz;
 pub mod guests;
 pub mod oracle;
 pub mod server;

@@ -1,0 +1,3 @@
+//! See `stateward_tests::fuzz::answers`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| stateward_tests::fuzz::answers(data));
