@@ -58,7 +58,10 @@ fn nothing_depends_on_the_binary() {
 
 #[test]
 fn every_workspace_crate_inherits_the_lints() {
-    for package in metadata().workspace_packages() {
+    // The tests' own crate leaves out the lints on panics and says why.
+    for package in
+        metadata().workspace_packages().into_iter().filter(|package| package.name.as_str() != "stateward-tests")
+    {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
         assert!(
             manifest.contains("[lints]\nworkspace = true"),

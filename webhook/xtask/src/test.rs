@@ -1,15 +1,17 @@
 //! `cargo xtask test`: every suite in turn, minutes for each, and at the end what was skipped and why.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
-use crate::cargo::{cargo, ensure_wasm_target, root};
+use crate::cargo::{cargo, ensure_wasm_target};
 
 pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
-    let suites = suites(&root()?)?;
+    let suites = suites()?;
     if let Some(unknown) = names.iter().find(|name| !suites.iter().any(|suite| suite.name == **name)) {
         let known: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
         bail!("there is no suite `{unknown}`\nhint: {}", known.join(", "));
@@ -47,7 +49,7 @@ struct Row<'a> {
     passed: bool,
 }
 
-fn suites(root: &Path) -> Result<Vec<Suite>> {
+fn suites() -> Result<Vec<Suite>> {
     let suite = |name: &str, what: &str, arguments: &[&str]| Suite {
         name: name.to_owned(),
         what: what.to_owned(),
@@ -63,13 +65,9 @@ fn suites(root: &Path) -> Result<Vec<Suite>> {
         ),
         suite("docs", "examples in the documentation", &["test", "--workspace", "--locked", "--doc"]),
     ];
-    for name in integration_tests(root)? {
-        let file = format!("tests/tests/{name}.rs");
-        suites.push(suite(
-            &name,
-            &first_line(&root.join(&file))?,
-            &["test", "--workspace", "--locked", "--test", &name],
-        ));
+    for (name, file) in integration_tests()? {
+        let arguments = ["test", "--workspace", "--locked", "--test", &name];
+        suites.push(suite(&name, &first_line(Path::new(&file))?, &arguments));
     }
     suites.push(suite(
         "clippy",
@@ -79,17 +77,21 @@ fn suites(root: &Path) -> Result<Vec<Suite>> {
     Ok(suites)
 }
 
-fn integration_tests(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join("tests/tests");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+/// Name and file of every integration test of the workspace. Crates that share a name share a suite.
+fn integration_tests() -> Result<BTreeMap<String, String>> {
+    let output = cargo(&["metadata", "--no-deps", "--locked", "--format-version", "1"])?
+        .output()
+        .context("cargo does not run")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata does not answer")?;
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut tests = BTreeMap::new();
+    for target in list(metadata.get("packages")).iter().flat_map(|package| list(package.get("targets"))) {
+        let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if list(target.get("kind")).contains(&Value::from("test")) {
+            tests.insert(text("name"), text("src_path"));
         }
     }
-    names.sort();
-    Ok(names)
+    Ok(tests)
 }
 
 /// The first `//!` line of a test file says what it is for.
