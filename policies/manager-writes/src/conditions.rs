@@ -106,14 +106,14 @@ pub const POD_ADOPTED: &str = concat!(both!(), controller_added!());
 /// A pod with protected keys, or a binding that would write them onto one.
 pub const WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
 
-/// A pod with a member's name that nobody controls, or a StatefulSet by someone else's word than the controller's; not a node's mirror pod. It names the controller's
-/// usual account: where the setting `controllerAccounts` says another, more calls are made.
+/// A pod with a member's name, by someone else than the controller or without a controller reference; not a node's mirror pod. Whatever it
+/// refers to: the controller looks at a reference's uid alone. It names the controller's usual account: where the setting
+/// `controllerAccounts` says another, more calls are made.
 pub const POD_CLAIMS_SET: &str = concat!(
     "object != null && has(object.metadata.name) && object.metadata.name.matches('-[0-9]+$') && ",
     "(!has(object.metadata.ownerReferences) || ",
     "!object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true) || ",
-    is_of_set!(),
-    " && request.userInfo.username != 'system:serviceaccount:kube-system:statefulset-controller') && !(",
+    "request.userInfo.username != 'system:serviceaccount:kube-system:statefulset-controller') && !(",
     is_node!(),
     ")"
 );
@@ -260,7 +260,7 @@ mod tests {
         assert!(claims(json!({"name": "db-0"}), CONTROLLER_ACCOUNT));
         assert!(claims(json!({"name": "db-0", "ownerReferences": owner("StatefulSet")}), "alice"));
         assert!(!claims(json!({"name": "db-0", "ownerReferences": owner("StatefulSet")}), CONTROLLER_ACCOUNT));
-        assert!(!claims(json!({"name": "web-12345", "ownerReferences": owner("ReplicaSet")}), "alice"));
+        assert!(claims(json!({"name": "db-0", "ownerReferences": owner("ReplicaSet")}), "alice"));
         assert!(!claims(json!({"name": "web"}), "alice"));
     }
 

@@ -30,63 +30,94 @@ pub const UNBOUND_POD: Rule = Rule {
 pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let metadata = &pod.metadata;
     let controller = metadata.controller();
-    let name = match controller {
-        Some(owner) if owner.kind.as_str() == "StatefulSet" => owner.name.as_str(),
-        // Somebody else's: the StatefulSet controller leaves it alone.
-        Some(_) => return,
-        // A node makes mirrors of its static pods; NodeRestriction lets it make no others.
-        None if is_node(cx) => return,
-        None => match member_of(&metadata.name) {
-            Some((set, _)) => set,
-            None => return,
-        },
-    };
-    let set = match cx.find_live::<StatefulSet>(name) {
-        Found::Unknown => return out.unavailable::<StatefulSet>(),
-        Found::Absent => return,
-        Found::Found(set) => set,
-    };
-    if !is_governed(&set) {
+    // A node makes mirrors of its static pods; NodeRestriction lets it make no others.
+    if controller.is_none() && is_in_group(cx, "system:nodes") {
         return;
     }
+    // Two sets may be meant: the one that the reference names, and the one that the pod's name does. The controller looks at the latter, and at
+    // the reference's uid alone: kind, group and name in it are whatever their author wrote.
+    let referred = controller.filter(|owner| owner.kind.as_str() == "StatefulSet").map(|owner| owner.name.as_str());
+    if controller.is_some() && referred.is_none() && is_in_group(cx, "system:serviceaccounts:kube-system") {
+        // The built-in controllers refer to what they made the pod for: a Job, a ReplicaSet.
+        return;
+    }
+    let parent = parent_of(&metadata.name).filter(|parent| referred != Some(*parent));
+    for set in [referred, parent].into_iter().flatten() {
+        if judge(set, pod, controller, cx, out) {
+            return;
+        }
+    }
+}
+
+/// Whether the pod claims this set and that was dealt with.
+fn judge(
+    name: &str,
+    pod: &Pod,
+    controller: Option<&OwnerReference>,
+    cx: &Context<Settings>,
+    out: &mut Findings,
+) -> bool {
+    let metadata = &pod.metadata;
+    let set = match cx.find_live::<StatefulSet>(name) {
+        Found::Unknown => {
+            out.unavailable::<StatefulSet>();
+            return true;
+        }
+        Found::Found(set) if is_governed(&set) => set,
+        Found::Found(_) | Found::Absent => return false,
+    };
     let is_bound = match controller {
         Some(owner) => {
-            let is_its_uid = owner.uid.as_str() == set.metadata.uid.as_str();
-            if owner.group() != "apps" && !is_its_uid {
-                // A StatefulSet of another API: another set of the same name.
-                return;
+            let refers = owner.kind.as_str() == "StatefulSet" && owner.group() == "apps" && owner.name.as_str() == name;
+            if refers && set.metadata.uid.is_empty() {
+                out.undecided(format!("StatefulSet `{name}` has no uid here"));
+                return true;
             }
-            if set.metadata.uid.is_empty() {
-                return out.undecided(format!("StatefulSet `{name}` has no uid here"));
+            let is_its_uid = !owner.uid.is_empty() && owner.uid.as_str() == set.metadata.uid.as_str();
+            if !refers && !is_its_uid {
+                // Another object's: a set of another API, a Job, whatever made it.
+                return false;
             }
-            owner.group() == "apps" && is_its_uid
+            refers && is_its_uid
         }
         None => match set.spec.selector.selects(&metadata.labels) {
             Some(true) => false,
-            Some(false) => return,
+            Some(false) => return false,
             None => {
-                return out
-                    .undecided(format!("the selector of StatefulSet `{name}` has an operator that is not known here"));
+                let reason = format!("the selector of StatefulSet `{name}` has an operator that is not known here");
+                out.undecided(reason);
+                return true;
             }
         },
     };
-    let Some(user) = cx.user() else { return out.needs_user() };
+    let Some(user) = cx.user() else {
+        out.needs_user();
+        return true;
+    };
     let is_member = is_bound && cx.settings.is_controller(&user.username);
     let is_restored = controller.is_none() && !carries_keys(metadata) && cx.settings.is_restorer(&user.username);
-    if is_member || is_restored {
-        return;
+    if !is_member && !is_restored {
+        report(name, metadata, controller.is_some(), out);
     }
-    let (path, place) = if controller.is_some() {
-        ("/metadata/ownerReferences", "ownerReferences")
-    } else {
-        ("/metadata/name", "name")
-    };
-    out.finding(path, place, format!("`{}` would be a member of the governed set `{name}`, which only the StatefulSet controller makes", metadata.name))
-        .hint(format!("raise `replicas` of `{name}`, or choose another name or other labels; back-up tools are named in the setting `restorers`"));
+    true
 }
 
-fn is_node(cx: &Context<Settings>) -> bool {
-    cx.user().is_some_and(|user| user.groups.iter().any(|group| group == "system:nodes"))
+fn report(set: &str, metadata: &ObjectMeta, is_referring: bool, out: &mut Findings) {
+    let (path, place) =
+        if is_referring { ("/metadata/ownerReferences", "ownerReferences") } else { ("/metadata/name", "name") };
+    let pod = &metadata.name;
+    out.finding(
+        path,
+        place,
+        format!("`{pod}` would be a member of the governed set `{set}`, which only the StatefulSet controller makes"),
+    )
+    .hint(format!(
+        "raise `replicas` of `{set}`, or choose another name or other labels; back-up tools are named in the setting `restorers`"
+    ));
+}
+
+fn is_in_group(cx: &Context<Settings>, group: &str) -> bool {
+    cx.user().is_some_and(|user| user.groups.iter().any(|each| each == group))
 }
 
 #[cfg(test)]
@@ -142,10 +173,29 @@ mod tests {
     }
 
     #[test]
+    fn the_uid_is_a_claim_whatever_stands_beside_it() {
+        for (api_version, kind, name) in [
+            ("apps/v1", "ReplicaSet", "db"),
+            ("nope/v1", "Foo", "nope"),
+            ("apps/v1", "statefulset", "db"),
+            ("apps/v1", "StatefulSet", "wiki"),
+            ("apps/v1", "StatefulSet", "nope"),
+        ] {
+            let mut pod = keyless("db-0");
+            pod["metadata"]["ownerReferences"] =
+                json!([{"apiVersion": api_version, "kind": kind, "name": name, "uid": "uid-1", "controller": true}]);
+            assert_eq!(by("alice", pod).places(), ["ownerReferences"], "{api_version} {kind} {name}");
+        }
+    }
+
+    #[test]
     fn name_and_labels_are_as_good_as_a_reference() {
         assert_eq!(by("alice", keyless("db-7")).places(), ["name"]);
         assert!(by("alice", keyless("db")).is_silent());
-        assert!(by("alice", keyless("db-07")).is_silent());
+        // The controller takes these for members, too.
+        for name in ["db-07", "db-00", "db-2147483648", "db-99999999999"] {
+            assert_eq!(by("alice", keyless(name)).places(), ["name"], "{name}");
+        }
         let mut other_labels = keyless("db-7");
         other_labels["metadata"]["labels"] = json!({"app": "web"});
         assert!(by("alice", other_labels).is_silent());

@@ -8,6 +8,7 @@ use crate::context::{Call, Context, Lookup};
 use crate::family::{CheckSettings, Family};
 use crate::findings::Findings;
 use crate::objects::{Judged, Object};
+use crate::rule::Operation;
 use crate::settings::parse;
 
 /// Names the families of a component and gives it `describe`, `validate_settings`, `validate` and `mutate`: plain functions natively,
@@ -147,7 +148,13 @@ pub fn begin<'a>(request: &'a Request, lookup: &'a dyn Lookup) -> Call<'a> {
 
 /// The object that rules judge, read once for all units. An error is the host's or the client's doing: the API server sends objects of the right shape.
 pub fn judged<'c>(call: &'c Call<'_>) -> Result<Judged<'c>, String> {
-    Judged::read(call)
+    // The API server always sends both; a rule that found nothing to compare would pass.
+    let Request { operation, object, old_object, .. } = call.request();
+    match operation {
+        Operation::Create | Operation::Update if object.is_none() => Err("the request has no object".to_owned()),
+        Operation::Update if old_object.is_none() => Err("the UPDATE has no old object".to_owned()),
+        _ => Judged::read(call),
+    }
 }
 
 /// Where findings about this object point.

@@ -59,7 +59,7 @@ pub mod prelude {
     pub use crate::findings::{Findings, Made};
     pub use crate::objects::{
         Binding, ClaimTemplate, Container, Object, ObjectMeta, OwnerReference, PersistentVolumeClaim, Pod, PodSpec,
-        Service, StatefulSet, StorageClass, Stored, Volume, member_of,
+        Service, StatefulSet, StorageClass, Stored, Volume, member_of, parent_of,
     };
     pub use crate::pointer::Pointer;
     pub use crate::rule::{Action, Kind, Operation, Profile, Read, Resource, Rule, Severity, Subject};

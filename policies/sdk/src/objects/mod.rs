@@ -19,7 +19,7 @@ pub use container::{Container, EnvVar, VolumeDevice, VolumeMount};
 pub use meta::{LabelSelector, ObjectMeta, OwnerReference};
 pub use pod::{ClaimVolume, Pod, PodSpec, PodTemplate, Volume};
 pub use service::Service;
-pub use stateful_set::{StatefulSet, member_of};
+pub use stateful_set::{StatefulSet, member_of, parent_of};
 pub use storage_class::StorageClass;
 
 use serde::de::Deserialize;

@@ -108,7 +108,15 @@ impl<'a> Stored<'a> for StatefulSet<'a> {
     const NAMESPACED: bool = true;
 }
 
-/// Reads a pod's name as the StatefulSet controller does: the set's name, and the ordinal. `None`: no set makes such a name.
+/// The set whose member the StatefulSet controller takes a pod of this name for. It asks for digits at the end and no more
+/// (`statefulPodRegex`, `getParentName`): `db-01` and `db-99999999999` are members of `db` to it, though it never makes them.
+pub fn parent_of(pod: &str) -> Option<&str> {
+    let (set, digits) = pod.rsplit_once('-')?;
+    let is_ordinal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    (is_ordinal && !set.is_empty()).then_some(set)
+}
+
+/// Reads a pod's name as the StatefulSet controller writes it: the set's name, and the ordinal. `None`: no set makes such a name.
 pub fn member_of(pod: &str) -> Option<(&str, i64)> {
     let (set, digits) = pod.rsplit_once('-')?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
@@ -118,11 +126,22 @@ pub fn member_of(pod: &str) -> Option<(&str, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{StatefulSet, member_of};
+    use super::{StatefulSet, member_of, parent_of};
     use proptest::prelude::*;
 
     #[test]
-    fn reads_names_as_the_controller_does() {
+    fn takes_pods_for_members_as_the_controller_does() {
+        for yes in ["db-0", "db-01", "db-2147483648", "db-99999999999999999999"] {
+            assert_eq!(parent_of(yes), Some("db"), "{yes}");
+        }
+        assert_eq!(parent_of("thanos-store-0-12"), Some("thanos-store-0"));
+        for no in ["db", "db-", "-0", "db-+1", "db-1a", "", "0"] {
+            assert_eq!(parent_of(no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn reads_names_as_the_controller_writes_them() {
         assert_eq!(member_of("db-0"), Some(("db", 0)));
         assert_eq!(member_of("thanos-store-0-12"), Some(("thanos-store-0", 12)));
         assert_eq!(member_of("db-2147483647"), Some(("db", 2_147_483_647)));
