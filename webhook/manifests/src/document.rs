@@ -223,6 +223,13 @@ fn expand(
         let inherited = (!item_kind.is_empty()).then_some((api_version, item_kind));
         return expand_list(place, &json, items, inherited, found);
     }
+    if kind == "List" {
+        return match header.items.map(RawValue::get) {
+            // What `kubectl get` writes where there is nothing.
+            None | Some("null") => Ok(true),
+            Some(_) => Err(error(place, "/items", "`items` is no list").hint("each item begins with `- `")),
+        };
+    }
     let metadata = header.metadata.unwrap_or_default();
     let (namespace, name) = (filled(metadata.namespace), filled(metadata.name));
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
@@ -404,6 +411,11 @@ spec:
             error("apiVersion: v1\nkind: List\nitems: [3]\n"),
             "x:3:9: item 0 of the list is no Kubernetes object\nhint: each item has `apiVersion` and `kind`"
         );
+        assert_eq!(
+            error("apiVersion: v1\nkind: List\nitems: hello\n"),
+            "x:3:8: `items` is no list\nhint: each item begins with `- `"
+        );
+        assert!(read_text("x", "apiVersion: v1\nkind: List\nitems: null\n".to_owned()).objects.is_empty());
         assert_eq!(error("a: 1\n"), "x:1:1: no Kubernetes object\nhint: an object has `apiVersion` and `kind`");
     }
 }

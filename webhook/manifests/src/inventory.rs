@@ -159,7 +159,10 @@ impl Neighbours {
         for (name, (_, entries)) in nearest {
             let stored: Vec<_> = entries.iter().filter_map(|entry| self.inventory.stored(entry)).collect();
             match stored.as_slice() {
-                [one] => drop(found.insert(name.to_owned(), Arc::clone(one))),
+                // Copies that say the same to every rule are one object.
+                [one, copies @ ..] if copies.iter().all(|copy| copy == one) => {
+                    drop(found.insert(name.to_owned(), Arc::clone(one)));
+                }
                 [] => {}
                 _ => {
                     let files = entries.iter().take(2).map(|entry| entry.document.file.to_string()).collect();

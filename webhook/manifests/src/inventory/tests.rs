@@ -84,6 +84,16 @@ fn two_equally_near_ones_are_ambiguous() {
 }
 
 #[test]
+fn copies_that_say_the_same_are_one_object() {
+    let world = World::new(
+        &[("a/set.yaml", SET.to_owned()), ("b/x.yaml", service("db", "1")), ("c/x.yaml", service("db", "1"))],
+        &[],
+    );
+    assert_eq!(world.ask(Some("db"), None), found(&["1"]));
+    assert!(world.neighbours.ambiguities().is_empty());
+}
+
+#[test]
 fn not_found_is_absent_only_where_the_kind_is_known() {
     let alone = World::new(&[("a/set.yaml", SET.to_owned())], &[]);
     assert_eq!(alone.ask(Some("db"), None), None);
