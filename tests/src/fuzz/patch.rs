@@ -15,7 +15,7 @@ pub fn patch(data: &[u8]) {
     if before.is_object() && after.is_object() {
         leads_to(&before, &after);
     }
-    pointers_lead_back(&after, String::new(), &after);
+    pointers_lead_back(&after, "", &after);
 
     let text = change.to_string();
     for change in [Change::MergePatch(text.clone()), Change::JsonPatch(text.clone()), Change::Object(text)] {
@@ -41,19 +41,19 @@ fn leads_to(before: &Value, after: &Value) {
 }
 
 /// Every place has a pointer that leads to it.
-fn pointers_lead_back(root: &Value, pointer: String, at: &Value) {
-    assert_eq!(root.pointer(&pointer), Some(at), "`{pointer}`");
+fn pointers_lead_back(root: &Value, pointer: &str, at: &Value) {
+    assert_eq!(root.pointer(pointer), Some(at), "`{pointer}`");
     match at {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                pointers_lead_back(root, format!("{pointer}/{index}"), item);
+                pointers_lead_back(root, &format!("{pointer}/{index}"), item);
             }
         }
         Value::Object(fields) => {
             for (key, value) in fields {
                 let token = pointer::escape(key);
                 assert_eq!(&pointer::unescape(&token), key);
-                pointers_lead_back(root, format!("{pointer}/{token}"), value);
+                pointers_lead_back(root, &format!("{pointer}/{token}"), value);
             }
         }
         _ => {}

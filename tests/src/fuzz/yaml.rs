@@ -27,7 +27,7 @@ pub fn yaml(data: &[u8]) {
         let Ok(tree) = serde_json::from_str(&document.json) else { continue };
         is_an_object(document, &tree);
         let mut paths = Vec::new();
-        list_paths(&tree, String::new(), &mut paths);
+        list_paths(&tree, "", &mut paths);
         for path in &paths {
             let followed = is_inside(document, text, path);
             // Items of a typed list inherit their type, and a tag that a directive declares ends what is known of places.
@@ -76,21 +76,21 @@ fn is_inside(document: &Document, text: &str, path: &str) -> usize {
     location.followed
 }
 
-fn list_paths(tree: &Value, path: String, paths: &mut Vec<String>) {
+fn list_paths(tree: &Value, path: &str, paths: &mut Vec<String>) {
     // The first few say as much as all of them.
     if paths.len() >= MAX_PATHS {
         return;
     }
-    paths.push(path.clone());
+    paths.push(path.to_owned());
     match tree {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate().take(MAX_PATHS) {
-                list_paths(item, format!("{path}/{index}"), paths);
+                list_paths(item, &format!("{path}/{index}"), paths);
             }
         }
         Value::Object(fields) => {
             for (key, value) in fields {
-                list_paths(value, format!("{path}/{}", pointer::escape(key)), paths);
+                list_paths(value, &format!("{path}/{}", pointer::escape(key)), paths);
             }
         }
         _ => {}

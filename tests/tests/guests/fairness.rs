@@ -84,7 +84,6 @@ fn neighbour_beside_loopers(runtime: &Runtime) -> Duration {
             }
             assert_eq!(stage.busy().0, permits, "the loopers still loop");
             took.sort();
-            println!("from {:?} to {:?}", took[0], took[took.len() - 1]);
             took[took.len() / 2]
         })
         .await

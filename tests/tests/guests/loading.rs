@@ -11,7 +11,7 @@ use crate::harness::{NEIGHBOUR, engine, fetch, load, policy, runtime};
 
 /// What is said of a policy that runs the guest; its neighbour must have loaded.
 fn refusal(guest: &str) -> String {
-    refusal_of(runtime(2).block_on(load(&[policy("bad", guest, &json!({})), policy(NEIGHBOUR, "good", &json!({}))])))
+    refusal_of(&runtime(2).block_on(load(&[policy("bad", guest, &json!({})), policy(NEIGHBOUR, "good", &json!({}))])))
 }
 
 /// The same for bytes.
@@ -20,13 +20,13 @@ fn refusal_of_bytes(bytes: &[u8]) -> String {
         |reference: &str| if reference == "file:bytes" { Ok(Cow::Owned(bytes.to_owned())) } else { fetch(reference) };
     let policies = [policy("bad", "bytes", &json!({})), policy(NEIGHBOUR, "good", &json!({}))];
     let loader = PolicyLoader::new(Arc::clone(engine()));
-    refusal_of(runtime(2).block_on(loader.load(&policies, &[], &fetch)))
+    refusal_of(&runtime(2).block_on(loader.load(&policies, &[], &fetch)))
 }
 
-fn refusal_of(loaded: LoadedPolicies) -> String {
+fn refusal_of(loaded: &LoadedPolicies) -> String {
     let names: Vec<_> = loaded.set.policies().iter().map(|policy| policy.name.as_str()).collect();
     assert_eq!(names, [NEIGHBOUR]);
-    said(&loaded)
+    said(loaded)
 }
 
 fn said(loaded: &LoadedPolicies) -> String {
@@ -102,7 +102,7 @@ fn bytes_that_cannot_be_had() {
     };
     let loader = PolicyLoader::new(Arc::clone(engine()));
     let policies = [policy("bad", "nowhere", &json!({})), policy(NEIGHBOUR, "good", &json!({}))];
-    insta::assert_snapshot!(refusal_of(runtime(2).block_on(loader.load(&policies, &[], &fetch))), @r#"
+    insta::assert_snapshot!(refusal_of(&runtime(2).block_on(loader.load(&policies, &[], &fetch))), @r#"
     policy `bad`: /spec/component: there is no `file:nowhere`
       hint: build it
     "#);
