@@ -1,10 +1,12 @@
 //! All policies and exemptions in force at one instant. Immutable: a reload makes a new set, a request keeps the one it began with.
 
+mod claims;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::evaluate::RuleIndex;
 use crate::exemption::{self, Exemption};
-use crate::manifest::{Action, Profile, Read, Rule, RuleKind};
+use crate::manifest::{Action, Profile, Read, RuleKind};
 use crate::policy::{Policy, SpecError};
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
 use crate::resources::PolicyExemption;
@@ -54,10 +56,30 @@ impl PolicySet {
     /// The errors carry the name of the policy they are about. Exemptions that [`exemption::check`] complains about exempt nothing.
     pub fn new(mut policies: Vec<Policy>, exemptions: Vec<PolicyExemption>) -> Result<Self, Vec<(String, SpecError)>> {
         policies.sort_by(|a, b| a.name.cmp(&b.name));
-        let errors = contradictions(&policies);
+        let errors = used_twice(&policies);
         if !errors.is_empty() {
             return Err(errors);
         }
+        let (policies, errors) = claims::settle(policies, &[]);
+        if errors.is_empty() { Ok(Self::index(policies, exemptions)) } else { Err(errors) }
+    }
+
+    /// What follows a set: `wanted` in place of the versions of the same name `in_force`; those that nothing replaces stay. Where policies contradict
+    /// each other, what is in force stays in force and the change or the newcomer is refused, whatever their names; of newcomers only, the stricter
+    /// counts. So no policy that is added takes a fixed rule away from another.
+    ///
+    /// Each name may be used once in `wanted` and once in `in_force`. The errors carry the name of the policy that is refused.
+    pub fn succeed(
+        in_force: &[Policy],
+        wanted: Vec<Policy>,
+        exemptions: Vec<PolicyExemption>,
+    ) -> (Self, Vec<(String, SpecError)>) {
+        let (policies, errors) = claims::settle(wanted, in_force);
+        (Self::index(policies, exemptions), errors)
+    }
+
+    /// Of policies in name order that do not contradict each other.
+    fn index(policies: Vec<Policy>, exemptions: Vec<PolicyExemption>) -> Self {
         let mut by_resource: BTreeMap<GroupVersionResource<'static>, ByOperation> = BTreeMap::new();
         for (at, policy) in policies.iter().enumerate() {
             for (resource, operation, entry) in entries_of(policy, at) {
@@ -74,7 +96,7 @@ impl PolicySet {
             let exemption = Exemption::compile(exemption);
             by_namespace.entry(exemption.namespace.clone()).or_default().push(exemption);
         }
-        Ok(Self { policies, exemptions, by_namespace, index })
+        Self { policies, exemptions, by_namespace, index }
     }
 
     /// In name order.
@@ -205,40 +227,11 @@ fn entries_of(policy: &Policy, at: usize) -> impl Iterator<Item = (GroupVersionR
     })
 }
 
-/// Names that are used twice, and fixed rules that two policies select for a namespace.
-fn contradictions(policies: &[Policy]) -> Vec<(String, SpecError)> {
-    let mut errors = Vec::new();
-    for pair in policies.windows(2) {
-        if let [a, b] = pair
-            && a.name == b.name
-        {
-            errors.push((
-                b.name.clone(),
-                SpecError::new("/metadata/name", format!("another policy is named `{}`", b.name)),
-            ));
-        }
-    }
-    let fixed = |policy: &Policy| -> Vec<String> {
-        policy.described().filter(|(_, rule): &(_, &Rule)| rule.fixed).map(|(_, rule)| rule.id.clone()).collect()
-    };
-    let with_fixed: Vec<(&Policy, Vec<String>)> =
-        policies.iter().map(|policy| (policy, fixed(policy))).filter(|(_, ids)| !ids.is_empty()).collect();
-    for (n, (policy, ids)) in with_fixed.iter().enumerate() {
-        for (other, other_ids) in with_fixed.iter().take(n) {
-            let Some(shared) = ids.iter().find(|id| other_ids.contains(id)) else { continue };
-            if policy.name != other.name
-                && policy.matcher.namespace_selector.overlaps(&other.matcher.namespace_selector)
-            {
-                let message = format!(
-                    "the fixed rule `{shared}` is already selected by policy `{}` for some of the same namespaces",
-                    other.name
-                );
-                let error = SpecError::new("/spec/match/namespaceSelector", message);
-                errors.push((policy.name.clone(), error.hint("give the two policies namespace selectors that exclude each other, e.g. `In` and `NotIn` of one label")));
-            }
-        }
-    }
-    errors
+/// An error for each name that is used again.
+fn used_twice(policies: &[Policy]) -> Vec<(String, SpecError)> {
+    let pairs = policies.iter().zip(policies.iter().skip(1)).filter(|(a, b)| a.name == b.name);
+    let error = |name: &str| SpecError::new("/metadata/name", format!("another policy is named `{name}`"));
+    pairs.map(|(_, b)| (b.name.clone(), error(&b.name))).collect()
 }
 
 #[cfg(test)]
@@ -247,41 +240,6 @@ mod tests {
     use crate::manifest::Manifest;
     use crate::resources::WasmPolicy;
     use crate::testing::{broken_rules, component, manifest, policy, subject, wasm_policy};
-
-    fn fixed(name: &str, selector: &str) -> Policy {
-        let mut manifest = manifest();
-        manifest.rules[0].fixed = true;
-        let judge = broken_rules(&manifest);
-        let change =
-            |policy: &mut WasmPolicy| policy.spec.matches.namespace_selector = serde_json::from_str(selector).unwrap();
-        Policy::new(&wasm_policy(name, change), component(manifest, judge)).unwrap()
-    }
-
-    #[track_caller]
-    fn contradict(a: &str, b: &str, expected: bool) {
-        // In whatever order they are loaded, the later by name is the one that is refused.
-        for policies in [vec![fixed("a", a), fixed("b", b)], vec![fixed("b", b), fixed("a", a)]] {
-            let errors = PolicySet::new(policies, vec![]).map(|_| ()).err().unwrap_or_default();
-            let told: Vec<(&str, &str)> =
-                errors.iter().map(|(name, error)| (name.as_str(), error.message.as_str())).collect();
-            let message =
-                "the fixed rule `demo/deny` is already selected by policy `a` for some of the same namespaces";
-            assert_eq!(told, if expected { vec![("b", message)] } else { vec![] }, "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn a_fixed_rule_has_one_policy_for_a_namespace() {
-        let prod = r#"{"matchLabels":{"env":"prod"}}"#;
-        contradict("{}", "{}", true);
-        contradict(prod, "{}", true);
-        contradict(prod, prod, true);
-        contradict(prod, r#"{"matchLabels":{"team":"x"}}"#, true);
-        contradict(prod, r#"{"matchLabels":{"env":"test"}}"#, false);
-        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"NotIn","values":["prod","x"]}]}"#, false);
-        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"DoesNotExist"}]}"#, false);
-        contradict(prod, r#"{"matchExpressions":[{"key":"env","operator":"Exists"}]}"#, true);
-    }
 
     #[test]
     fn rules_that_are_not_fixed_may_be_selected_twice() {

@@ -1,7 +1,8 @@
 //! From resources to a [`PolicySet`]: fetches and loads components, checks settings, keeps the last good version of what fails.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stateward_core::inventory::BoxFuture;
@@ -33,8 +34,8 @@ pub struct FetchError {
 /// Loads sets, one after the other, and remembers what was good.
 pub struct PolicyLoader {
     engine: Arc<Engine>,
-    /// By policy name: the version that is in force where a newer one fails.
-    good: Mutex<BTreeMap<String, Policy>>,
+    /// What is in force, and stays where a newer version fails or another policy contradicts it.
+    good: Mutex<Vec<Policy>>,
 }
 
 /// A set, and what is wrong with those that it lacks or has in an older version.
@@ -73,7 +74,7 @@ where
 impl PolicyLoader {
     /// Knows no good version yet.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, good: Mutex::new(BTreeMap::new()) }
+        Self { engine, good: Mutex::new(Vec::new()) }
     }
 
     /// Never fails as a whole: what cannot be loaded is left out or kept in its last good version, and said. Policies that are no longer among
@@ -86,29 +87,25 @@ impl PolicyLoader {
     ) -> LoadedPolicies {
         let components = self.load_components(resources, fetch).await;
         let mut errors = Vec::new();
-        let mut policies: BTreeMap<String, Policy> = BTreeMap::new();
-        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut named: BTreeMap<&str, Vec<Policy>> = BTreeMap::new();
+        let mut twice: Vec<&str> = Vec::new();
         for resource in resources {
             let name = resource.metadata.name.as_str();
-            let seen = named.entry(name).or_default();
-            *seen += 1;
-            if *seen > 1 {
-                // The first one counts; which of two an author meant cannot be known.
+            if named.contains_key(name) {
                 errors.push(about(
                     name,
                     SpecError::new("/metadata/name", format!("there are two policies named `{name}`")),
                     false,
                 ));
-                continue;
+                twice.push(name);
             }
+            let versions = named.entry(name).or_default();
             match self.bind(resource, &components).await {
-                Ok(policy) => {
-                    policies.insert(name.to_owned(), policy);
-                }
+                Ok(policy) => versions.push(policy),
                 Err(found) => errors.extend(found),
             }
         }
-        let set = self.join(&named.into_keys().collect::<Vec<_>>(), policies, exemptions, &mut errors);
+        let set = self.succeed(named, &twice, exemptions, &mut errors);
         LoadedPolicies { set, errors }
     }
 
@@ -164,45 +161,33 @@ impl PolicyLoader {
         Err(errors.into_iter().map(|error| about(name, error, false)).collect())
     }
 
-    /// Puts last good versions where new ones failed, then takes back whatever contradicts the rest until nothing does.
-    fn join(
+    /// Puts what was bound in place of what is in force, as far as that can be, and remembers the result.
+    fn succeed(
         &self,
-        named: &[&str],
-        mut policies: BTreeMap<String, Policy>,
+        named: BTreeMap<&str, Vec<Policy>>,
+        twice: &[&str],
         exemptions: &[PolicyExemption],
         errors: &mut Vec<PolicyError>,
     ) -> PolicySet {
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        good.retain(|name, _| named.contains(&name.as_str()));
-        // New versions that are still in the race; all others are last good versions.
-        let mut fresh: Vec<String> = policies.keys().cloned().collect();
-        for (name, policy) in &*good {
-            policies.entry(name.clone()).or_insert_with(|| policy.clone());
+        good.retain(|policy| named.contains_key(policy.name.as_str()));
+        let in_force = |name: &str| good.iter().any(|policy| policy.name == name);
+        let wanted: Vec<Policy> = named
+            .into_iter()
+            // Which of two of one name an author meant cannot be known: what is in force stays, else the strictest counts, of equals the first.
+            .filter(|(name, _)| !(twice.contains(name) && in_force(name)))
+            .filter_map(|(_, versions)| versions.into_iter().min_by_key(|policy| Reverse(policy.mode)))
+            .collect();
+        let mut fresh: BTreeSet<String> = wanted.iter().map(|policy| policy.name.clone()).collect();
+        let (set, contradictions) = PolicySet::succeed(&good, wanted, exemptions.to_vec());
+        for (name, error) in contradictions {
+            fresh.remove(&name);
+            errors.push(about(&name, error, false));
         }
-        let set = loop {
-            let contradictions = match PolicySet::new(policies.values().cloned().collect(), exemptions.to_vec()) {
-                Ok(set) => break set,
-                Err(contradictions) => contradictions,
-            };
-            let before = (fresh.len(), policies.len());
-            for (name, error) in contradictions {
-                errors.push(about(&name, error, false));
-                let was_fresh =
-                    fresh.iter().position(|fresh| *fresh == name).map(|place| fresh.swap_remove(place)).is_some();
-                match good.get(&name) {
-                    Some(policy) if was_fresh => policies.insert(name, policy.clone()),
-                    _ => policies.remove(&name),
-                };
-            }
-            if before == (fresh.len(), policies.len()) {
-                // Complaints about nobody we know: go without rather than round in circles.
-                policies.clear();
-            }
-        };
-        for error in &mut *errors {
-            error.kept = policies.contains_key(&error.policy) && !fresh.contains(&error.policy);
+        *good = set.policies().to_vec();
+        for error in errors {
+            error.kept = good.iter().any(|policy| policy.name == error.policy) && !fresh.contains(&error.policy);
         }
-        *good = policies;
         set
     }
 }
