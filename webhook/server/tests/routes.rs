@@ -13,7 +13,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stateward_server::{Limits, State, admin, routes};
 use support::review;
 use tokio::sync::Semaphore;
@@ -106,6 +106,13 @@ async fn refuses_what_is_no_review() {
         ("no kind", |review| review["request"]["kind"] = Value::Null),
         ("no resource", |review| review["request"]["resource"] = Value::Null),
         ("an array", |review| *review = Value::Array(Vec::new())),
+        ("an array of the right fields", |review| {
+            *review = Value::Array(["apiVersion", "kind", "request"].map(|field| review[field].take()).into());
+        }),
+        ("a kind in an array", |review| review["request"]["kind"] = json!(["apps", "v1", "StatefulSet"])),
+        ("a resource in an array", |review| review["request"]["resource"] = json!(["apps", "v1", "statefulsets"])),
+        ("a user in an array", |review| review["request"]["userInfo"] = json!(["alice", "", [], {}])),
+        ("a text for a request", |review| review["request"] = "none".into()),
     ] {
         let mut review = good.clone();
         change(&mut review);

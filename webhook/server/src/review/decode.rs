@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use stateward_core::request::{GroupVersionKind, GroupVersionResource, Operation, Request, Text, User};
 
@@ -50,12 +52,12 @@ pub enum DecodeError {
 pub fn decode(body: &[u8]) -> Result<Request<'_>, DecodeError> {
     // Once over the whole body is cheaper than for each string.
     let text = std::str::from_utf8(body).map_err(DecodeError::NotUtf8)?;
-    let review: Review<'_> = serde_json::from_str(text).map_err(DecodeError::NotJson)?;
+    let Object(review): Object<Review<'_>> = serde_json::from_str(text).map_err(DecodeError::NotJson)?;
     let (api_version, kind) = (text_of(review.api_version), text_of(review.kind));
     if api_version != API_VERSION || kind != KIND {
         return Err(DecodeError::WrongKind { api_version: cut(&api_version), kind: cut(&kind) });
     }
-    review.request.ok_or(DecodeError::NoRequest)?.into_request()
+    review.request.ok_or(DecodeError::NoRequest)?.0.into_request()
 }
 
 #[derive(Deserialize)]
@@ -66,7 +68,7 @@ struct Review<'a> {
     #[serde(borrow)]
     kind: Option<Str<'a>>,
     #[serde(borrow)]
-    request: Option<ReviewRequest<'a>>,
+    request: Option<Object<ReviewRequest<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -75,9 +77,9 @@ struct ReviewRequest<'a> {
     #[serde(borrow)]
     uid: Option<Str<'a>>,
     #[serde(borrow)]
-    kind: Option<Kind<'a>>,
+    kind: Option<Object<Kind<'a>>>,
     #[serde(borrow)]
-    resource: Option<Resource<'a>>,
+    resource: Option<Object<Resource<'a>>>,
     #[serde(borrow)]
     sub_resource: Option<Str<'a>>,
     #[serde(borrow)]
@@ -87,7 +89,7 @@ struct ReviewRequest<'a> {
     #[serde(borrow)]
     operation: Option<Str<'a>>,
     #[serde(borrow)]
-    user_info: Option<UserInfo<'a>>,
+    user_info: Option<Object<UserInfo<'a>>>,
     #[serde(borrow)]
     object: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -140,8 +142,8 @@ impl<'a> ReviewRequest<'a> {
             "" => return Err(DecodeError::Missing { field: "operation" }),
             other => return Err(DecodeError::UnknownOperation { operation: cut(other) }),
         };
-        let kind = self.kind.ok_or(DecodeError::Missing { field: "kind" })?;
-        let resource = self.resource.ok_or(DecodeError::Missing { field: "resource" })?;
+        let Object(kind) = self.kind.ok_or(DecodeError::Missing { field: "kind" })?;
+        let Object(resource) = self.resource.ok_or(DecodeError::Missing { field: "resource" })?;
         Ok(Request {
             uid,
             operation,
@@ -158,7 +160,7 @@ impl<'a> ReviewRequest<'a> {
             },
             name: present(self.name),
             namespace: present(self.namespace),
-            user: self.user_info.and_then(UserInfo::into_user),
+            user: self.user_info.and_then(|user| user.0.into_user()),
             dry_run: self.dry_run.unwrap_or(false),
             object: self.object.map(raw),
             old_object: self.old_object.map(raw),
@@ -176,6 +178,25 @@ impl<'a> UserInfo<'a> {
             groups: self.groups.unwrap_or_default().into_iter().map(|group| group.0).collect(),
             extra: self.extra.map(|extra| extra.0).unwrap_or_default(),
         })
+    }
+}
+
+/// A JSON object, and nothing else: a derived `Deserialize` takes an array for its fields in order, too, which no other reader would.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
@@ -215,7 +236,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Extra<'a> {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of lists of strings")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some((key, values)) = map.next_entry::<Str<'de>, Option<Vec<Str<'de>>>>()? {
                     pairs.push((key.0, values.unwrap_or_default().into_iter().map(|value| value.0).collect()));
