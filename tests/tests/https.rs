@@ -59,6 +59,59 @@ async fn one_line_for_a_request_and_never_its_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_request_makes_a_short_line() {
+    let serve = Serve::start(&["--drain-delay", "0"]).unwrap();
+    let mut review: Value = serde_json::from_slice(&review()).unwrap();
+    for field in ["/uid", "/kind/kind", "/namespace", "/name", "/userInfo/username"] {
+        *review["request"].pointer_mut(field).unwrap() = "ä".repeat(100_000).into();
+    }
+    let answer = serve.endpoint().unwrap().post(Protocol::Http1, "/validate/fail", review.to_string()).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let line = serve.logged("admission").unwrap();
+    for field in ["uid", "kind", "namespace", "name", "user"] {
+        assert_eq!(text(&line, field), "ä".repeat(169), "{field}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_emptied_or_cut_off_ends_no_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start_unready(&["--policies", folder.path().to_str().unwrap()]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+
+    // None at all: a folder that is not filled yet, or the wrong one.
+    serve.until("the mistake", || problems(&serve).contains("no policy could be loaded")).unwrap();
+    assert_eq!(serve.get("/readyz").unwrap().0, 503);
+    assert_eq!(endpoint.post(Protocol::Http1, "/validate/fail", review()).await.unwrap().status, 503);
+
+    let file = folder.path().join("a.yaml");
+    let other = policy("other", "Enforce", "Deny").replace("zero-grace", "name-too-long");
+    let both = format!("{other}---\n{}", policy("ours", "Enforce", "Deny"));
+    let is_ready = || serve.get("/readyz").unwrap().0 == 200;
+    fs::write(&file, &both).unwrap();
+    serve.until("ready", is_ready).unwrap();
+    assert!(is_denied(&endpoint).await);
+
+    for cut_off in [String::new(), "# soon\n".to_owned(), format!("{other}---\n")] {
+        fs::write(&file, cut_off).unwrap();
+        serve.until("the gap", || problems(&serve).contains("is gone from the file")).unwrap();
+        assert!(problems(&serve).contains("hint: to remove policies, delete the file"));
+        assert_eq!(policy_status(&serve, "ours")["loaded"], true);
+        assert!(is_ready() && is_denied(&endpoint).await);
+        fs::write(&file, &both).unwrap();
+        serve.until("the repair", || problems(&serve) == "{}").unwrap();
+    }
+
+    // Taken out on purpose, and removed.
+    fs::write(&file, &other).unwrap();
+    serve.until("the end of `ours`", || policy_status(&serve, "ours").is_null()).unwrap();
+    assert!(!is_denied(&endpoint).await);
+    fs::remove_file(&file).unwrap();
+    serve.until("the end of `other`", || policies(&serve)["policies"] == serde_json::json!([])).unwrap();
+    assert!(is_ready() && problems(&serve) == "{}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_policy_keeps_its_last_good_version() {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (folder.path().join("a.yaml"), folder.path().join("b.yaml"));
@@ -127,6 +180,35 @@ async fn looks_up_what_the_inventory_folder_holds() {
     fs::write(&file, service("None")).unwrap();
     serve.until("the change", || serve.metric("stateward_policy_set_generation ") >= 2.0).unwrap();
     assert!(!says_not_headless().await);
+}
+
+/// What is in a file that cannot be read is not absent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inventory_that_was_never_whole_answers_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: other\n  namespace: demo\n";
+    fs::write(folder.path().join("a.yaml"), service).unwrap();
+    let file = folder.path().join("b.yaml");
+    fs::write(&file, "kind: [\n").unwrap();
+    let serve = Serve::start_unready(&["--inventory", folder.path().to_str().unwrap()]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    let complaint = serve.logged("file not loaded").unwrap();
+    assert_eq!((text(&complaint, "file"), complaint["line"].is_u64()), (file.to_str().unwrap(), true));
+    serve.logged("not ready: what is to be in force could not be loaded").unwrap();
+    assert_eq!(serve.get("/readyz").unwrap().0, 503);
+    for route in ["/mutate", "/validate/closed", "/validate/fail", "/validate/ignore"] {
+        assert_eq!(endpoint.post(Protocol::Http1, route, review()).await.unwrap().status, 503);
+    }
+
+    fs::write(&file, service.replace("other", "db")).unwrap();
+    serve.until("ready", || serve.get("/readyz").unwrap().0 == 200).unwrap();
+    assert_eq!(problems(&serve), "{}");
+    assert_eq!(endpoint.post(Protocol::Http1, "/validate/fail", review()).await.unwrap().status, 200);
+
+    // From now on the last whole one stays.
+    fs::write(&file, "kind: [\n").unwrap();
+    serve.until("the mistake", || problems(&serve).contains("b.yaml:")).unwrap();
+    assert_eq!(serve.get("/readyz").unwrap().0, 200);
 }
 
 #[test]

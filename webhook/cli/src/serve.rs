@@ -28,7 +28,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "STATEWARD_ADMIN_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
 
-    /// Folder of WasmPolicy and PolicyExemption files, reloaded on change [default: the built-in policies]
+    /// Folder of WasmPolicy and PolicyExemption files, reloaded on change; a policy ends with its file, not with a file that is broken, empty or
+    /// cut off [default: the built-in policies]
     #[arg(long, env = "STATEWARD_POLICIES", value_name = "DIR")]
     policies: Option<PathBuf>,
 

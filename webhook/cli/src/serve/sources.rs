@@ -1,6 +1,7 @@
 //! Folders of policies and manifests become what the server has in force, again after each change. Whatever breaks stays as it was last good.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub(super) struct Sources {
     /// The last good version of each, by the file that it came from.
     known_policies: Vec<FromFile<WasmPolicy>>,
     known_exemptions: Vec<FromFile<PolicyExemption>>,
-    known_objects: Vec<Document>,
+    /// `None` until all files of the folder could be read: what is in the others is not absent.
+    known_objects: Option<Vec<Document>>,
 }
 
 impl Sources {
@@ -37,13 +39,15 @@ impl Sources {
                 bail!("{flag} `{}` is not a folder that can be read", folder.display());
             }
         }
+        // Without a folder all is known that there is to know.
+        let known_objects = inventory.is_none().then(Vec::new);
         Ok(Self {
             policies,
             profile,
             inventory,
             known_policies: Vec::new(),
             known_exemptions: Vec::new(),
-            known_objects: Vec::new(),
+            known_objects,
         })
     }
 
@@ -70,14 +74,20 @@ impl Sources {
         });
         let (files, objects) = read.await.context("could not read the folders")?;
 
-        let file_errors = self.take_policies(files);
+        let mut file_errors = self.take_policies(files);
         let resources: Vec<WasmPolicy> = self.known_policies.iter().map(|policy| self.resource(policy)).collect();
         let exemptions: Vec<PolicyExemption> = self.known_exemptions.iter().map(exemption).collect();
         let LoadedPolicies { set, errors } = loader.load(&resources, &exemptions, &policies::fetch).await;
         let statuses = self.statuses(&set, &resources, &errors);
 
         let object_errors = objects.map(|objects| self.take_objects(objects)).unwrap_or_default();
-        let (inventory, unstored) = stateward_manifests::stored(&self.known_objects, &set.reads(), DEFAULT_NAMESPACE);
+        let objects = self.known_objects.as_deref().unwrap_or_default();
+        let (inventory, unstored) = stateward_manifests::stored(objects, &set.reads(), DEFAULT_NAMESPACE);
+        let loaded = set.policies().len();
+        // What was never whole does not begin: to answer now would be to allow what nobody judged.
+        let is_first = state.in_force().is_none();
+        file_errors.extend(self.policies.as_deref().filter(|_| is_first && loaded == 0).map(no_policy));
+        let is_usable = !is_first || (loaded > 0 && self.known_objects.is_some());
 
         for error in &errors {
             self.log(error);
@@ -96,7 +106,14 @@ impl Sources {
         state.metrics().count_policy_reload(errors.is_empty() && file_errors.is_empty());
         state.report("policies", file_errors.iter().map(one_line).collect());
         state.report("inventory", object_errors.iter().chain(&unstored).map(one_line).collect());
-        let loaded = set.policies().len();
+        if !is_usable {
+            tracing::error!(
+                policies = loaded,
+                inventory = self.known_objects.is_some(),
+                "not ready: what is to be in force could not be loaded"
+            );
+            return Ok(());
+        }
         if loaded == 0 {
             tracing::warn!("no policy is loaded: nothing is enforced");
         }
@@ -107,8 +124,9 @@ impl Sources {
     }
 
     /// Takes what could be read. What is gone from a file that could not be read whole stays as it was: a slip of the pen must not end a policy.
-    fn take_policies(&mut self, files: PolicyFiles) -> Vec<InputError> {
-        let PolicyFiles { policies, exemptions, errors } = files;
+    fn take_policies(&mut self, (files, with_objects): (PolicyFiles, HashSet<Arc<str>>)) -> Vec<InputError> {
+        let PolicyFiles { policies, exemptions, mut errors } = files;
+        errors.extend(cut_off(&self.known_policies, &policies, &with_objects));
         let broken: HashSet<&str> = errors.iter().map(|error| error.file.as_str()).collect();
         let whole_folder = self.policies.as_ref().is_some_and(|folder| broken.contains(&*folder.to_string_lossy()));
         let is_broken = |document: &Document| whole_folder || broken.contains(&*document.file);
@@ -121,8 +139,8 @@ impl Sources {
 
     /// Takes the objects, unless some could not be read: an object that is not there is known to be absent, and rules act on that.
     fn take_objects(&mut self, documents: Documents) -> Vec<InputError> {
-        if documents.errors.is_empty() || self.known_objects.is_empty() {
-            self.known_objects = documents.objects;
+        if documents.errors.is_empty() {
+            self.known_objects = Some(documents.objects);
         }
         documents.errors
     }
@@ -202,18 +220,63 @@ impl Sources {
     }
 }
 
-fn read_policies(folder: Option<&Path>) -> PolicyFiles {
+/// The policies, and the files that hold any object.
+fn read_policies(folder: Option<&Path>) -> (PolicyFiles, HashSet<Arc<str>>) {
     let documents = match folder {
         Some(folder) => read(folder),
         None => stateward_manifests::read_text("built-in policies", stateward_builtin::DEFAULT_POLICIES.to_owned()),
     };
     let mut files = policy_files::parse(&documents.objects);
     files.errors.extend(documents.errors);
-    files
+    (files, documents.objects.into_iter().map(|document| document.file).collect())
 }
 
 fn read(folder: &Path) -> Documents {
     stateward_manifests::read(&[folder.to_path_buf()])
+}
+
+/// Files that are still there and were emptied, or end in a bare `---` with fewer policies than before: a write in place that is not finished, or
+/// never was, looks like this. It must not end a policy; a file that is removed, or holds other policies, does.
+fn cut_off(
+    known: &[FromFile<WasmPolicy>],
+    found: &[FromFile<WasmPolicy>],
+    with_objects: &HashSet<Arc<str>>,
+) -> Vec<InputError> {
+    let mut missing: BTreeMap<&Arc<str>, Vec<&str>> = BTreeMap::new();
+    for FromFile { resource, document } in known {
+        let name = &resource.metadata.name;
+        if found.iter().all(|found| found.resource.metadata.name != *name) {
+            missing.entry(&document.file).or_default().push(name);
+        }
+    }
+    let count = |policies: &[FromFile<WasmPolicy>], file: &Arc<str>| {
+        policies.iter().filter(|policy| policy.document.file == *file).count()
+    };
+    let is_cut_off = |file: &Arc<str>| {
+        if with_objects.contains(file) {
+            count(found, file) < count(known, file) && ends_in_separator(file)
+        } else {
+            Path::new(&**file).is_file()
+        }
+    };
+    let files = missing.into_iter().filter(|(file, _)| is_cut_off(file));
+    files
+        .map(|(file, names)| {
+            InputError::new(&**file, format!("`{}` is gone from the file; it stays in force", names.join("`, `")))
+                .hint("to remove policies, delete the file, or end it with an object and not with `---`")
+        })
+        .collect()
+}
+
+/// Whether an object was to follow.
+fn ends_in_separator(file: &str) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.trim_end().lines().last() == Some("---"))
+}
+
+fn no_policy(folder: &Path) -> InputError {
+    InputError::new(folder.to_string_lossy(), "no policy could be loaded; nothing is answered until one is").hint(
+        "policies are objects of kind `WasmPolicy` in `*.yaml`, `*.yml` or `*.json` files; without --policies the built-in ones are in force",
+    )
 }
 
 /// Replaces what is known by what was found, and keeps what a broken file held before and does not hold now. Of two of one name the first counts.
