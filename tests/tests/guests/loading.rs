@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::json;
+use stateward_core::admit::{self, Route};
 use stateward_engine::{FetchError, LoadedPolicies, PolicyLoader};
 use stateward_tests::guests;
 
-use crate::harness::{NEIGHBOUR, engine, fetch, load, policy, runtime};
+use crate::harness::{NEIGHBOUR, PATIENCE, engine, facts, fetch, load, no_services, policy, request, runtime};
 
 /// What is said of a policy that runs the guest; its neighbour must have loaded.
 fn refusal(guest: &str) -> String {
@@ -145,5 +146,54 @@ fn two_policies_of_one_name() {
     let policies = [policy("one", "good", &json!({ "mode": "Warn" })), policy("one", "good", &json!({}))];
     let loaded = runtime(2).block_on(load(&policies));
     insta::assert_snapshot!(said(&loaded), @"policy `one`: /metadata/name: there are two policies named `one`");
-    assert_eq!(loaded.set.policies().len(), 1);
+    assert_eq!(in_force(&loaded), ["one Enforce"]);
+}
+
+fn in_force(loaded: &LoadedPolicies) -> Vec<String> {
+    loaded.set.policies().iter().map(|policy| format!("{} {:?}", policy.name, policy.mode)).collect()
+}
+
+async fn denies(loaded: &LoadedPolicies) -> bool {
+    !admit::validate(&loaded.set, &request(), Route::All, &facts(PATIENCE, no_services())).await.allowed
+}
+
+#[test]
+fn a_newcomer_does_not_displace_the_one_in_force_that_has_its_fixed_rules() {
+    runtime(2).block_on(async {
+        let loader = PolicyLoader::new(Arc::clone(engine()));
+        let fixed = |name, mode| policy(name, "fixed", &json!({ "mode": mode, "rules": ["guest/finds"] }));
+        let good = fixed("m", "Enforce");
+        let loaded = loader.load(&[good.clone()], &[], &fetch).await;
+        assert!(loaded.errors.is_empty() && denies(&loaded).await);
+        // Twice: what was refused must not count as good the next time.
+        for (name, beside) in [("a", &good), ("a", &good), ("z", &good), ("a", &policy("m", "wasi", &json!({})))] {
+            let loaded = loader.load(&[fixed(name, "Audit"), beside.clone()], &[], &fetch).await;
+            assert_eq!(in_force(&loaded), ["m Enforce"]);
+            assert!(denies(&loaded).await);
+            let refused = loaded.errors.iter().find(|error| error.policy == name).unwrap();
+            assert!(
+                !refused.kept
+                    && refused.error.message.ends_with("policy `m` for some of the same namespaces, which is in force"),
+                "{refused}"
+            );
+        }
+        // Of the same name.
+        let loaded = loader.load(&[fixed("m", "Audit"), good], &[], &fetch).await;
+        assert_eq!(in_force(&loaded), ["m Enforce"]);
+        assert!(loaded.errors.len() == 1 && loaded.errors[0].kept, "{}", said(&loaded));
+
+        let loaded = loader.load(&[fixed("a", "Audit")], &[], &fetch).await;
+        assert_eq!((said(&loaded), in_force(&loaded)), (String::new(), vec!["a Audit".to_owned()]));
+    });
+}
+
+#[test]
+fn of_two_newcomers_with_the_same_fixed_rules_the_stricter_counts() {
+    let fixed = |name, mode| policy(name, "fixed", &json!({ "mode": mode, "rules": ["guest/finds"] }));
+    let loaded = runtime(2).block_on(load(&[fixed("a", "Audit"), fixed("m", "Enforce")]));
+    assert_eq!(in_force(&loaded), ["m Enforce"]);
+    insta::assert_snapshot!(said(&loaded), @r#"
+    policy `a`: /spec/match/namespaceSelector: the fixed rule `guest/finds` is already selected by policy `m` for some of the same namespaces, which counts because `Enforce` is stricter than `Audit`
+      hint: give the two policies namespace selectors that exclude each other, e.g. `In` and `NotIn` of one label
+    "#);
 }
