@@ -279,18 +279,18 @@ fn no_policy(folder: &Path) -> InputError {
     )
 }
 
-/// Replaces what is known by what was found, and keeps what a broken file held before and does not hold now. Of two of one name the first counts.
+/// Replaces what is known by what was found, and keeps what a broken file held before and does not hold now. Two of one name are both passed on:
+/// which of them counts is for the loader to say, that knows what is in force.
 fn keep<T, K: PartialEq>(
     known: &mut Vec<FromFile<T>>,
     found: Vec<FromFile<T>>,
     is_broken: &dyn Fn(&Document) -> bool,
     name: impl Fn(&T) -> K,
 ) {
-    let former = std::mem::replace(known, Vec::with_capacity(found.len()));
-    let kept = former.into_iter().filter(|former| is_broken(&former.document));
-    for resource in found.into_iter().chain(kept) {
-        if known.iter().all(|known| name(&known.resource) != name(&resource.resource)) {
-            known.push(resource);
+    let former = std::mem::replace(known, found);
+    for former in former.into_iter().filter(|former| is_broken(&former.document)) {
+        if known.iter().all(|known| name(&known.resource) != name(&former.resource)) {
+            known.push(former);
         }
     }
 }
