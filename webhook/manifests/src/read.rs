@@ -70,19 +70,24 @@ struct File {
     path: PathBuf,
     /// Named by the user, not found in a folder: then it must hold objects.
     named: bool,
+    /// Found as a link: the same file may be found again.
+    link: bool,
 }
 
 fn list(paths: &[PathBuf], errors: &mut Vec<InputError>) -> Vec<File> {
     let mut files = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN || !path.is_dir() {
-            files.push(File { path: path.clone(), named: true });
+            files.push(File { path: path.clone(), named: true, link: false });
         } else if let Err(error) = list_folder(path, 0, &mut files) {
             errors.push(error);
         }
     }
-    let mut known = HashSet::new();
-    files.retain(|file| known.insert(fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone())));
+    // One folder without links holds every file once.
+    if paths.len() > 1 || files.iter().any(|file| file.link) {
+        let mut known = HashSet::new();
+        files.retain(|file| known.insert(fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone())));
+    }
     files
 }
 
@@ -93,22 +98,18 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>) -> Result<(),
     if depth > MAX_FOLDERS {
         return Err(InputError::new(folder.display().to_string(), format!("more than {MAX_FOLDERS} folders deep")));
     }
-    let entries = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    let mut paths: Vec<PathBuf> = entries
-        .iter()
-        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
-        .map(fs::DirEntry::path)
-        .collect();
-    paths.sort();
-    for path in paths {
+    let mut entries = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    entries.sort_by_key(fs::DirEntry::path);
+    for entry in entries {
+        let path = entry.path();
         // Links to files are followed (a mounted ConfigMap is made of them), links to folders are not: they may lead back.
-        let is_link = path.is_symlink();
-        if path.is_dir() {
-            if !is_link {
-                list_folder(&path, depth + 1, files)?;
-            }
-        } else if path.is_file() && format_of(&path).is_some() {
-            files.push(File { path, named: false });
+        // The kernel has listed the kind already; asking for it by path costs three system calls for each file.
+        let kind = entry.file_type().map_err(unreadable)?;
+        if kind.is_dir() {
+            list_folder(&path, depth + 1, files)?;
+        } else if format_of(&path).is_some() && (kind.is_file() || (kind.is_symlink() && path.is_file())) {
+            files.push(File { path, named: false, link: kind.is_symlink() });
         }
     }
     Ok(())
@@ -118,9 +119,9 @@ fn read_file(file: &File) -> Documents {
     let is_stdin = file.path.as_os_str() == STDIN;
     let name = if is_stdin { "<stdin>".to_owned() } else { file.path.display().to_string() };
     let text = if is_stdin {
-        limited(std::io::stdin().lock(), &name)
+        limited(std::io::stdin().lock(), 0, &name)
     } else {
-        open(&file.path, &name).and_then(|opened| limited(opened, &name))
+        open(&file.path, &name).and_then(|(opened, bytes)| limited(opened, bytes, &name))
     };
     match text {
         Ok(text) => read_source(&source(&name, format_of(&file.path), text), file.named),
@@ -128,7 +129,8 @@ fn read_file(file: &File) -> Documents {
     }
 }
 
-fn open(path: &Path, name: &str) -> Result<fs::File, InputError> {
+/// The file and how long it says that it is.
+fn open(path: &Path, name: &str) -> Result<(fs::File, u64), InputError> {
     let unreadable = |error: std::io::Error| {
         let unreadable = InputError::new(name, format!("cannot be read: {}", cause(&error)));
         if name.starts_with('-') {
@@ -139,15 +141,17 @@ fn open(path: &Path, name: &str) -> Result<fs::File, InputError> {
     };
     let file = fs::File::open(path).map_err(unreadable)?;
     // Asked before reading: a file of 100 GB must cost nothing.
-    if file.metadata().map_err(unreadable)?.len() > MAX_FILE_BYTES {
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes > MAX_FILE_BYTES {
         return Err(too_large(name));
     }
-    Ok(file)
+    Ok((file, bytes))
 }
 
 /// The text of a reader; no more than the limit is read, whatever its metadata says.
-fn limited(reader: impl Read, name: &str) -> Result<String, InputError> {
-    let mut bytes = Vec::new();
+fn limited(reader: impl Read, expected: u64, name: &str) -> Result<String, InputError> {
+    // Two reads, the second finds the end; a buffer that grows with what it finds takes nine.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
     reader
         .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -369,7 +373,7 @@ mod tests {
             errors,
             ["big.yaml: larger than 64 MiB\nhint: split it: the API server takes requests of at most 3 MiB"]
         );
-        assert_eq!(limited(std::io::repeat(b'a'), "endless").unwrap_err().message, "larger than 64 MiB");
+        assert_eq!(limited(std::io::repeat(b'a'), 0, "endless").unwrap_err().message, "larger than 64 MiB");
     }
 
     #[test]
