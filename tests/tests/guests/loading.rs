@@ -163,7 +163,7 @@ fn a_newcomer_does_not_displace_the_one_in_force_that_has_its_fixed_rules() {
         let loader = PolicyLoader::new(Arc::clone(engine()));
         let fixed = |name, mode| policy(name, "fixed", &json!({ "mode": mode, "rules": ["guest/finds"] }));
         let good = fixed("m", "Enforce");
-        let loaded = loader.load(&[good.clone()], &[], &fetch).await;
+        let loaded = loader.load(std::slice::from_ref(&good), &[], &fetch).await;
         assert!(loaded.errors.is_empty() && denies(&loaded).await);
         // Twice: what was refused must not count as good the next time.
         for (name, beside) in [("a", &good), ("a", &good), ("z", &good), ("a", &policy("m", "wasi", &json!({})))] {
