@@ -1,4 +1,4 @@
-//! The README tells the truth: every transcript in it is run, and every measured number is in the bench's results.
+//! The README tells the truth: every transcript in it is run.
 
 use std::process::Command;
 
