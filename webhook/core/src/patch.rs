@@ -1,7 +1,8 @@
 //! Changes to objects: what a guest words is applied to a tree, and the API server is told the difference.
 
-use json_patch::Patch;
-use serde_json::Value;
+use json_patch::jsonptr::{PointerBuf, Token};
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation};
+use serde_json::{Map, Value};
 
 use crate::evaluate::Change;
 
@@ -30,10 +31,90 @@ pub fn apply(object: &mut Value, change: &Change) -> Result<(), PatchError> {
     if object.is_object() { Ok(()) } else { Err(PatchError::NotAnObject) }
 }
 
-/// The JSON Patch that leads from `before` to `after`; `None` when they are equal.
+/// The JSON Patch that leads from `before` to `after`; `None` when they are equal. The operations are those of `json_patch::diff`, which writes a
+/// pointer for every node of the trees; this one writes it where they differ.
 pub fn diff(before: &Value, after: &Value) -> Option<Patch> {
-    let patch = json_patch::diff(before, after);
-    (!patch.0.is_empty()).then_some(patch)
+    let mut diff = Diff::default();
+    diff.values(before, after);
+    (!diff.operations.is_empty()).then_some(Patch(diff.operations))
+}
+
+/// The operations so far, and where the walk is.
+#[derive(Default)]
+struct Diff<'v> {
+    path: Vec<Step<'v>>,
+    operations: Vec<PatchOperation>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'v> {
+    Key(&'v str),
+    Index(usize),
+}
+
+impl<'v> Diff<'v> {
+    fn values(&mut self, before: &'v Value, after: &'v Value) {
+        // Most of an object stays as it is: comparing is cheaper than walking.
+        if before == after {
+            return;
+        }
+        match (before, after) {
+            (Value::Object(before), Value::Object(after)) => self.objects(before, after),
+            (Value::Array(before), Value::Array(after)) => self.arrays(before, after),
+            (_, after) => {
+                let replace = ReplaceOperation { path: self.pointer(), value: after.clone() };
+                self.operations.push(PatchOperation::Replace(replace));
+            }
+        }
+    }
+
+    fn objects(&mut self, before: &'v Map<String, Value>, after: &'v Map<String, Value>) {
+        for (key, value) in after {
+            self.path.push(Step::Key(key));
+            match before.get(key) {
+                Some(before) => self.values(before, value),
+                None => self.add(value),
+            }
+            self.path.pop();
+        }
+        for key in before.keys().filter(|key| !after.contains_key(*key)) {
+            self.remove(Step::Key(key));
+        }
+    }
+
+    fn arrays(&mut self, before: &'v [Value], after: &'v [Value]) {
+        for (index, (before, after)) in before.iter().zip(after).enumerate() {
+            self.path.push(Step::Index(index));
+            self.values(before, after);
+            self.path.pop();
+        }
+        for (index, value) in after.iter().enumerate().skip(before.len()) {
+            self.path.push(Step::Index(index));
+            self.add(value);
+            self.path.pop();
+        }
+        // Each removal moves the next element to the same place.
+        for _ in after.len()..before.len() {
+            self.remove(Step::Index(after.len()));
+        }
+    }
+
+    fn add(&mut self, value: &Value) {
+        self.operations.push(PatchOperation::Add(AddOperation { path: self.pointer(), value: value.clone() }));
+    }
+
+    fn remove(&mut self, step: Step<'v>) {
+        self.path.push(step);
+        self.operations.push(PatchOperation::Remove(RemoveOperation { path: self.pointer() }));
+        self.path.pop();
+    }
+
+    fn pointer(&self) -> PointerBuf {
+        PointerBuf::from_tokens(self.path.iter().map(|step| match *step {
+            Step::Key(key) => Token::new(key),
+            Step::Index(index) => Token::from(index),
+        }))
+    }
 }
 
 /// Why a change does not lead to an object.
@@ -116,6 +197,11 @@ mod tests {
                 }
             }
             prop_assert_eq!(changed, after);
+        }
+
+        #[test]
+        fn operations_are_those_of_the_library(before in object(), after in object()) {
+            prop_assert_eq!(diff(&before, &after).unwrap_or_default(), json_patch::diff(&before, &after));
         }
 
         #[test]
