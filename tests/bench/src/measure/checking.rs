@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use stateward_core::contract::MANAGER;
 
 use super::{Effort, Programs};
 use crate::cpu;
@@ -91,12 +92,21 @@ fn write(input: &Input, format: &Format, folder: &Path, objects: usize) -> Resul
             fs::create_dir_all(&part)?;
         }
         let mut set = set.clone();
-        let metadata = set.get_mut("metadata").and_then(Value::as_object_mut).context("a set without metadata")?;
-        if let Some(Value::String(name)) = metadata.get_mut("name") {
-            name.push_str(&format!("-{n}x"));
-        }
+        rename(&mut set, n)?;
         fs::write(part.join(format!("{:03}.{}", n % OBJECTS_PER_FOLDER, format.extension)), (format.write)(&set))?;
     }
+    Ok(())
+}
+
+/// Names are unique; who is the manager follows from the name, else the clean set would not be clean any more.
+fn rename(set: &mut Value, n: usize) -> Result<()> {
+    let metadata = set.get_mut("metadata").and_then(Value::as_object_mut).context("a set without metadata")?;
+    let name = metadata.get("name").and_then(Value::as_str).context("a set without a name")?;
+    let name = format!("{name}-{n}x");
+    if let Some(manager) = metadata.get_mut("annotations").and_then(|annotations| annotations.get_mut(MANAGER)) {
+        *manager = format!("{name}-0").into();
+    }
+    metadata.insert("name".to_owned(), name.into());
     Ok(())
 }
 
