@@ -12,13 +12,13 @@ use crate::check::{Change, ChangeKind, CheckReport, Finding, Object, Place, Summ
 
 /// Writes the whole report; the last line is the summary.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
-    let renderer = Renderer::styled();
     let mut is_first = true;
-    for finding in report.findings.iter().filter(|finding| finding.action >= Action::Warn) {
+    let said: Vec<&Finding> = report.findings.iter().filter(|finding| finding.action >= Action::Warn).collect();
+    for finding in rendered(&said) {
         if !std::mem::take(&mut is_first) {
             writeln!(out)?;
         }
-        writeln!(out, "{}", renderer.render(&[group(finding)]))?;
+        writeln!(out, "{finding}")?;
     }
     let compact =
         |is_first: &mut bool, out: &mut dyn Write| if std::mem::take(is_first) { Ok(()) } else { writeln!(out) };
@@ -39,6 +39,23 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     summary_line(&report.summary(), out)
+}
+
+/// The findings with their lines, on all cores: drawing one takes as long as judging an object.
+fn rendered(findings: &[&Finding]) -> Vec<String> {
+    let renderer = Renderer::styled();
+    let render = |part: &[&Finding]| part.iter().map(|finding| renderer.render(&[group(finding)])).collect::<Vec<_>>();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut parts = findings.chunks(findings.len().div_ceil(threads).max(LEAST_FOR_A_THREAD));
+    let first = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(|| render(part))).collect();
+        let mut all = render(first);
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    })
 }
 
 fn group(finding: &Finding) -> Group<'_> {
@@ -135,3 +152,6 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
+
+/// Starting a thread takes as long as drawing two or three findings.
+const LEAST_FOR_A_THREAD: usize = 32;
