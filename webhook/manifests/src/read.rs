@@ -47,7 +47,7 @@ pub fn read(paths: &[PathBuf]) -> Documents {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
         read.extend(worker());
         for other in others {
-            read.extend(other.join().unwrap_or_default());
+            read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
     });
     read.sort_by_key(|(index, _)| *index);
