@@ -2,8 +2,9 @@
 
 use std::cell::{OnceCell, RefCell};
 
+use crate::accounts::is_machinery;
 use crate::bindings::stateward::policy::types::{Request, RuleIndex, User};
-use crate::objects::{Object, Stored, read};
+use crate::objects::{DeleteOptions, Object, Stored, read};
 use crate::rule::{Operation, Profile, Rule};
 
 pub use crate::bindings::stateward::policy::lookup::{Found as Answer, Query};
@@ -131,6 +132,20 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
     /// Who asks; `None` in an audit and in files.
     pub fn user(&self) -> Option<&'a User> {
         self.call.request.user.as_ref()
+    }
+
+    /// Whether a person asks: neither the cluster's machinery nor one of `trusted_users`. `None` where nobody is known to ask: the rule is undecided.
+    pub fn is_person(&self, trusted_users: &[String]) -> Option<bool> {
+        self.user().map(|user| !is_machinery(user, trusted_users))
+    }
+
+    /// How something is to be deleted; the defaults where the request says nothing.
+    pub fn delete_options(&self) -> DeleteOptions<'a> {
+        let options = self.call.request.options.as_deref().map(read);
+        options.unwrap_or_else(|| Ok(DeleteOptions::default())).unwrap_or_else(|error| {
+            self.call.fail(format!("the options cannot be read: {error}"));
+            DeleteOptions::default()
+        })
     }
 
     /// The profile in force.

@@ -33,16 +33,21 @@
 //!
 //! Modules in reading order:
 
+pub mod accounts;
 #[cfg(target_arch = "wasm32")]
 mod arena;
 pub mod bindings;
 pub mod changes;
 pub mod component;
 pub mod context;
+pub mod contract;
 pub mod family;
 pub mod findings;
+pub mod images;
+pub mod lists;
 pub mod objects;
 pub mod pointer;
+pub mod promise;
 pub mod rule;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod schema;
@@ -57,11 +62,14 @@ pub mod prelude {
     pub use crate::changes::{Changes, MergePatch};
     pub use crate::context::{Context, Found};
     pub use crate::findings::{Findings, Made};
+    pub use crate::lists::ListChange;
     pub use crate::objects::{
-        Binding, ClaimTemplate, Container, Object, ObjectMeta, OwnerReference, PersistentVolumeClaim, Pod, PodSpec,
+        Binding, ClaimTemplate, Container, DeleteOptions, Deployment, Eviction, Namespace, Object, ObjectMeta,
+        OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, ReplicaSet,
         Service, StatefulSet, StorageClass, Stored, Volume, member_of, parent_of,
     };
     pub use crate::pointer::Pointer;
+    pub use crate::promise;
     pub use crate::rule::{Action, Kind, Operation, Profile, Read, Resource, Rule, Severity, Subject};
     pub use crate::settings::NoSettings;
     pub use crate::text::{Map, Text};

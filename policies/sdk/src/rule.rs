@@ -118,6 +118,9 @@ impl Subject {
     /// A StatefulSet whose replicas change through `kubectl scale` or an autoscaler.
     pub const STATEFUL_SETS_SCALE: Self = Self::of(Resource::STATEFUL_SETS.sub("scale"), &[Operation::Update]);
 
+    /// A StatefulSet that is deleted. Rules judge what there was.
+    pub const STATEFUL_SETS_DELETE: Self = Self::of(Resource::STATEFUL_SETS, &[Operation::Delete]);
+
     /// Requests for a resource, without a condition.
     pub const fn of(resource: Resource, operations: &'static [Operation]) -> Self {
         Self { resource, operations, condition: None, fail_closed: false }
@@ -141,6 +144,20 @@ impl Resource {
     pub const PODS: Self = Self { group: "", version: "v1", resource: "pods", subresource: "" };
     /// The older way to bind a pod to a node, beside `pods/binding`.
     pub const BINDINGS: Self = Self { group: "", version: "v1", resource: "bindings", subresource: "" };
+
+    /// Deployments.
+    pub const DEPLOYMENTS: Self = Self { group: "apps", version: "v1", resource: "deployments", subresource: "" };
+    /// ReplicaSets.
+    pub const REPLICA_SETS: Self = Self { group: "apps", version: "v1", resource: "replicasets", subresource: "" };
+    /// Services.
+    pub const SERVICES: Self = Self { group: "", version: "v1", resource: "services", subresource: "" };
+    /// PersistentVolumeClaims.
+    pub const CLAIMS: Self = Self { group: "", version: "v1", resource: "persistentvolumeclaims", subresource: "" };
+    /// PodDisruptionBudgets.
+    pub const BUDGETS: Self =
+        Self { group: "policy", version: "v1", resource: "poddisruptionbudgets", subresource: "" };
+    /// Namespaces.
+    pub const NAMESPACES: Self = Self { group: "", version: "v1", resource: "namespaces", subresource: "" };
 
     /// A subresource of this resource.
     pub const fn sub(self, subresource: &'static str) -> Self {

@@ -36,6 +36,9 @@ use crate::changes::Changes;
 use crate::component;
 use crate::context::{Answer, Lookup, Query};
 use crate::family::Family;
+use crate::objects::{
+    Deployment, Namespace, PersistentVolumeClaim, PodDisruptionBudget, ReplicaSet, Service, StatefulSet, Stored,
+};
 use crate::rule::{Kind, Operation, Profile, Resource, Rule, RuleKind};
 
 /// One request to the rules of a family.
@@ -78,6 +81,20 @@ impl<F: Family> Test<F> {
     /// The update of a StatefulSet or a Pod.
     pub fn update(old: Value, new: Value) -> Self {
         Self::new(Operation::Update, new, Some(old))
+    }
+
+    /// The deletion of an object.
+    pub fn delete(old: Value) -> Self {
+        let mut test = Self::new(Operation::Delete, old.clone(), Some(old));
+        test.request.object = None;
+        test
+    }
+
+    /// With options: how to delete, for example.
+    #[must_use]
+    pub fn options(mut self, options: Value) -> Self {
+        self.request.options = Some(options.to_string());
+        self
     }
 
     /// A change of a StatefulSet's replicas through its subresource.
@@ -197,8 +214,15 @@ impl<F: Family> Test<F> {
     fn new(operation: Operation, object: Value, old: Option<Value>) -> Self {
         let kind = object["kind"].as_str().expect("a kind");
         let (resource, kind) = match kind {
-            "StatefulSet" => (Resource::STATEFUL_SETS, Kind { group: "apps", version: "v1", kind: "StatefulSet" }),
+            "StatefulSet" => (Resource::STATEFUL_SETS, StatefulSet::KIND),
             "Pod" => (Resource::PODS, Kind { group: "", version: "v1", kind: "Pod" }),
+            "Deployment" => (Resource::DEPLOYMENTS, Deployment::KIND),
+            "ReplicaSet" => (Resource::REPLICA_SETS, ReplicaSet::KIND),
+            "Service" => (Resource::SERVICES, Service::KIND),
+            "PersistentVolumeClaim" => (Resource::CLAIMS, PersistentVolumeClaim::KIND),
+            "PodDisruptionBudget" => (Resource::BUDGETS, PodDisruptionBudget::KIND),
+            "Namespace" => (Resource::NAMESPACES, Namespace::KIND),
+            "Eviction" => (Resource::PODS.sub("eviction"), Kind { group: "policy", version: "v1", kind: "Eviction" }),
             "Binding" => (Resource::BINDINGS, Kind { group: "", version: "v1", kind: "Binding" }),
             "Scale" => (Resource::STATEFUL_SETS, Kind { group: "autoscaling", version: "v1", kind: "Scale" }),
             other => panic!("no resource is known for kind `{other}`"),
@@ -242,7 +266,8 @@ impl<F: Family> Test<F> {
         assert_eq!(finding.rule, index::<F>(rule));
         assert!(!finding.place.is_empty() && !finding.message.is_empty(), "{finding:?}");
         assert!(finding.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "no way out: {finding:?}");
-        let object: Value = serde_json::from_str(self.request.object.as_ref().unwrap()).unwrap();
+        let judged = self.request.object.as_ref().or(self.request.old_object.as_ref());
+        let object: Value = serde_json::from_str(judged.unwrap()).unwrap();
         // The field, or where it would be.
         let parent = finding.path.rsplit_once('/').map_or("", |(parent, _)| parent);
         let grandparent = parent.rsplit_once('/').map_or("", |(parent, _)| parent);

@@ -15,6 +15,11 @@ pub struct Text<'a>(Cow<'a, str>);
 pub struct Map<'a>(Vec<(Text<'a>, Text<'a>)>);
 
 impl Text<'_> {
+    /// A copy, where the JSON has escapes.
+    pub fn owned(text: &str) -> Self {
+        Self(Cow::Owned(text.to_owned()))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

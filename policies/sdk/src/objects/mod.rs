@@ -4,9 +4,14 @@
 //! which reads the value is undecided). They do not forgive wrong types.
 
 mod binding;
+mod budget;
 mod claim;
 mod container;
+mod deletion;
+mod deployment;
 mod meta;
+mod namespace;
+mod persistent_volume;
 mod pod;
 mod service;
 mod stateful_set;
@@ -14,9 +19,14 @@ mod storage_class;
 mod unreadable;
 
 pub use binding::Binding;
+pub use budget::{IntOrString, PodDisruptionBudget};
 pub use claim::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim};
 pub use container::{Container, EnvVar, VolumeDevice, VolumeMount};
+pub use deletion::{DeleteOptions, Eviction};
+pub use deployment::{Deployment, ReplicaSet, WorkloadSpec};
 pub use meta::{LabelSelector, ObjectMeta, OwnerReference};
+pub use namespace::Namespace;
+pub use persistent_volume::PersistentVolume;
 pub use pod::{ClaimVolume, Pod, PodSpec, PodTemplate, Volume};
 pub use service::Service;
 pub use stateful_set::{StatefulSet, member_of, parent_of};
@@ -44,6 +54,24 @@ pub enum Object<'a> {
     PodStatus(Pod<'a>),
     /// `pods/binding` and the legacy `bindings`.
     Binding(Binding<'a>),
+    /// `pods/eviction`.
+    Eviction(Eviction<'a>),
+    /// `deployments`.
+    Deployment(Deployment<'a>),
+    /// `deployments/scale`: the stored Deployment with the Scale's replicas.
+    DeploymentScale(Deployment<'a>),
+    /// `replicasets`.
+    ReplicaSet(ReplicaSet<'a>),
+    /// `replicasets/scale`: the stored ReplicaSet with the Scale's replicas.
+    ReplicaSetScale(ReplicaSet<'a>),
+    /// `services`.
+    Service(Service<'a>),
+    /// `persistentvolumeclaims`.
+    PersistentVolumeClaim(PersistentVolumeClaim<'a>),
+    /// `poddisruptionbudgets`.
+    PodDisruptionBudget(PodDisruptionBudget<'a>),
+    /// `namespaces`.
+    Namespace(Namespace<'a>),
     /// Nothing that rules here know.
     Other,
 }
@@ -75,6 +103,13 @@ impl<'a> Object<'a> {
             ("", "pods", "") => Self::Pod(read(json)?),
             ("", "pods", "status") => Self::PodStatus(read(json)?),
             ("", "pods", "binding") | ("", "bindings", "") => Self::Binding(read(json)?),
+            ("", "pods", "eviction") => Self::Eviction(read(json)?),
+            ("apps", "deployments", "") => Self::Deployment(read(json)?),
+            ("apps", "replicasets", "") => Self::ReplicaSet(read(json)?),
+            ("", "services", "") => Self::Service(read(json)?),
+            ("", "persistentvolumeclaims", "") => Self::PersistentVolumeClaim(read(json)?),
+            ("policy", "poddisruptionbudgets", "") => Self::PodDisruptionBudget(read(json)?),
+            ("", "namespaces", "") => Self::Namespace(read(json)?),
             _ => Self::Other,
         })
     }
@@ -83,7 +118,7 @@ impl<'a> Object<'a> {
     pub fn as_stateful_set(&self) -> Option<&StatefulSet<'a>> {
         match self {
             Self::StatefulSet(set) | Self::StatefulSetStatus(set) | Self::Scale(set) => Some(set),
-            Self::Pod(_) | Self::PodStatus(_) | Self::Binding(_) | Self::Other => None,
+            _ => None,
         }
     }
 
@@ -91,7 +126,7 @@ impl<'a> Object<'a> {
     pub fn as_pod(&self) -> Option<&Pod<'a>> {
         match self {
             Self::Pod(pod) | Self::PodStatus(pod) => Some(pod),
-            Self::StatefulSet(_) | Self::StatefulSetStatus(_) | Self::Scale(_) | Self::Binding(_) | Self::Other => None,
+            _ => None,
         }
     }
 }
@@ -104,31 +139,42 @@ impl<'c> Judged<'c> {
             return Ok(Self::Object(Object::Other));
         };
         let resource = &request.resource;
-        if (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str())
-            == ("apps", "statefulsets", "scale")
-        {
-            return scaled(call, json);
+        match (resource.group.as_str(), resource.resource.as_str(), resource.subresource.as_str()) {
+            ("apps", "statefulsets", "scale") => scaled(call, json, |mut set: StatefulSet<'c>, replicas| {
+                set.spec.replicas = Some(replicas);
+                Object::Scale(set)
+            }),
+            ("apps", "deployments", "scale") => scaled(call, json, |mut deployment: Deployment<'c>, replicas| {
+                deployment.spec.replicas = Some(replicas);
+                Object::DeploymentScale(deployment)
+            }),
+            ("apps", "replicasets", "scale") => scaled(call, json, |mut set: ReplicaSet<'c>, replicas| {
+                set.spec.replicas = Some(replicas);
+                Object::ReplicaSetScale(set)
+            }),
+            _ => Object::parse(resource, json)
+                .map(Self::Object)
+                .map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind)),
         }
-        Object::parse(resource, json)
-            .map(Self::Object)
-            .map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind))
     }
 }
 
-/// The stored set with the replicas that the Scale asks for.
-fn scaled<'c>(call: &'c Call<'_>, json: &str) -> Result<Judged<'c>, String> {
+/// The stored object with the replicas that the Scale asks for.
+fn scaled<'c, T: Stored<'c>>(
+    call: &'c Call<'_>,
+    json: &str,
+    with_replicas: impl FnOnce(T, i64) -> Object<'c>,
+) -> Result<Judged<'c>, String> {
     let scale: Scale<'_> = read(json).map_err(|error| format!("the Scale cannot be read: {error}"))?;
     let request = call.request();
     let name = request.name.as_deref().unwrap_or(&scale.metadata.name);
     let namespace = request.namespace.as_deref().unwrap_or(&scale.metadata.namespace);
-    Ok(match call.find::<StatefulSet<'c>>(Some(namespace), name, false) {
-        Found::Unknown => Judged::Unknown(UndecidedReason::Unavailable(StatefulSet::KIND.into())),
+    let kind = T::KIND.kind;
+    Ok(match call.find::<T>(Some(namespace), name, false) {
+        Found::Unknown => Judged::Unknown(UndecidedReason::Unavailable(T::KIND.into())),
         // It is there, or it could not be scaled: what answers is behind.
-        Found::Absent => Judged::Unknown(UndecidedReason::Other(format!("StatefulSet `{name}` is not known here yet"))),
-        Found::Found(mut set) => {
-            set.spec.replicas = Some(scale.spec.replicas.unwrap_or(0));
-            Judged::Object(Object::Scale(set))
-        }
+        Found::Absent => Judged::Unknown(UndecidedReason::Other(format!("{kind} `{name}` is not known here yet"))),
+        Found::Found(stored) => Judged::Object(with_replicas(stored, scale.spec.replicas.unwrap_or(0))),
     })
 }
 
