@@ -37,7 +37,7 @@ use crate::component;
 use crate::context::{Answer, Lookup, Query};
 use crate::family::Family;
 use crate::objects::{
-    Deployment, Namespace, PersistentVolumeClaim, PodDisruptionBudget, ReplicaSet, Service, StatefulSet, Stored,
+    Deployment, Namespace, PersistentVolumeClaim, Pod, PodDisruptionBudget, ReplicaSet, Service, StatefulSet, Stored,
 };
 use crate::rule::{Kind, Operation, Profile, Resource, Rule, RuleKind};
 
@@ -215,7 +215,7 @@ impl<F: Family> Test<F> {
         let kind = object["kind"].as_str().expect("a kind");
         let (resource, kind) = match kind {
             "StatefulSet" => (Resource::STATEFUL_SETS, StatefulSet::KIND),
-            "Pod" => (Resource::PODS, Kind { group: "", version: "v1", kind: "Pod" }),
+            "Pod" => (Resource::PODS, Pod::KIND),
             "Deployment" => (Resource::DEPLOYMENTS, Deployment::KIND),
             "ReplicaSet" => (Resource::REPLICA_SETS, ReplicaSet::KIND),
             "Service" => (Resource::SERVICES, Service::KIND),

@@ -1,6 +1,7 @@
 //! Pods and pod templates.
 
-use super::{Container, ObjectMeta};
+use super::{Container, ObjectMeta, Stored};
+use crate::rule::Kind;
 use crate::text::Text;
 use crate::view::view;
 
@@ -80,4 +81,9 @@ impl<'a> PodSpec<'a> {
     pub fn running_containers(&self) -> impl Iterator<Item = &Container<'a>> {
         self.init_containers.iter().filter(|container| container.is_sidecar()).chain(&self.containers)
     }
+}
+
+impl<'a> Stored<'a> for Pod<'a> {
+    const KIND: Kind = Kind { group: "", version: "v1", kind: "Pod" };
+    const NAMESPACED: bool = true;
 }

@@ -2,7 +2,7 @@
 
 use super::{ObjectMeta, Stored};
 use crate::rule::Kind;
-use crate::text::Text;
+use crate::text::{Map, Text};
 use crate::view::view;
 
 view! {
@@ -22,6 +22,10 @@ view! {
         "clusterIP" => pub cluster_ip: Text<'a>,
         /// One address of each family; the first is `clusterIP`.
         "clusterIPs" => pub cluster_ips: Vec<Text<'a>>,
+        /// Labels of the pods behind it; empty: somebody else says who is.
+        "selector" => pub selector: Map<'a>,
+        /// Absent: `ClusterIP`.
+        "type" => pub service_type: Text<'a>,
     }
 }
 
@@ -30,6 +34,13 @@ impl Service<'_> {
     pub fn is_headless(&self) -> bool {
         let is_none = |address: &Text<'_>| address.as_str() == "None";
         is_none(&self.spec.cluster_ip) || self.spec.cluster_ips.first().is_some_and(is_none)
+    }
+
+    /// Whether a pod whose label of a key is `label` is behind it. None is where there is no selector, or an alias (`ExternalName`) in its place.
+    pub fn selects<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        let selector = &self.spec.selector;
+        let is_alias = self.spec.service_type.as_str() == "ExternalName";
+        !is_alias && !selector.is_empty() && selector.iter().all(|(key, value)| label(key) == Some(value))
     }
 }
 

@@ -34,6 +34,18 @@ view! {
         "template" => pub template: PodTemplate<'a>,
         /// What each pod's own claims are made from.
         "volumeClaimTemplates" => pub volume_claim_templates: Vec<PersistentVolumeClaim<'a>>,
+        /// What becomes of the members' claims.
+        "persistentVolumeClaimRetentionPolicy" => pub claim_retention: ClaimRetention<'a>,
+    }
+}
+
+view! {
+    /// `spec.persistentVolumeClaimRetentionPolicy`: `Retain`, `Delete`, or what a later version knows; absent and empty: `Retain`.
+    pub struct ClaimRetention<'a> {
+        /// When the set is deleted.
+        "whenDeleted" => pub when_deleted: Text<'a>,
+        /// When a member is scaled away.
+        "whenScaled" => pub when_scaled: Text<'a>,
     }
 }
 
