@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Say step by step why an AdmissionReview gets its answer.
     Explain(ExplainArgs),
+    /// List the rules in force, or say all about one.
+    Rules(RulesArgs),
     /// Serve the webhook.
     Serve(ServeArgs),
     /// Print a script that completes commands and flags.
@@ -71,6 +73,22 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) policies: PolicyArgs,
     /// text or json; with `=FILE` into a file.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    pub(crate) output: Vec<Output>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RulesArgs {
+    /// Ids or `family/*`; default: all rules.
+    #[arg(value_name = "RULE|FAMILY/*")]
+    pub(crate) rules: Vec<String>,
+    /// Folders or files with WasmPolicy objects, instead of the built-in policies.
+    #[arg(long, value_name = "DIR", env = "STATEWARD_POLICIES", value_delimiter = ',')]
+    pub(crate) policies: Vec<PathBuf>,
+    /// One rule in full: why, what it judges, examples, the ways past it. The family may be left out.
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["rules", "output"])]
+    pub(crate) explain: Option<String>,
+    /// text, json or markdown; with `=FILE` into a file. May be given several times.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
     pub(crate) output: Vec<Output>,
 }

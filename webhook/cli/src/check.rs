@@ -14,11 +14,12 @@ use stateward_report::{json, jsonl, text};
 
 use crate::args::CheckArgs;
 use crate::exit::{ERROR, Exit, NOTE, print_errors};
-use crate::output::Format;
+use crate::output::{Format, accept};
 use crate::policies::{LoadedSet, PolicySource};
 
 /// Reads, judges, reports.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
+    accept("check", &args.output, &[Format::Text, Format::Json, Format::Jsonl])?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let mut exit = Exit::default();
     let paths = args.paths.clone();
@@ -80,9 +81,9 @@ fn complain(input: &Documents, more: &Documents, policies: &LoadedSet, exit: &mu
 fn write(args: &CheckArgs, report: &CheckReport) -> anyhow::Result<()> {
     for output in &args.output {
         output.write(|out| match output.format {
-            Format::Text => text::write(report, out),
             Format::Json => json::write(report, out),
             Format::Jsonl => jsonl::write(report, out),
+            _ => text::write(report, out),
         })?;
     }
     Ok(())

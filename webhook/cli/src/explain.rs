@@ -16,14 +16,12 @@ use stateward_server::review;
 
 use crate::args::ExplainArgs;
 use crate::exit::{Exit, print_errors};
-use crate::output::Format;
+use crate::output::{Format, accept};
 use crate::policies::PolicySource;
 
 /// Reads, answers, explains.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    if args.output.iter().any(|output| output.format == Format::Jsonl) {
-        bail!("`explain` has no format `jsonl`\nhint: `text` or `json`");
-    }
+    accept("explain", &args.output, &[Format::Text, Format::Json])?;
     let body = read_review(&args.review)?;
     let request = review::decode(&body).map_err(|error| anyhow!("`{}`: {error}", args.review.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
@@ -49,7 +47,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     for output in &args.output {
         output.write(|out| match output.format {
             Format::Json => write_json(&request, &answers, out),
-            Format::Text | Format::Jsonl => write_text(&request, &answers, out),
+            _ => write_text(&request, &answers, out),
         })?;
     }
     Ok(Exit {

@@ -16,12 +16,14 @@ mod exit;
 mod explain;
 mod output;
 mod policies;
+mod rules;
 mod serve;
 
 fn main() -> ExitCode {
     let exit = match Stateward::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::CompileComponent => compile_component::run(),

@@ -21,6 +21,31 @@ pub(crate) enum Format {
     Text,
     Json,
     Jsonl,
+    Markdown,
+}
+
+/// Refuses what a command cannot write.
+pub(crate) fn accept(command: &str, outputs: &[Output], formats: &[Format]) -> anyhow::Result<()> {
+    match outputs.iter().find(|output| !formats.contains(&output.format)) {
+        None => Ok(()),
+        Some(output) => {
+            let names: Vec<String> = formats.iter().map(|format| format!("`{}`", format.name())).collect();
+            anyhow::bail!("`{command}` has no format `{}`\nhint: {}", output.format.name(), names.join(", "))
+        }
+    }
+}
+
+impl Format {
+    const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Jsonl, Self::Markdown];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Markdown => "markdown",
+        }
+    }
 }
 
 impl Output {
@@ -62,12 +87,10 @@ impl FromStr for Output {
             Some((format, file)) => (format, Some(file)),
             None => (text, None),
         };
-        let format = match format {
-            "text" => Format::Text,
-            "json" => Format::Json,
-            "jsonl" => Format::Jsonl,
-            _ => return Err(format!("unknown format `{format}`\nhint: `text`, `json` or `jsonl`")),
-        };
+        let format = Format::ALL.into_iter().find(|each| each.name() == format).ok_or_else(|| {
+            let names: Vec<String> = Format::ALL.iter().map(|each| format!("`{}`", each.name())).collect();
+            format!("unknown format `{format}`\nhint: {}", names.join(", "))
+        })?;
         if file == Some("") {
             return Err(format!("`{text}` names no file"));
         }

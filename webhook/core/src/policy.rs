@@ -116,6 +116,14 @@ impl Policy {
         })
     }
 
+    /// The selected rules in the component's order, each with its action in both profiles as this policy says: overridden or not yet in force.
+    pub fn rules(&self) -> impl Iterator<Item = (&Rule, [Action; 2])> {
+        self.described().map(|(selected, rule)| {
+            let action = |profile| self.base_action(selected, rule, profile);
+            (rule, [action(Profile::Baseline), action(Profile::Strict)])
+        })
+    }
+
     /// Ids of the selected rules, in the component's order.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.described().map(|(_, rule)| rule.id.as_str())

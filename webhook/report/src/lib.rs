@@ -8,4 +8,5 @@ pub mod check;
 pub mod explain;
 pub mod json;
 pub mod jsonl;
+pub mod rules;
 pub mod text;
