@@ -1,4 +1,4 @@
-//! The keys of the manager contract (DESIGN section 8). `policies/manager-writes` knows them too; a test compares the two.
+//! The keys of the manager contract (DESIGN section 8). The SDK's `contract` has them too; a test compares the two.
 
 /// Below it all keys are ours; those that no constant here names are ignored, so that an older server does not refuse a newer one's.
 pub const DOMAIN: &str = "stateward.dev/";
@@ -8,6 +8,15 @@ pub const PROFILE: &str = "stateward.dev/profile";
 
 /// StatefulSet, annotation, the owner's intent: `manager-only` or `any`.
 pub const WRITES: &str = "stateward.dev/writes";
+
+/// The value of [`WRITES`] that makes a set governed.
+pub const MANAGER_ONLY: &str = "manager-only";
+
+/// StatefulSet, annotation, the owner's intent: how workers synchronise.
+pub const SYNC: &str = "stateward.dev/sync";
+
+/// StatefulSet, annotation, the owner's intent: what backs it up.
+pub const BACKUP: &str = "stateward.dev/backup";
 
 /// StatefulSet, annotation, ours: `<name>-<start>`.
 pub const MANAGER: &str = "stateward.dev/manager";

@@ -35,6 +35,7 @@ mod ratchet;
 mod message;
 pub mod patch;
 pub mod pointer;
+pub mod promises;
 pub mod trace;
 pub mod verdict;
 
