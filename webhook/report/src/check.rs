@@ -8,6 +8,8 @@ use serde::Serialize;
 use stateward_core::evaluate::UndecidedReason;
 use stateward_core::manifest::{Action, Severity};
 
+use crate::promises::SetPromises;
+
 /// What `check` found.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
@@ -25,6 +27,8 @@ pub struct CheckReport {
     pub failures: Vec<Failure>,
     /// Objects of a kind that rules judge, in a version that none does: they must not look as if they had passed.
     pub not_judged: Vec<Arc<Object>>,
+    /// What each StatefulSet keeps of what is promised.
+    pub promises: Vec<SetPromises>,
 }
 
 /// An object and where it is written.
@@ -195,6 +199,7 @@ impl CheckReport {
         // Changes stay in the order in which they were made.
         self.changes.sort_by_key(|change| change.object.index);
         self.not_judged.sort();
+        self.promises.sort_by_key(|set| set.object.index);
         self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
     }
 

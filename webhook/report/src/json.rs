@@ -7,6 +7,7 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 
 use crate::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Summary, Undecided};
+use crate::promises;
 
 /// Writes the whole report.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
@@ -17,6 +18,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         changed: report.changes.iter().map(Changed::of).collect(),
         failures: report.failures.iter().map(FailureResult::of).collect(),
         not_judged: report.not_judged.iter().map(Arc::as_ref).collect(),
+        promises: report.promises.iter().map(promises::Entry::of).collect(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -33,6 +35,7 @@ struct Document<'a> {
     changed: Vec<Changed<'a>>,
     failures: Vec<FailureResult<'a>>,
     not_judged: Vec<&'a Object>,
+    promises: Vec<promises::Entry<'a>>,
     summary: Summary,
 }
 

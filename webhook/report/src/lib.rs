@@ -8,5 +8,6 @@ pub mod check;
 pub mod explain;
 pub mod json;
 pub mod jsonl;
+pub mod promises;
 pub mod rules;
 pub mod text;

@@ -9,8 +9,9 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
 use crate::check::{Change, ChangeKind, CheckReport, Finding, Object, Place, Summary, Undecided};
+use crate::promises;
 
-/// Writes the whole report; the last line is the summary.
+/// Writes the whole report; it ends with the summary, and with what sets keep of what is promised.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     let mut is_first = true;
     let said: Vec<&Finding> = report.findings.iter().filter(|finding| finding.action >= Action::Warn).collect();
@@ -38,7 +39,8 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     if !(is_first && report.changes.is_empty()) {
         writeln!(out)?;
     }
-    summary_line(&report.summary(), out)
+    summary_line(&report.summary(), out)?;
+    promises::write(&report.promises, out)
 }
 
 /// The findings with their lines, on all cores: drawing one takes as long as judging an object.

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use stateward_core::admit::{Facts, Route, mutate, validate};
 use stateward_core::manifest::RuleKind;
 use stateward_core::policy_set::PolicySet;
+use stateward_core::promises::PromiseTable;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
 use stateward_manifests::{Document, FileInventory, kinds};
 use stateward_report::check::CheckReport;
+use stateward_report::promises::SetPromises;
 use tokio::task::JoinSet;
 
 use super::located::Located;
@@ -23,6 +25,7 @@ struct Bench {
     inventory: Arc<FileInventory>,
     namespace: String,
     judged: HashSet<GroupVersionResource<'static>>,
+    promises: PromiseTable,
     next: AtomicUsize,
 }
 
@@ -35,8 +38,16 @@ pub(crate) async fn all(
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = judged_resources(&set);
-    let bench =
-        Arc::new(Bench { objects, set, inventory, namespace: namespace.to_owned(), judged, next: AtomicUsize::new(0) });
+    let promises = PromiseTable::new(&set);
+    let bench = Arc::new(Bench {
+        objects,
+        set,
+        inventory,
+        namespace: namespace.to_owned(),
+        judged,
+        promises,
+        next: AtomicUsize::new(0),
+    });
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut tasks = JoinSet::new();
     for _ in 0..workers {
@@ -49,6 +60,7 @@ pub(crate) async fn all(
         report.changes.extend(part.changes);
         report.failures.extend(part.failures);
         report.not_judged.extend(part.not_judged);
+        report.promises.extend(part.promises);
     }
     report.sort();
     report
@@ -107,6 +119,11 @@ async fn judge(
     located.changes(&mutated, report);
     located.verdict(&mutated, &neighbours, report);
     located.verdict(&judged, &neighbours, report);
+    if request.kind.kind == "StatefulSet"
+        && let Some(object) = request.object.as_deref()
+    {
+        report.promises.push(SetPromises { kept: bench.promises.of(object, &judged), object: located.object() });
+    }
 }
 
 /// Resources with a validating rule for CREATE.
