@@ -213,29 +213,6 @@ fn namespaces_raise_the_profile() {
     assert_eq!(code(&(parallel + namespace)), Some(1));
 }
 
-/// The examples that are shipped keep their word, in the profile that they are made for.
-#[test]
-fn examples_are_accepted_and_refused() {
-    let examples = root().join("deploy/examples");
-    assert_eq!(
-        check(&["--profile", "strict", "--require-decided", path(&examples.join("accepted"))]).status.code(),
-        Some(0)
-    );
-    for entry in fs::read_dir(examples.join("refused")).unwrap() {
-        let file = entry.unwrap().path();
-        let report = json(&check(&["--profile", "strict", "-o", "json", path(&file)]));
-        let denied: Vec<&str> = report["results"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|result| result["action"] == "Deny")
-            .map(|result| result["rule"].as_str().unwrap())
-            .collect();
-        let comment = fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned();
-        assert!(denied.iter().any(|rule| comment.contains(rule)), "{}: {denied:?}", file.display());
-    }
-}
-
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }

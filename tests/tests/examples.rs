@@ -1,0 +1,89 @@
+//! The examples that are shipped keep their word: one database keeps every promise under `strict`, and one set for each promise breaks just that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use stateward_core::promises::PROMISES;
+use stateward_tests::{root, stateward};
+
+fn examples() -> PathBuf {
+    root().join("deploy/examples")
+}
+
+fn check(arguments: &[&str]) -> Output {
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = Command::new(stateward());
+    command.args(["check", "--profile", "strict", "-o", "json"]).args(arguments);
+    command.current_dir(root()).env("STATEWARD_CACHE_DIR", cache.path()).output().unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// `promise: state` of the one set in a report.
+fn promises(report: &Value) -> Vec<(String, String)> {
+    let sets = report["promises"].as_array().unwrap();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    let of = |each: &Value, key: &str| each[key].as_str().unwrap().to_owned();
+    sets[0]["promises"].as_array().unwrap().iter().map(|each| (of(each, "promise"), of(each, "state"))).collect()
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(examples().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn one_database_keeps_every_promise() {
+    let output = check(&["--require-decided", path(&examples().join("accepted"))]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let report = report(&output);
+    let loud: Vec<&Value> =
+        report["results"].as_array().unwrap().iter().filter(|each| each["action"] != "Audit").collect();
+    assert!(loud.is_empty(), "{loud:#?}");
+    for (promise, state) in promises(&report) {
+        assert_eq!(state, "kept", "{promise}");
+    }
+}
+
+#[test]
+fn each_promise_has_a_set_that_breaks_it_alone() {
+    let mut seen = BTreeSet::new();
+    for file in files("broken") {
+        let broken = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let inventory = examples().join("accepted");
+        let report = report(&check(&["--inventory", path(&inventory), path(&file)]));
+        for (promise, state) in promises(&report) {
+            let expected = if promise.replace(' ', "-") == broken { "broken" } else { "kept" };
+            // `re-attaching` and the like have their hyphens already.
+            assert_eq!(state, expected, "{}: {promise}\n{:#}", file.display(), report["promises"]);
+        }
+        seen.insert(broken);
+    }
+    assert_eq!(seen, PROMISES.iter().map(|promise| promise.replace(' ', "-")).collect());
+}
+
+#[test]
+fn what_is_refused_names_its_rule() {
+    for file in files("refused") {
+        let report = report(&check(&[path(&file)]));
+        let results = report["results"].as_array().unwrap().iter();
+        let denied: Vec<&str> = results
+            .filter(|result| result["action"] == "Deny")
+            .map(|result| result["rule"].as_str().unwrap())
+            .collect();
+        let comment = fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned();
+        assert!(denied.iter().any(|rule| comment.contains(rule)), "{}: {denied:?}", file.display());
+    }
+}

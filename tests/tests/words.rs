@@ -1,0 +1,53 @@
+//! The host and its guests use the same words: the contract's keys, the promises.
+
+use stateward_core::{contract as host, promises::PROMISES};
+use stateward_sdk::{contract as guest, promise};
+
+#[test]
+fn the_contracts_keys_are_the_same() {
+    let of_host = [
+        host::WRITES,
+        host::MANAGER_ONLY,
+        host::SYNC,
+        host::BACKUP,
+        host::PROFILE,
+        host::MANAGER,
+        host::GOVERNED,
+        host::ROLE,
+        host::SET,
+        host::WRITE,
+        host::ORDINAL,
+        host::MANAGER_HOST,
+    ];
+    let of_guest = [
+        guest::WRITES,
+        guest::MANAGER_ONLY,
+        guest::SYNC,
+        guest::BACKUP,
+        guest::PROFILE,
+        guest::MANAGER,
+        guest::GOVERNED,
+        guest::ROLE,
+        guest::SET,
+        guest::WRITE,
+        guest::ORDINAL,
+        guest::MANAGER_HOST,
+    ];
+    assert_eq!(of_host, of_guest);
+    assert_eq!(host::PROTECTED_LABELS, guest::PROTECTED_LABELS);
+    assert_eq!(host::PROTECTED_ANNOTATIONS, guest::PROTECTED_ANNOTATIONS);
+}
+
+#[test]
+fn promises_are_the_same_and_every_rule_keeps_one() {
+    assert_eq!(PROMISES, promise::ALL);
+    for rule in stateward_stateful::describe().rules {
+        for word in promise::of(&rule.category) {
+            assert!(
+                promise::ALL.contains(&word) || word == promise::AVAILABLE,
+                "`{}` keeps `{word}`, which nobody promised",
+                rule.id
+            );
+        }
+    }
+}
