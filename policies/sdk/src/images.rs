@@ -6,12 +6,17 @@ use crate::lists::ListChange;
 /// only goes with one (`redis-exporter`, `kafka-ui`).
 pub fn is_database(image: &str, databases: &ListChange) -> bool {
     let name = name(image);
-    if words(name).any(|word| COMPANIONS.contains(&word)) {
+    if is_companion(name) {
         return false;
     }
     databases.any(&DATABASES, |database| {
         name.strip_prefix(database).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphabetic()))
     })
+}
+
+/// Whether an image's or a container's name says that it stands beside a database: one image is often both (`mongos` of the image `mongodb`).
+pub fn is_companion(name: &str) -> bool {
+    words(name).any(|word| COMPANIONS.contains(&word))
 }
 
 /// `registry:5000/team/postgres:16@sha256:..` is `postgres`.
@@ -26,7 +31,7 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Names of images, as their projects and the well-known packagers write them.
-pub const DATABASES: [&str; 46] = [
+pub const DATABASES: [&str; 51] = [
     "aerospike",
     "arangodb",
     "cassandra",
@@ -66,9 +71,14 @@ pub const DATABASES: [&str; 46] = [
     "postgresql",
     "pulsar",
     "qdrant",
+    "questdb",
     "rabbitmq",
     "redis",
+    "rethinkdb",
     "scylla",
+    "scylladb",
+    "solr",
+    "tikv",
     "timescaledb",
     "valkey",
     "weaviate",
@@ -76,11 +86,12 @@ pub const DATABASES: [&str; 46] = [
 ];
 
 /// Words in the names of images that stand beside a database and hold no data.
-const COMPANIONS: [&str; 24] = [
+const COMPANIONS: [&str; 28] = [
     "admin",
     "agent",
     "backup",
     "bootstrap",
+    "browser",
     "cli",
     "client",
     "commander",
@@ -91,7 +102,10 @@ const COMPANIONS: [&str; 24] = [
     "gateway",
     "init",
     "insight",
+    "k8s",
     "manager",
+    "metrics",
+    "mongos",
     "monitor",
     "operator",
     "proxy",
@@ -131,6 +145,8 @@ mod tests {
             "mongoose",
             "postgres/app:1",
             "bitnami/redis-sentinel",
+            "bitnami/minio-object-browser:2",
+            "hashicorp/consul-k8s-control-plane",
             "nginx",
         ] {
             assert!(!is_database(no, &ListChange::default()), "{no}");

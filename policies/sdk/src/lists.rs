@@ -21,9 +21,23 @@ impl ListChange {
     }
 }
 
+/// Whether a pattern fits a whole text. Each `*` stands for any text, nothing else stands for anything but itself.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    // The first place is as good as any later one: it leaves the most for what follows.
+    for part in middle.split('*').filter(|part| !part.is_empty()) {
+        let Some((_, after)) = text.split_once(part) else { return false };
+        text = after;
+    }
+    text.ends_with(end)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ListChange;
+    use super::{ListChange, matches};
+    use proptest::prelude::*;
 
     #[test]
     fn changes_carry_the_difference() {
@@ -31,5 +45,27 @@ mod tests {
         let holds = |entry: &str| change.any(&["a", "b"], |each| each == entry);
         assert_eq!(["a", "b", "c", "d"].map(holds), [false, true, true, false]);
         assert!(serde_json::from_str::<ListChange>(r#"{"added": []}"#).is_err());
+    }
+
+    #[test]
+    fn stars_stand_for_any_text() {
+        for (pattern, text) in
+            [("a", "a"), ("*", ""), ("a*", "a"), ("*:b-*", "a:b-"), ("a*a", "aba"), ("a**c", "abc"), ("*b*b*", "abab")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("a", "ab"), ("", "a"), ("a*a", "a"), ("ab*ba", "aba"), ("*:b-*", "a:b"), ("*b*b*", "ab"), ("a.c", "abc")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_in_the_place_of_stars_fit(parts in prop::collection::vec("[ab]{0,3}", 1..5), fillers in prop::collection::vec("[ab]{0,3}", 5)) {
+            let text: String = parts.iter().zip(&fillers).skip(1).fold(parts[0].clone(), |text, (part, filler)| text + filler + part);
+            prop_assert!(matches(&parts.join("*"), &text));
+        }
     }
 }

@@ -22,6 +22,8 @@ pub const SYNCHRONISED: &str = "synchronised";
 pub const BACKED_UP: &str = "backed up";
 /// Members do not all go at once. Not one of the promises, but what makes them worth something.
 pub const AVAILABLE: &str = "available";
+/// Somebody answers for it. Not one of the promises either.
+pub const MANAGED: &str = "managed";
 
 /// The promises, in the order in which a member comes to be.
 pub const ALL: [&str; 9] =

@@ -8,6 +8,8 @@ view! {
     pub struct Container<'a> {
         /// Unique in the pod.
         "name" => pub name: Text<'a>,
+        /// What it runs.
+        "image" => pub image: Text<'a>,
         /// Of an init container: `Always` makes it a sidecar.
         "restartPolicy" => pub restart_policy: Text<'a>,
         /// Whether there is one.

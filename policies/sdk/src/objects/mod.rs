@@ -14,6 +14,7 @@ mod namespace;
 mod persistent_volume;
 mod pod;
 mod service;
+mod spread;
 mod stateful_set;
 mod storage_class;
 mod unreadable;
@@ -29,6 +30,7 @@ pub use namespace::Namespace;
 pub use persistent_volume::PersistentVolume;
 pub use pod::{ClaimVolume, Pod, PodSpec, PodTemplate, Volume};
 pub use service::Service;
+pub use spread::{Affinity, AntiAffinityTerm, PodAffinityTerm, PodAntiAffinity, TopologySpreadConstraint};
 pub use stateful_set::{StatefulSet, member_of, parent_of};
 pub use storage_class::StorageClass;
 

@@ -1,6 +1,6 @@
 //! Pods and pod templates.
 
-use super::{Container, ObjectMeta, Stored};
+use super::{Affinity, Container, ObjectMeta, Stored, TopologySpreadConstraint};
 use crate::rule::Kind;
 use crate::text::Text;
 use crate::view::view;
@@ -36,6 +36,14 @@ view! {
         "initContainers" => pub init_containers: Vec<Container<'a>>,
         /// What containers may mount.
         "volumes" => pub volumes: Vec<Volume<'a>>,
+        /// Where pods may run: beside which other pods.
+        "affinity" => pub affinity: Affinity<'a>,
+        /// How evenly pods are spread.
+        "topologySpreadConstraints" => pub topology_spread_constraints: Vec<TopologySpreadConstraint<'a>>,
+        /// The account that its containers speak for; absent: `default`.
+        "serviceAccountName" => pub service_account_name: Text<'a>,
+        /// `Always`, `OnFailure`, `Never`; absent: `Always`.
+        "restartPolicy" => pub restart_policy: Text<'a>,
     }
 }
 
