@@ -33,8 +33,8 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     for finding in audited {
         audit_line(finding, out)?;
     }
-    for undecided in &report.undecided {
-        undecided_line(undecided, out)?;
+    for alike in by_reason(&report.undecided) {
+        undecided_line(&alike, out)?;
     }
     if !(is_first && report.changes.is_empty()) {
         writeln!(out)?;
@@ -112,8 +112,27 @@ fn audit_line(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     line(out, "audit", AnsiColor::Blue, &finding.rule, &finding.object, &finding.at, &finding.message)
 }
 
-fn undecided_line(undecided: &Undecided, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "undecided", AnsiColor::Cyan, &undecided.rule, &undecided.object, &undecided.at, &undecided.reason)
+/// What one object's rules lack, together where it is the same fact: a missing Service is one thing to a reader, not five.
+fn by_reason(undecided: &[Undecided]) -> Vec<Vec<&Undecided>> {
+    let mut groups: Vec<Vec<&Undecided>> = Vec::new();
+    let mut first_of_object = 0;
+    for each in undecided {
+        if groups.last().and_then(|group| group.first()).is_none_or(|last| last.object.index != each.object.index) {
+            first_of_object = groups.len();
+        }
+        let of_object = groups.iter_mut().skip(first_of_object);
+        match of_object.into_iter().find(|group| group.first().is_some_and(|first| first.reason == each.reason)) {
+            Some(group) => group.push(each),
+            None => groups.push(vec![each]),
+        }
+    }
+    groups
+}
+
+fn undecided_line(alike: &[&Undecided], out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = alike.first() else { return Ok(()) };
+    let rules: Vec<&str> = alike.iter().map(|each| each.rule.as_str()).collect();
+    line(out, "undecided", AnsiColor::Cyan, &rules.join(", "), &first.object, &first.at, &first.reason)
 }
 
 fn line(
