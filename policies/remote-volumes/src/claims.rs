@@ -85,7 +85,7 @@ pub fn incomplete_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
     for template in set.claim_templates() {
         let spec = template.path().key("spec");
         let has_mode = !template.claim.spec.access_modes.is_empty();
-        let has_storage = template.claim.spec.resources.requests.storage.0;
+        let has_storage = template.claim.spec.resources.requests.storage.is_some();
         let (path, lacks, hint) = match (has_mode, has_storage) {
             (true, true) => continue,
             (false, true) => (spec.key("accessModes"), "an access mode", "write `accessModes: [ReadWriteOnce]`"),

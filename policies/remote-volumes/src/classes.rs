@@ -32,29 +32,30 @@ pub const LOCAL_CLASS: Rule = Rule {
 /// Fires on templates whose class, named or default, has a driver with volumes on one node. A class that is absent has no driver to judge.
 pub fn local_class(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for template in set.claim_templates() {
-        let named = template.claim.class_name();
-        let class = match named {
-            // Static volumes only: which one is bound is not known here.
-            Some("") => continue,
-            Some(name) => cx.find::<StorageClass>(name),
-            None => default_class(cx),
-        };
-        match class {
-            Found::Unknown => out.unavailable::<StorageClass>(),
-            Found::Absent => {}
-            Found::Found(class) => {
-                if placement(&class.provisioner, &cx.settings) == Placement::NodeLocal {
-                    report(&template, named.is_some(), &class, out);
-                }
-            }
+        let Some(class) = known_class(&template, cx, out) else { continue };
+        if placement(&class.provisioner, &cx.settings) == Placement::NodeLocal {
+            report(&template, template.claim.class_name().is_some(), class, out);
         }
     }
 }
 
-fn default_class<'c>(cx: &Context<'c, '_, Settings>) -> Found<StorageClass<'c>> {
-    match cx.list::<StorageClass>() {
-        None => Found::Unknown,
-        Some(classes) => StorageClass::default_of(&classes).cloned().map_or(Found::Absent, Found::Found),
+/// The class behind a template. `None` where there is none to judge: static volumes only, absent, or not to be known here, which is said.
+fn known_class<'x, 'c>(
+    template: &ClaimTemplate,
+    cx: &'x Context<'c, '_, Settings>,
+    out: &mut Findings,
+) -> Option<&'x StorageClass<'c>> {
+    let name = template.claim.class_name();
+    if name == Some("") {
+        return None;
+    }
+    match cx.storage_class(name) {
+        Found::Unknown => {
+            out.unavailable::<StorageClass>();
+            None
+        }
+        Found::Absent => None,
+        Found::Found(class) => Some(class),
     }
 }
 

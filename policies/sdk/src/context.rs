@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 
 use crate::accounts::is_machinery;
 use crate::bindings::stateward::policy::types::{Request, RuleIndex, User};
-use crate::objects::{DeleteOptions, Object, Stored, read};
+use crate::objects::{DeleteOptions, Object, StorageClass, Stored, read};
 use crate::rule::{Operation, Profile, Rule};
 
 pub use crate::bindings::stateward::policy::lookup::{Found as Answer, Query};
@@ -30,7 +30,7 @@ pub enum Found<T> {
 pub struct Call<'a> {
     request: &'a Request,
     lookup: &'a dyn Lookup,
-    asked: Asked,
+    asked: Remembered<Query, Answer>,
     old: OnceCell<Object<'a>>,
     failure: RefCell<Option<String>>,
 }
@@ -45,12 +45,14 @@ pub struct Context<'c, 'a, S> {
     table: &'static [Rule],
     /// Where the family's rules begin in the component's manifest.
     offset: RuleIndex,
+    /// By name; `None` is the default one. Many rules look at the classes of the same few claims.
+    classes: Remembered<Option<String>, Found<StorageClass<'c>>>,
 }
 
 impl<'a> Call<'a> {
     /// A request that is about to be judged.
     pub fn new(request: &'a Request, lookup: &'a dyn Lookup) -> Self {
-        Self { request, lookup, asked: Asked::default(), old: OnceCell::new(), failure: RefCell::new(None) }
+        Self { request, lookup, asked: Remembered::default(), old: OnceCell::new(), failure: RefCell::new(None) }
     }
 
     /// The request.
@@ -72,7 +74,7 @@ impl<'a> Call<'a> {
             labels: None,
             live,
         };
-        match self.asked.ask(self.lookup, query) {
+        match self.ask(query) {
             Answer::Unknown => Found::Unknown,
             Answer::Objects(texts) => {
                 texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found))
@@ -89,10 +91,20 @@ impl<'a> Call<'a> {
             labels: None,
             live: false,
         };
-        match self.asked.ask(self.lookup, query) {
+        match self.ask(query) {
             Answer::Unknown => None,
             Answer::Objects(texts) => texts.iter().map(|text| self.typed(text)).collect(),
         }
+    }
+
+    fn ask(&self, query: Query) -> &Answer {
+        self.asked.get_or(
+            |asked| *asked == query,
+            || {
+                let answer = self.lookup.find(&query);
+                (query.clone(), answer)
+            },
+        )
     }
 
     fn typed<'s, T: Stored<'s>>(&self, text: &'s str) -> Option<T> {
@@ -116,7 +128,7 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
         table: &'static [Rule],
         offset: RuleIndex,
     ) -> Self {
-        Self { settings, call, profile, on, table, offset }
+        Self { settings, call, profile, on, table, offset, classes: Remembered::default() }
     }
 
     /// The request.
@@ -186,32 +198,49 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
         self.call.find(T::NAMESPACED.then(|| self.namespace()), name, true)
     }
 
+    /// A StorageClass by its name, or the default one of claims that name none. Read once, however many rules ask.
+    pub fn storage_class(&self, name: Option<&str>) -> &Found<StorageClass<'c>> {
+        self.classes.get_or(
+            |known| known.as_deref() == name,
+            || (name.map(str::to_owned), name.map_or_else(|| self.default_class(), |name| self.find(name))),
+        )
+    }
+
+    fn default_class(&self) -> Found<StorageClass<'c>> {
+        match self.list::<StorageClass>() {
+            None => Found::Unknown,
+            Some(classes) => StorageClass::default_of(classes).map_or(Found::Absent, Found::Found),
+        }
+    }
+
     /// All objects of a kind, in the request's namespace where the kind has namespaces; `None` when it cannot be looked up here.
     pub fn list<T: Stored<'c>>(&self) -> Option<Vec<T>> {
         self.call.list(T::NAMESPACED.then(|| self.namespace()))
     }
 }
 
-/// Queries with their answers, in the order they were asked. A list that only grows, so that answers may be borrowed while it does.
-#[derive(Default)]
-struct Asked {
-    first: OnceCell<(Query, Answer)>,
+/// Values by keys, in the order they were asked for. A list that only grows, so that values may be borrowed while it does.
+struct Remembered<K, V> {
+    first: OnceCell<(K, V)>,
     rest: OnceCell<Box<Self>>,
 }
 
-impl Asked {
-    fn ask(&self, lookup: &dyn Lookup, query: Query) -> &Answer {
+impl<K, V> Remembered<K, V> {
+    fn get_or(&self, is_it: impl Fn(&K) -> bool, make: impl FnOnce() -> (K, V)) -> &V {
         let mut at = self;
-        while let Some((asked, answer)) = at.first.get() {
-            if *asked == query {
-                return answer;
+        while let Some((key, value)) = at.first.get() {
+            if is_it(key) {
+                return value;
             }
             at = at.rest.get_or_init(Box::default);
         }
-        let (_, answer) = at.first.get_or_init(|| {
-            let answer = lookup.find(&query);
-            (query, answer)
-        });
-        answer
+        let (_, value) = at.first.get_or_init(make);
+        value
+    }
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { first: OnceCell::new(), rest: OnceCell::new() }
     }
 }

@@ -20,7 +20,7 @@ pub fn is_companion(name: &str) -> bool {
 }
 
 /// `registry:5000/team/postgres:16@sha256:..` is `postgres`.
-fn name(image: &str) -> &str {
+pub fn name(image: &str) -> &str {
     let last = image.rsplit('/').next().unwrap_or(image);
     let end = last.find(['@', ':']).unwrap_or(last.len());
     last.get(..end).unwrap_or(last)

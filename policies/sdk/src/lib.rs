@@ -41,6 +41,7 @@ pub mod changes;
 pub mod component;
 pub mod context;
 pub mod contract;
+pub mod data_paths;
 pub mod family;
 pub mod findings;
 pub mod images;

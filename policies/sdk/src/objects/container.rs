@@ -28,6 +28,8 @@ view! {
     pub struct VolumeMount<'a> {
         /// Of the volume.
         "name" => pub name: Text<'a>,
+        /// In the container.
+        "mountPath" => pub mount_path: Text<'a>,
         /// The container cannot write to it.
         "readOnly" => pub read_only: bool,
     }
@@ -46,6 +48,8 @@ view! {
     pub struct EnvVar<'a> {
         /// The variable.
         "name" => pub name: Text<'a>,
+        /// In so many words.
+        "value" => pub value: Text<'a>,
         /// Instead of a value.
         "valueFrom" => pub value_from: EnvVarSource<'a>,
     }

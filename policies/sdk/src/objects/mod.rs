@@ -13,26 +13,30 @@ mod meta;
 mod namespace;
 mod persistent_volume;
 mod pod;
+mod quantity;
 mod service;
 mod spread;
 mod stateful_set;
 mod storage_class;
 mod unreadable;
+mod volume;
 
 pub use binding::Binding;
 pub use budget::{IntOrString, PodDisruptionBudget};
-pub use claim::{ClaimSpec, ClaimTemplate, PersistentVolumeClaim};
+pub use claim::{ClaimSpec, ClaimTemplate, MemberClaim, PersistentVolumeClaim, readings};
 pub use container::{Container, EnvVar, VolumeDevice, VolumeMount};
 pub use deletion::{DeleteOptions, Eviction};
 pub use deployment::{Deployment, ReplicaSet, WorkloadSpec};
 pub use meta::{LabelSelector, ObjectMeta, OwnerReference};
 pub use namespace::Namespace;
 pub use persistent_volume::PersistentVolume;
-pub use pod::{ClaimVolume, Pod, PodSpec, PodTemplate, Volume};
+pub use pod::{Pod, PodSpec, PodTemplate};
+pub use quantity::Quantity;
 pub use service::Service;
 pub use spread::{Affinity, AntiAffinityTerm, PodAffinityTerm, PodAntiAffinity, TopologySpreadConstraint};
 pub use stateful_set::{StatefulSet, member_of, parent_of};
 pub use storage_class::StorageClass;
+pub use volume::{ClaimVolume, HostPathVolume, Volume};
 
 use serde::de::Deserialize;
 

@@ -1,6 +1,6 @@
 //! Pods and pod templates.
 
-use super::{Affinity, Container, ObjectMeta, Stored, TopologySpreadConstraint};
+use super::{Affinity, Container, ObjectMeta, Stored, TopologySpreadConstraint, Volume};
 use crate::rule::Kind;
 use crate::text::Text;
 use crate::view::view;
@@ -44,26 +44,6 @@ view! {
         "serviceAccountName" => pub service_account_name: Text<'a>,
         /// `Always`, `OnFailure`, `Never`; absent: `Always`.
         "restartPolicy" => pub restart_policy: Text<'a>,
-    }
-}
-
-view! {
-    /// A volume of a pod.
-    pub struct Volume<'a> {
-        /// What mounts name.
-        "name" => pub name: Text<'a>,
-        /// A claim by its name.
-        "persistentVolumeClaim" => pub persistent_volume_claim: Option<ClaimVolume<'a>>,
-    }
-}
-
-view! {
-    /// `persistentVolumeClaim` of a volume.
-    pub struct ClaimVolume<'a> {
-        /// In the pod's namespace.
-        "claimName" => pub claim_name: Text<'a>,
-        /// Every mount of it is read-only.
-        "readOnly" => pub read_only: bool,
     }
 }
 

@@ -103,9 +103,12 @@ impl<'a> StatefulSet<'a> {
     /// The pod's own volumes that pods really get, by their index: a claim template replaces the volume of its name.
     pub fn effective_volumes(&self) -> impl Iterator<Item = (usize, &Volume<'a>)> {
         let volumes = self.spec.template.spec.volumes.iter().enumerate();
-        volumes.filter(|(_, volume)| {
-            !self.spec.volume_claim_templates.iter().any(|claim| claim.metadata.name == volume.name)
-        })
+        volumes.filter(|(_, volume)| !self.has_claim_template(&volume.name))
+    }
+
+    /// Whether each member gets a claim from a template of this name.
+    pub fn has_claim_template(&self, name: &str) -> bool {
+        self.spec.volume_claim_templates.iter().any(|claim| *claim.metadata.name == *name)
     }
 
     /// The claims of one member, as the controller names them.

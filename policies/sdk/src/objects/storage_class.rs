@@ -2,7 +2,7 @@
 
 use super::{ObjectMeta, Stored};
 use crate::rule::Kind;
-use crate::text::Text;
+use crate::text::{Map, Text};
 use crate::view::view;
 
 view! {
@@ -12,6 +12,14 @@ view! {
         "metadata" => pub metadata: ObjectMeta<'a>,
         /// The driver.
         "provisioner" => pub provisioner: Text<'a>,
+        /// What the driver is told.
+        "parameters" => pub parameters: Map<'a>,
+        /// `Delete`, `Retain`, or what a later version knows; absent and empty: `Delete`.
+        "reclaimPolicy" => pub reclaim_policy: Text<'a>,
+        /// `Immediate`, `WaitForFirstConsumer`, or what a later version knows; absent and empty: `Immediate`.
+        "volumeBindingMode" => pub volume_binding_mode: Text<'a>,
+        /// Volumes may grow.
+        "allowVolumeExpansion" => pub allow_volume_expansion: bool,
     }
 }
 
@@ -22,8 +30,8 @@ impl StorageClass<'_> {
     }
 
     /// The class of claims that name none. As in Kubernetes: of several defaults the newest, of equally old ones the first by name.
-    pub fn default_of<'c, 'a>(classes: &'c [StorageClass<'a>]) -> Option<&'c StorageClass<'a>> {
-        classes.iter().filter(|class| class.is_default()).reduce(|best, each| {
+    pub fn default_of(classes: Vec<Self>) -> Option<Self> {
+        classes.into_iter().filter(StorageClass::is_default).reduce(|best, each| {
             let newer = each.metadata.creation_timestamp.cmp(&best.metadata.creation_timestamp);
             let is_better = newer.then_with(|| best.metadata.name.cmp(&each.metadata.name)).is_gt();
             if is_better { each } else { best }
