@@ -122,12 +122,14 @@ fn variable(name: &str) -> Result<String, Box<dyn Error>> {
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// What the component's bytes depend on.
-const INPUTS: [&str; 7] = [
+const INPUTS: [&str; 9] = [
     "Cargo.lock",
     "policies/wit",
     "policies/sdk",
     "policies/ordered-identity",
     "policies/remote-volumes",
     "policies/manager-writes",
+    "policies/workload-kind",
+    "policies/operations",
     "policies/stateful",
 ];

@@ -24,7 +24,10 @@ async fn with_no_flags_it_serves_the_built_in_policies() {
     let (status, policies) = serve.get("/policies").unwrap();
     let policies: Value = serde_json::from_str(&policies).unwrap();
     let names: Vec<&str> = policies["policies"].as_array().unwrap().iter().map(|policy| text(policy, "name")).collect();
-    assert_eq!((status, names), (200, vec!["manager-writes", "ordered-identity", "remote-volumes"]));
+    assert_eq!(
+        (status, names),
+        (200, vec!["manager-writes", "operations", "ordered-identity", "remote-volumes", "workload-kind"])
+    );
     assert!(
         policies["policies"]
             .as_array()

@@ -61,6 +61,19 @@ fn rules_are_those_of_the_table() {
             "manager-writes/declare-writes -M statefulsets []",
             "manager-writes/stamp-setF MM statefulsets []",
             "manager-writes/stamp-podF MM pods [StatefulSet!]",
+            "workload-kind/rolling-claim WD deployments replicasets [PersistentVolumeClaim]",
+            "workload-kind/replicated-claim DD deployments deployments/scale replicasets replicasets/scale [PersistentVolumeClaim Deployment ReplicaSet]",
+            "workload-kind/database-image AW deployments replicasets pods []",
+            "workload-kind/foreign-claim DD deployments replicasets pods [StatefulSet]",
+            "operations/no-backup-intent AW statefulsets []",
+            "operations/backup-of-missing-volume WD statefulsets []",
+            "operations/excluded-data WW statefulsets []",
+            "operations/no-spread AW statefulsets statefulsets/scale [StatefulSet]",
+            "operations/ineffective-spread WW statefulsets []",
+            "operations/no-disruption-budget AW statefulsets statefulsets/scale [PodDisruptionBudget StatefulSet]",
+            "operations/blocking-budget WW poddisruptionbudgets [StatefulSet]",
+            "operations/no-owner -A statefulsets []",
+            "operations/profile-loweredΔ WD namespaces []",
         ]
     );
 }
@@ -104,7 +117,17 @@ fn settings_of_all_families_are_one_schema() {
     let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
     assert_eq!(
         properties,
-        ["controllerAccounts", "localDrivers", "remoteDrivers", "restorers", "stampEnvironment", "trustedUsers"]
+        [
+            "backupAccounts",
+            "controllerAccounts",
+            "databaseImages",
+            "localDrivers",
+            "ownerKeys",
+            "remoteDrivers",
+            "restorers",
+            "stampEnvironment",
+            "trustedUsers"
+        ]
     );
 }
 
