@@ -6,6 +6,7 @@ use crate::accounts::is_machinery;
 use crate::bindings::stateward::policy::types::{Request, RuleIndex, User};
 use crate::objects::{DeleteOptions, Object, StorageClass, Stored, read};
 use crate::rule::{Operation, Profile, Rule};
+use crate::tree::Templated;
 
 pub use crate::bindings::stateward::policy::lookup::{Found as Answer, Query};
 
@@ -158,6 +159,16 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
             self.call.fail(format!("the options cannot be read: {error}"));
             DeleteOptions::default()
         })
+    }
+
+    /// Whether an UPDATE changes what pods are made from, in whatever field.
+    pub fn changes_template(&self) -> bool {
+        let template = |text: &'a Option<String>| {
+            let read = read::<Templated<'a>>(text.as_deref()?);
+            read.map_err(|error| self.call.fail(format!("the template cannot be read: {error}"))).ok()
+        };
+        let request = self.call.request;
+        template(&request.old_object) != template(&request.object)
     }
 
     /// The profile in force.

@@ -47,6 +47,7 @@ pub mod findings;
 pub mod images;
 pub mod lists;
 pub mod objects;
+pub mod peers;
 pub mod pointer;
 pub mod promise;
 pub mod rule;
@@ -56,6 +57,7 @@ pub mod settings;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod text;
+pub mod tree;
 pub mod view;
 
 /// Everything that a file of rules needs.
@@ -65,9 +67,9 @@ pub mod prelude {
     pub use crate::findings::{Findings, Made};
     pub use crate::lists::ListChange;
     pub use crate::objects::{
-        Binding, ClaimTemplate, Container, DeleteOptions, Deployment, Eviction, Namespace, Object, ObjectMeta,
-        OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec, ReplicaSet,
-        Service, StatefulSet, StorageClass, Stored, Volume, member_of, parent_of,
+        Binding, ClaimTemplate, Container, DeleteOptions, Deployment, Eviction, IntOrString, Namespace, Object,
+        ObjectMeta, OwnerReference, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PodSpec,
+        ReplicaSet, Service, SiblingSet, StatefulSet, StorageClass, Stored, UpdateType, Volume, member_of, parent_of,
     };
     pub use crate::pointer::Pointer;
     pub use crate::promise;

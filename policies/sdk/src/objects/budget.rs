@@ -38,14 +38,19 @@ pub enum IntOrString<'a> {
 }
 
 impl IntOrString<'_> {
+    /// The percentage, if it is one.
+    pub fn percent(&self) -> Option<i64> {
+        match self {
+            Self::Int(_) => None,
+            Self::String(text) => text.strip_suffix('%')?.parse().ok(),
+        }
+    }
+
     /// The number, or the share of `whole` rounded up as the disruption controller does. `None`: neither a number nor a percentage.
     pub fn of(&self, whole: i64) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
-            Self::String(text) => {
-                let percent: i64 = text.strip_suffix('%')?.parse().ok()?;
-                Some(percent.checked_mul(whole)?.checked_add(99)?.div_euclid(100))
-            }
+            Self::String(_) => Some(self.percent()?.checked_mul(whole)?.checked_add(99)?.div_euclid(100)),
         }
     }
 }

@@ -10,6 +10,10 @@ view! {
         "name" => pub name: Text<'a>,
         /// What it runs.
         "image" => pub image: Text<'a>,
+        /// Instead of the image's entry point.
+        "command" => pub command: Vec<Text<'a>>,
+        /// Of the entry point.
+        "args" => pub args: Vec<Text<'a>>,
         /// Of an init container: `Always` makes it a sidecar.
         "restartPolicy" => pub restart_policy: Text<'a>,
         /// Whether there is one.

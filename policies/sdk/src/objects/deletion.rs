@@ -25,3 +25,42 @@ view! {
         "orphanDependents" => pub orphan_dependents: Option<bool>,
     }
 }
+
+impl DeleteOptions<'_> {
+    /// Whether what the object owns stays, as the server decides it: what the request says goes before the object's finalizer.
+    /// `None`: a policy that is not known here.
+    pub fn orphans(&self, metadata: &ObjectMeta) -> Option<bool> {
+        if let Some(orphan) = self.orphan_dependents {
+            return Some(orphan);
+        }
+        match self.propagation_policy.as_str() {
+            "Orphan" => Some(true),
+            "Background" | "Foreground" => Some(false),
+            "" => Some(metadata.finalizers.iter().any(|finalizer| finalizer.as_str() == "orphan")),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DeleteOptions;
+    use crate::objects::ObjectMeta;
+
+    #[test]
+    fn the_request_goes_before_the_finalizer() {
+        let orphans = |options: &str, finalizers: &str| {
+            let metadata = format!(r#"{{"finalizers": {finalizers}}}"#);
+            let metadata: ObjectMeta<'_> = serde_json::from_str(&metadata).unwrap();
+            serde_json::from_str::<DeleteOptions<'_>>(options).unwrap().orphans(&metadata)
+        };
+        assert_eq!(orphans("{}", "[]"), Some(false));
+        assert_eq!(orphans("{}", r#"["a.example/b", "orphan"]"#), Some(true));
+        assert_eq!(orphans("{}", r#"["foregroundDeletion"]"#), Some(false));
+        assert_eq!(orphans(r#"{"propagationPolicy": "Orphan"}"#, "[]"), Some(true));
+        assert_eq!(orphans(r#"{"propagationPolicy": "Background"}"#, r#"["orphan"]"#), Some(false));
+        assert_eq!(orphans(r#"{"orphanDependents": true}"#, "null"), Some(true));
+        assert_eq!(orphans(r#"{"orphanDependents": false}"#, r#"["orphan"]"#), Some(false));
+        assert_eq!(orphans(r#"{"propagationPolicy": "Adopt"}"#, r#"["orphan"]"#), None);
+    }
+}

@@ -20,6 +20,8 @@ view! {
         "labels" => pub labels: Map<'a>,
         /// What selectors do not look at.
         "annotations" => pub annotations: Map<'a>,
+        /// What must be done before it goes.
+        "finalizers" => pub finalizers: Vec<Text<'a>>,
         /// Whose it is.
         "ownerReferences" => pub owner_references: Vec<OwnerReference<'a>>,
     }
@@ -68,6 +70,11 @@ impl<'a> ObjectMeta<'a> {
     pub fn controller(&self) -> Option<&OwnerReference<'a>> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
+
+    /// The `apps` StatefulSet that manages the object, if one does.
+    pub fn controlling_set(&self) -> Option<&OwnerReference<'a>> {
+        self.controller().filter(|owner| owner.kind.as_str() == "StatefulSet" && owner.group() == "apps")
+    }
 }
 
 impl OwnerReference<'_> {
@@ -78,6 +85,11 @@ impl OwnerReference<'_> {
 }
 
 impl LabelSelector<'_> {
+    /// Nothing in it: it selects everything, and a StatefulSet may not have it.
+    pub fn is_empty(&self) -> bool {
+        self.match_labels.is_empty() && self.match_expressions.is_empty()
+    }
+
     /// Whether labels are selected; `None` when an operator is not known. An empty selector selects everything.
     pub fn selects(&self, labels: &Map) -> Option<bool> {
         let mut all = self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));

@@ -15,6 +15,7 @@ mod persistent_volume;
 mod pod;
 mod quantity;
 mod service;
+mod sibling;
 mod spread;
 mod stateful_set;
 mod storage_class;
@@ -33,8 +34,9 @@ pub use persistent_volume::PersistentVolume;
 pub use pod::{Pod, PodSpec, PodTemplate};
 pub use quantity::Quantity;
 pub use service::Service;
+pub use sibling::SiblingSet;
 pub use spread::{Affinity, AntiAffinityTerm, PodAffinityTerm, PodAntiAffinity, TopologySpreadConstraint};
-pub use stateful_set::{StatefulSet, member_of, parent_of};
+pub use stateful_set::{StatefulSet, UpdateType, member_of, parent_of};
 pub use storage_class::StorageClass;
 pub use volume::{ClaimVolume, HostPathVolume, Volume};
 

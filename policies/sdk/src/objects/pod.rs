@@ -2,7 +2,7 @@
 
 use super::{Affinity, Container, ObjectMeta, Stored, TopologySpreadConstraint, Volume};
 use crate::rule::Kind;
-use crate::text::Text;
+use crate::text::{Map, Text};
 use crate::view::view;
 
 view! {
@@ -12,6 +12,16 @@ view! {
         "metadata" => pub metadata: ObjectMeta<'a>,
         /// What it runs.
         "spec" => pub spec: PodSpec<'a>,
+        /// How it is.
+        "status" => pub status: PodStatus<'a>,
+    }
+}
+
+view! {
+    /// `status` of a Pod.
+    pub struct PodStatus<'a> {
+        /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+        "phase" => pub phase: Text<'a>,
     }
 }
 
@@ -34,6 +44,20 @@ view! {
         "containers" => pub containers: Vec<Container<'a>>,
         /// Run one after the other before the containers; those that restart always stay on as sidecars.
         "initContainers" => pub init_containers: Vec<Container<'a>>,
+        /// Of a member the StatefulSet controller writes it: the pod's name.
+        "hostname" => pub hostname: Text<'a>,
+        /// Of a member the StatefulSet controller writes it: the governing Service.
+        "subdomain" => pub subdomain: Text<'a>,
+        /// `hostname` inside answers with the whole DNS name.
+        "setHostnameAsFQDN" => pub set_hostname_as_fqdn: bool,
+        /// What `hostname` inside answers, whatever the pod's name is.
+        "hostnameOverride" => pub hostname_override: Text<'a>,
+        /// Shares the node's addresses and ports.
+        "hostNetwork" => pub host_network: bool,
+        /// Where it runs; of a template: where all of them do.
+        "nodeName" => pub node_name: Text<'a>,
+        /// Labels of nodes that it may run on.
+        "nodeSelector" => pub node_selector: Map<'a>,
         /// What containers may mount.
         "volumes" => pub volumes: Vec<Volume<'a>>,
         /// Where pods may run: beside which other pods.
@@ -47,10 +71,22 @@ view! {
     }
 }
 
+impl Pod<'_> {
+    /// Its containers have ended and are not started again.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+}
+
 impl<'a> PodSpec<'a> {
     /// Containers and init containers. Ephemeral ones do not count: nothing may depend on them.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container<'a>> {
         self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// How long it has to stop. Absent: 30 seconds.
+    pub fn grace(&self) -> i64 {
+        self.termination_grace_period_seconds.unwrap_or(30)
     }
 
     /// Every container that mounts the volume mounts it read-only. A volume that nobody mounts is as good as written: it is attached all the same.

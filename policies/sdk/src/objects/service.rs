@@ -18,14 +18,16 @@ view! {
 view! {
     /// `spec` of a Service.
     pub struct ServiceSpec<'a> {
+        /// `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`, or what a later version knows; absent and empty: `ClusterIP`.
+        "type" => pub kind: Text<'a>,
         /// An address, or `None`.
         "clusterIP" => pub cluster_ip: Text<'a>,
         /// One address of each family; the first is `clusterIP`.
         "clusterIPs" => pub cluster_ips: Vec<Text<'a>>,
-        /// Labels of the pods behind it; empty: somebody else says who is.
+        /// Labels of the pods behind it; empty: somebody else writes its endpoints.
         "selector" => pub selector: Map<'a>,
-        /// Absent: `ClusterIP`.
-        "type" => pub service_type: Text<'a>,
+        /// Pods have their DNS names before they are ready.
+        "publishNotReadyAddresses" => pub publish_not_ready_addresses: bool,
     }
 }
 
@@ -39,8 +41,17 @@ impl Service<'_> {
     /// Whether a pod whose label of a key is `label` is behind it. None is where there is no selector, or an alias (`ExternalName`) in its place.
     pub fn selects<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         let selector = &self.spec.selector;
-        let is_alias = self.spec.service_type.as_str() == "ExternalName";
+        let is_alias = self.is_external() == Some(true);
         !is_alias && !selector.is_empty() && selector.iter().all(|(key, value)| label(key) == Some(value))
+    }
+
+    /// It is another name for something elsewhere and has no pods. `None`: a type that is not known here.
+    pub fn is_external(&self) -> Option<bool> {
+        match self.spec.kind.as_str() {
+            "" | "ClusterIP" | "NodePort" | "LoadBalancer" => Some(false),
+            "ExternalName" => Some(true),
+            _ => None,
+        }
     }
 }
 

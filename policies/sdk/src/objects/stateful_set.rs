@@ -1,6 +1,8 @@
 //! `apps/v1` StatefulSet.
 
-use super::{ClaimTemplate, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume};
+use super::{
+    ClaimTemplate, IntOrString, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume,
+};
 use crate::rule::Kind;
 use crate::text::Text;
 use crate::view::view;
@@ -13,7 +15,7 @@ view! {
         /// What is wanted.
         "spec" => pub spec: StatefulSetSpec<'a>,
         /// What is.
-        "status" => pub status: StatefulSetStatus,
+        "status" => pub status: StatefulSetStatus<'a>,
     }
 }
 
@@ -26,6 +28,8 @@ view! {
         "serviceName" => pub service_name: Text<'a>,
         /// `OrderedReady`, `Parallel`, or what a later version knows; absent and empty: `OrderedReady`.
         "podManagementPolicy" => pub pod_management_policy: Text<'a>,
+        /// How members come to a new template.
+        "updateStrategy" => pub update_strategy: UpdateStrategy<'a>,
         /// Which ordinals.
         "ordinals" => pub ordinals: Ordinals,
         /// Which pods are its own.
@@ -59,10 +63,45 @@ view! {
 
 view! {
     /// `status`.
-    pub struct StatefulSetStatus {
+    pub struct StatefulSetStatus<'a> {
         /// How many pods there are.
         "replicas" => pub replicas: i64,
+        /// What members were made from before the latest roll-out; the controller raises it when a roll-out is done.
+        "currentRevision" => pub current_revision: Text<'a>,
+        /// What members are made from by the latest roll-out.
+        "updateRevision" => pub update_revision: Text<'a>,
     }
+}
+
+view! {
+    /// `spec.updateStrategy`.
+    pub struct UpdateStrategy<'a> {
+        /// `RollingUpdate`, `OnDelete`, `Recreate`, or what a later version knows; absent and empty: `RollingUpdate`.
+        "type" => pub kind: Text<'a>,
+        /// Of a `RollingUpdate`.
+        "rollingUpdate" => pub rolling_update: RollingUpdate<'a>,
+    }
+}
+
+view! {
+    /// `spec.updateStrategy.rollingUpdate`.
+    pub struct RollingUpdate<'a> {
+        /// So many members, from the first one on, are not updated.
+        "partition" => pub partition: i64,
+        /// How many members may be down at once. Absent: 1.
+        "maxUnavailable" => pub max_unavailable: Option<IntOrString<'a>>,
+    }
+}
+
+/// How members come to a new template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateType {
+    /// The controller replaces them, the last one first.
+    RollingUpdate,
+    /// Somebody else deletes them.
+    OnDelete,
+    /// The controller takes all of them down, then makes all of them anew (1.37 alpha).
+    Recreate,
 }
 
 impl<'a> StatefulSet<'a> {
@@ -91,6 +130,16 @@ impl<'a> StatefulSet<'a> {
         match self.spec.pod_management_policy.as_str() {
             "" | "OrderedReady" => Some(true),
             "Parallel" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// How members come to a new template. `None`: a type that is not known here.
+    pub fn update_type(&self) -> Option<UpdateType> {
+        match self.spec.update_strategy.kind.as_str() {
+            "" | "RollingUpdate" => Some(UpdateType::RollingUpdate),
+            "OnDelete" => Some(UpdateType::OnDelete),
+            "Recreate" => Some(UpdateType::Recreate),
             _ => None,
         }
     }
