@@ -1,6 +1,9 @@
 //! The governing Service, which gives each member its DNS name.
 
+use stateward_sdk::contract::SET;
 use stateward_sdk::prelude::*;
+
+use crate::Settings;
 
 /// NET-1 of the rule catalogue.
 pub const NO_SERVICE_NAME: Rule = Rule {
@@ -8,7 +11,7 @@ pub const NO_SERVICE_NAME: Rule = Rule {
     title: "The set names its governing Service",
     description: "Members get DNS names (`<pod>.<service>.<namespace>.svc`) from the headless Service that `serviceName` names. Without it they can \
                   only be reached by addresses that change, and the field cannot be set later.",
-    category: "Network identity",
+    category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,
     strict: Action::Deny,
@@ -23,7 +26,7 @@ pub const NOT_HEADLESS: Rule = Rule {
     title: "The governing Service is headless",
     description: "Only a headless Service (`clusterIP: None`) gives every pod a DNS record of its own. Behind a Service with an address members share \
                   one name, and which of them answers is chance.",
-    category: "Network identity",
+    category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,
     strict: Action::Deny,
@@ -35,8 +38,40 @@ pub const NOT_HEADLESS: Rule = Rule {
     ..Rule::VALIDATE
 };
 
+/// NET-2 of the rule catalogue.
+pub const MISSING_SERVICE: Rule = Rule {
+    id: "ordered-identity/missing-service",
+    title: "The governing Service exists",
+    description: "`serviceName` alone gives members no DNS names: the Service of that name does, once it is there. Nothing makes it, and nothing complains \
+                  when it is missing. It may be made after the set, so this is never refused.",
+    category: promise::REACHABLE,
+    severity: Severity::Medium,
+    baseline: Action::Audit,
+    strict: Action::Warn,
+    subjects: &[Subject::STATEFUL_SETS],
+    reads: &[Read { kind: Service::KIND, fields: &[], live: false }],
+    ..Rule::VALIDATE
+};
+
+/// NET-4 and NET-5 of the rule catalogue.
+///
+/// A Service without a selector passes: Patroni and others write its endpoints themselves.
+pub const DEAD_SERVICE: Rule = Rule {
+    id: "ordered-identity/dead-service",
+    title: "The governing Service is about the members",
+    description: "DNS names of members come from the endpoints of the governing Service. One of type `ExternalName` has none, and one whose selector does not \
+                  fit the template's labels has those of other pods, or none.",
+    category: promise::REACHABLE,
+    severity: Severity::Medium,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    reads: &[Read { kind: Service::KIND, fields: &["/spec/type", "/spec/selector"], live: false }],
+    ..Rule::VALIDATE
+};
+
 /// Fires on an absent or empty `serviceName`.
-pub fn no_service_name(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Findings) {
+pub fn no_service_name(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     if set.service_name().is_none() {
         let finding = out
             .finding(SERVICE_NAME, "serviceName", "no Service is named: members have no DNS names of their own")
@@ -46,7 +81,7 @@ pub fn no_service_name(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Fi
 }
 
 /// Fires when the governing Service exists and has an address.
-pub fn not_headless(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Findings) {
+pub fn not_headless(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     let Some(name) = set.service_name() else { return };
     match cx.find::<Service>(name) {
         Found::Found(service) if !service.is_headless() => {
@@ -60,8 +95,61 @@ pub fn not_headless(set: &StatefulSet, cx: &Context<NoSettings>, out: &mut Findi
     }
 }
 
+/// Fires when the Service that is named is known not to exist.
+pub fn missing_service(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    let Some(name) = set.service_name() else { return };
+    match cx.find::<Service>(name) {
+        Found::Found(_) => {}
+        Found::Absent => {
+            out.finding(
+                SERVICE_NAME,
+                "serviceName",
+                format!("there is no Service `{name}`: members have no DNS names"),
+            )
+            .hint(format!("make a Service `{name}` with `clusterIP: None` that selects the template's labels"));
+        }
+        Found::Unknown => out.unavailable::<Service>(),
+    }
+}
+
+/// Fires when the Service that is named has no endpoints of the members.
+pub fn dead_service(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    let Some(name) = set.service_name() else { return };
+    let service = match cx.find::<Service>(name) {
+        Found::Found(service) => service,
+        Found::Absent => return,
+        Found::Unknown => return out.unavailable::<Service>(),
+    };
+    match service.is_external() {
+        Some(true) => {
+            out.finding(
+                SERVICE_NAME,
+                "serviceName",
+                format!("Service `{name}` is of type `ExternalName`: it has no members behind it"),
+            )
+            .hint(format!("make Service `{name}` anew with `clusterIP: None` and a selector, or name another one"));
+        }
+        None => out.undecided(format!("`type: {}` of Service `{name}` is not known here", service.spec.kind)),
+        Some(false) => {
+            if let Some((key, value)) = service.spec.selector.iter().find(|&label| !is_on_members(label, set)) {
+                out.finding(
+                    SERVICE_NAME,
+                    "serviceName",
+                    format!("Service `{name}` selects `{key}: {value}`, which is not among the template's labels"),
+                )
+                .hint(format!("let Service `{name}` select labels that the template has, or name another one"));
+            }
+        }
+    }
+}
+
+/// The label is on every member. One is not in the template: the contract writes it on each pod.
+fn is_on_members((key, value): (&str, &str), set: &StatefulSet) -> bool {
+    set.spec.template.metadata.labels.get(key) == Some(value) || key == SET && value == set.metadata.name.as_str()
+}
+
 /// A single member is rarely asked for by name.
-fn lower(finding: Made, set: &StatefulSet, cx: &Context<NoSettings>) {
+fn lower(finding: Made, set: &StatefulSet, cx: &Context<Settings>) {
     if cx.profile() == Profile::Baseline && set.replicas() < 2 {
         finding.at_most(Action::Audit);
     }

@@ -1,6 +1,9 @@
 //! The order in which members start.
 
+use stateward_sdk::peers::contacting_peers;
 use stateward_sdk::prelude::*;
+
+use crate::Settings;
 
 /// OR-1 of the rule catalogue.
 pub const PARALLEL_MANAGEMENT: Rule = Rule {
@@ -8,7 +11,7 @@ pub const PARALLEL_MANAGEMENT: Rule = Rule {
     title: "Members start one after the other",
     description: "`podManagementPolicy: Parallel` starts and stops all members at once: a worker may start to synchronise before there is anything \
                   to synchronise from. Quorum systems that find each other at start need it; the field cannot be changed later.",
-    category: "Order",
+    category: promise::ORDERED,
     severity: Severity::Medium,
     baseline: Action::Audit,
     strict: Action::Deny,
@@ -22,7 +25,7 @@ pub const NO_READINESS_GATE: Rule = Rule {
     title: "The next member waits until this one serves",
     description: "`OrderedReady` starts a member once the one before it is ready. Without a readiness probe a container is ready as soon as it runs: \
                   the second member clones from a first one that does not serve yet.",
-    category: "Order",
+    category: "ordered, synchronised",
     severity: Severity::High,
     baseline: Action::Warn,
     strict: Action::Deny,
@@ -40,8 +43,26 @@ pub const NO_READINESS_GATE: Rule = Rule {
     ..Rule::VALIDATE
 };
 
+/// OR-4 of the rule catalogue.
+///
+/// Only the field counts. The older annotation `service.alpha.kubernetes.io/tolerate-unready-endpoints` does not reach EndpointSlices, which DNS reads.
+pub const UNREADY_DNS: Rule = Rule {
+    id: "ordered-identity/unready-dns",
+    title: "Members find each other while they start",
+    description: "A member that asks for its peers by name before it is ready finds none: DNS leaves out pods that are not ready. With `OrderedReady` \
+                  the next member waits for this one and this one for the next, for ever (nats-io/k8s#441, kubernetes/kubernetes#92559), unless the \
+                  governing Service publishes addresses that are not ready.",
+    category: "ordered, reachable by name",
+    severity: Severity::Medium,
+    baseline: Action::Audit,
+    strict: Action::Warn,
+    subjects: &[Subject::STATEFUL_SETS],
+    reads: &[Read { kind: Service::KIND, fields: &["/spec/publishNotReadyAddresses"], live: false }],
+    ..Rule::VALIDATE
+};
+
 /// Fires on `Parallel`. Absent is `OrderedReady`.
-pub fn parallel_management(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
+pub fn parallel_management(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     match set.is_ordered() {
         Some(true) => {}
         Some(false) => {
@@ -53,7 +74,7 @@ pub fn parallel_management(set: &StatefulSet, _: &Context<NoSettings>, out: &mut
 }
 
 /// Fires on an ordered set of two replicas or more in which no container and no sidecar has a readiness probe.
-pub fn no_readiness_gate(set: &StatefulSet, _: &Context<NoSettings>, out: &mut Findings) {
+pub fn no_readiness_gate(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     if set.replicas() < 2 || set.spec.template.spec.running_containers().any(|container| container.readiness_probe.0) {
         return;
     }
@@ -68,6 +89,32 @@ pub fn no_readiness_gate(set: &StatefulSet, _: &Context<NoSettings>, out: &mut F
         }
         Some(false) => {}
         None => unknown_policy(set, out),
+    }
+}
+
+/// Fires on an ordered set with an init container or sidecar that contacts peers, whose governing Service hides members that are not ready.
+pub fn unready_dns(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    let Some(service) = set.service_name() else { return };
+    if set.is_ordered() == Some(false) {
+        return;
+    }
+    let Some(container) = contacting_peers(set) else { return };
+    if set.is_ordered().is_none() {
+        return unknown_policy(set, out);
+    }
+    match cx.find::<Service>(service) {
+        Found::Found(found) if !found.spec.publish_not_ready_addresses => {
+            out.finding(
+                "/spec/serviceName",
+                "serviceName",
+                format!("`{}` asks for peers, and Service `{service}` hides those that are not ready", container.name),
+            )
+            .hint(format!(
+                "write `publishNotReadyAddresses: true` in Service `{service}`; give clients another Service"
+            ));
+        }
+        Found::Found(_) | Found::Absent => {}
+        Found::Unknown => out.unavailable::<Service>(),
     }
 }
 
