@@ -35,11 +35,7 @@ pub fn shared_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings
     if replicas < 2 {
         return;
     }
-    for (index, volume) in set.effective_volumes() {
-        let Some(claim) = &volume.persistent_volume_claim else { continue };
-        if claim.read_only || set.spec.template.spec.only_reads(&volume.name) {
-            continue;
-        }
+    for (index, volume, claim) in set.shared_claims() {
         let name = &claim.claim_name;
         out.finding(
             Pointer::new("/spec/template/spec/volumes").index(index).key("persistentVolumeClaim").key("claimName"),

@@ -16,6 +16,8 @@ view! {
         "uid" => pub uid: Text<'a>,
         /// RFC 3339 in UTC without fractions, as the server writes it: comparable as text.
         "creationTimestamp" => pub creation_timestamp: Text<'a>,
+        /// When it is to be gone; empty: nobody has deleted it.
+        "deletionTimestamp" => pub deletion_timestamp: Text<'a>,
         /// What selectors look at.
         "labels" => pub labels: Map<'a>,
         /// What selectors do not look at.

@@ -36,7 +36,7 @@ pub use quantity::Quantity;
 pub use service::Service;
 pub use sibling::SiblingSet;
 pub use spread::{Affinity, AntiAffinityTerm, PodAffinityTerm, PodAntiAffinity, TopologySpreadConstraint};
-pub use stateful_set::{StatefulSet, UpdateType, member_of, parent_of};
+pub use stateful_set::{POD_INDEX, POD_NAME, StatefulSet, UpdateType, member_of, parent_of};
 pub use storage_class::StorageClass;
 pub use volume::{ClaimVolume, HostPathVolume, Volume};
 
@@ -126,6 +126,14 @@ impl<'a> Object<'a> {
     pub fn as_stateful_set(&self) -> Option<&StatefulSet<'a>> {
         match self {
             Self::StatefulSet(set) | Self::StatefulSetStatus(set) | Self::Scale(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    /// The Service.
+    pub fn as_service(&self) -> Option<&Service<'a>> {
+        match self {
+            Self::Service(service) => Some(service),
             _ => None,
         }
     }

@@ -1,7 +1,8 @@
 //! `apps/v1` StatefulSet.
 
 use super::{
-    ClaimTemplate, IntOrString, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored, Volume,
+    ClaimTemplate, ClaimVolume, IntOrString, LabelSelector, ObjectMeta, PersistentVolumeClaim, PodTemplate, Stored,
+    Volume,
 };
 use crate::rule::Kind;
 use crate::text::Text;
@@ -160,6 +161,15 @@ impl<'a> StatefulSet<'a> {
         self.spec.volume_claim_templates.iter().any(|claim| *claim.metadata.name == *name)
     }
 
+    /// Effective volumes that are one claim for all members, and that some container can write to.
+    pub fn shared_claims(&self) -> impl Iterator<Item = (usize, &Volume<'a>, &ClaimVolume<'a>)> {
+        self.effective_volumes().filter_map(|(index, volume)| {
+            let claim = volume.persistent_volume_claim.as_ref()?;
+            let is_written = !claim.read_only && !self.spec.template.spec.only_reads(&volume.name);
+            is_written.then_some((index, volume, claim))
+        })
+    }
+
     /// The claims of one member, as the controller names them.
     pub fn claim_names(&self, ordinal: i64) -> impl Iterator<Item = String> {
         let set = &self.metadata.name;
@@ -171,6 +181,11 @@ impl<'a> Stored<'a> for StatefulSet<'a> {
     const KIND: Kind = Kind { group: "apps", version: "v1", kind: "StatefulSet" };
     const NAMESPACED: bool = true;
 }
+
+/// Label of a member: its name.
+pub const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+/// Label of a member since Kubernetes 1.28: its ordinal.
+pub const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 
 /// The set whose member the StatefulSet controller takes a pod of this name for. It asks for digits at the end and no more
 /// (`statefulPodRegex`, `getParentName`): `db-01` and `db-99999999999` are members of `db` to it, though it never makes them.
