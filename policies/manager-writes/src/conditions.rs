@@ -161,6 +161,32 @@ pub const SET_KEYS_DIFFER: &str = concat!(
 pub const SET_STATUS_KEYS_DIFFER: &str =
     concat!(both!(), keys_differ!("[[object.metadata, oldObject.metadata]]", "'writes', "));
 
+/// The first ordinal of a set.
+macro_rules! start {
+    ($set:literal) => {
+        concat!(
+            "(has(",
+            $set,
+            ".spec) && has(",
+            $set,
+            ".spec.ordinals) && has(",
+            $set,
+            ".spec.ordinals.start) ? ",
+            $set,
+            ".spec.ordinals.start : 0)"
+        )
+    };
+}
+
+/// A set that says who may write, or did, and whose first ordinal changes.
+pub const SET_START_MOVED: &str = concat!(
+    both!(),
+    start!("object"),
+    " != ",
+    start!("oldObject"),
+    " && [object, oldObject].exists(o, has(o.metadata.annotations) && 'stateward.dev/writes' in o.metadata.annotations)"
+);
+
 /// A new set that does not say who may write.
 pub const SET_UNDECLARED: &str =
     "object != null && !(has(object.metadata.annotations) && 'stateward.dev/writes' in object.metadata.annotations)";
@@ -176,6 +202,32 @@ pub const SET_STAMPED: &str = concat!(
      ['writes', 'manager'].exists(k, ('stateward.dev/' + k) in o.metadata.annotations)) || \
      [object, oldObject].exists(o, has(o.spec) && has(o.spec.template) && has(o.spec.template.metadata) && \
      has(o.spec.template.metadata.labels) && 'stateward.dev/governed' in o.spec.template.metadata.labels))"
+);
+
+/// A person deletes what could be the first member of a set.
+pub const MEMBER_DELETED: &str = concat!(
+    "object == null && oldObject != null && has(oldObject.metadata.name) && oldObject.metadata.name.matches('-[0-9]+$') && ",
+    "has(oldObject.metadata.ownerReferences) && ",
+    "oldObject.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true && r.kind == 'StatefulSet') && ",
+    "!(has(request.userInfo.groups) && ",
+    "request.userInfo.groups.exists(g, g in ['system:nodes', 'system:serviceaccounts:kube-system']))"
+);
+
+/// An eviction of a pod with a member's name.
+pub const MEMBER_EVICTED: &str =
+    "object != null && has(object.metadata.name) && object.metadata.name.matches('-[0-9]+$')";
+
+/// A Service that selects pods.
+pub const SERVICE_SELECTS: &str =
+    "object != null && has(object.spec) && has(object.spec.selector) && size(object.spec.selector) > 0";
+
+/// A Service that could lead to a manager goes, or selects something else, or becomes another type.
+pub const WRITE_SERVICE_CHANGED: &str = concat!(
+    "oldObject != null && has(oldObject.spec) && has(oldObject.spec.selector) && ",
+    "['stateward.dev/role', 'statefulset.kubernetes.io/pod-name'].exists(k, k in oldObject.spec.selector) && ",
+    "(object == null || !has(object.spec) || !has(object.spec.selector) || ",
+    "object.spec.selector != oldObject.spec.selector || ",
+    "(has(object.spec.type) ? object.spec.type : '') != (has(oldObject.spec.type) ? oldObject.spec.type : ''))"
 );
 
 #[cfg(test)]
@@ -219,7 +271,7 @@ mod tests {
 
     fn all() -> Vec<&'static str> {
         let subjects = ManagerWrites::RULES.iter().flat_map(|rule| rule.subjects);
-        subjects.map(|subject| subject.condition.unwrap()).collect()
+        subjects.filter_map(|subject| subject.condition).collect()
     }
 
     #[test]
@@ -230,7 +282,8 @@ mod tests {
             json!({"metadata": {"name": "db-0", "labels": {}, "annotations": {}, "ownerReferences": []}, "spec": {}}),
             json!({"metadata": {"name": "db-0", "labels": {"stateward.dev/role": "manager"}, "ownerReferences": [{"kind": "StatefulSet"}]},
                 "spec": {"selector": {}, "template": {}, "volumeClaimTemplates": []}}),
-            json!({"metadata": {"annotations": {"stateward.dev/writes": ""}, "ownerReferences": owner("StatefulSet")},
+            json!({"metadata": {"name": "db-0", "annotations": {"stateward.dev/writes": ""}}, "spec": {"ordinals": {}, "selector": {"stateward.dev/role": "manager"}}}),
+            json!({"metadata": {"name": "db-0", "annotations": {"stateward.dev/writes": ""}, "ownerReferences": owner("StatefulSet")},
                 "spec": {"selector": {"matchLabels": {}, "matchExpressions": []}, "template": {"metadata": {}}, "volumeClaimTemplates": [{}]}}),
         ];
         for condition in all() {
@@ -342,5 +395,49 @@ mod tests {
                 && on(SET_UNDECLARED, &plain)
                 && !on(SET_UNDECLARED, &declared)
         );
+    }
+
+    #[test]
+    fn a_moved_start_of_a_set_with_intent_is_judged() {
+        let set = |start: Json, annotations: Json| json!({"metadata": {"annotations": annotations}, "spec": {"ordinals": {"start": start}}});
+        let (at_0, at_1) = (set(json!(0), json!({"stateward.dev/writes": "any"})), set(json!(1), json!({})));
+        assert!(between(SET_START_MOVED, &at_0, &at_1) && between(SET_START_MOVED, &at_1, &at_0));
+        let absent = json!({"metadata": {"annotations": {"stateward.dev/writes": "manager-only"}}, "spec": {}});
+        assert!(between(SET_START_MOVED, &absent, &at_1) && !between(SET_START_MOVED, &absent, &at_0));
+        assert!(!between(SET_START_MOVED, &set(json!(0), json!({})), &at_1));
+    }
+
+    #[test]
+    fn deletions_of_members_by_persons_are_judged() {
+        let member = pod(json!({"name": "db-0", "ownerReferences": owner("StatefulSet")}));
+        let deleted = |pod: &Json, groups: &[&str]| is_true(MEMBER_DELETED, &Json::Null, pod, "alice", groups);
+        assert!(deleted(&member, &["system:masters"]));
+        assert!(!deleted(&member, &["system:nodes"]) && !deleted(&member, &["system:serviceaccounts:kube-system"]));
+        assert!(!deleted(&pod(json!({"name": "db", "ownerReferences": owner("StatefulSet")})), &[]));
+        assert!(!deleted(&pod(json!({"name": "db-0", "ownerReferences": owner("ReplicaSet")})), &[]));
+        assert!(!deleted(&pod(json!({"name": "db-0"})), &[]) && !between(MEMBER_DELETED, &member, &member));
+        assert!(
+            on(MEMBER_EVICTED, &json!({"metadata": {"name": "db-0"}}))
+                && !on(MEMBER_EVICTED, &json!({"metadata": {"name": "db"}}))
+        );
+    }
+
+    #[test]
+    fn changes_of_what_could_be_a_write_service_are_judged() {
+        let service = |spec: Json| json!({"metadata": {"name": "db"}, "spec": spec});
+        let write = service(json!({"selector": {"stateward.dev/role": "manager", "stateward.dev/set": "db"}}));
+        let by_name = service(json!({"selector": {"statefulset.kubernetes.io/pod-name": "db-0"}, "type": "ClusterIP"}));
+        for old in [&write, &by_name] {
+            for new in [&Json::Null, &service(json!({})), &service(json!({"selector": {"app": "db"}}))] {
+                assert!(between(WRITE_SERVICE_CHANGED, old, new), "{old} {new}");
+            }
+            assert!(!between(WRITE_SERVICE_CHANGED, old, old));
+        }
+        let mut alias = by_name.clone();
+        alias["spec"]["type"] = "ExternalName".into();
+        assert!(between(WRITE_SERVICE_CHANGED, &by_name, &alias));
+        let other = service(json!({"selector": {"app": "db"}}));
+        assert!(!between(WRITE_SERVICE_CHANGED, &other, &Json::Null));
+        assert!(on(SERVICE_SELECTS, &other) && !on(SERVICE_SELECTS, &service(json!({"selector": {}}))));
     }
 }

@@ -12,7 +12,7 @@ pub const DECLARE_WRITES: Rule = Rule {
     title: "Sets say who may write",
     description: "A StatefulSet that is made without the annotation `stateward.dev/writes` gets `manager-only`: the first pod writes, the others \
                   synchronise. Owners of sets in which every member writes say `any`.",
-    category: "Manager contract",
+    category: promise::ONE_WRITER,
     severity: Severity::Medium,
     baseline: Action::Off,
     strict: Action::Apply,

@@ -13,7 +13,7 @@ pub const FORGED_ROLE: Rule = Rule {
     title: "Nobody writes a role by hand",
     description: "The role is computed from the set and the pod's name. A template, a selector or a pod that brings keys of its own would make every \
                   member a manager, or a stranger; a governed set that does not name its manager, or a member without its role, was not stamped.",
-    category: "Manager contract",
+    category: promise::ONE_WRITER,
     severity: Severity::Critical,
     baseline: Action::Deny,
     strict: Action::Deny,

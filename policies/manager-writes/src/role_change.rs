@@ -13,7 +13,7 @@ pub const ROLE_CHANGE: Rule = Rule {
     title: "A role stays what it is",
     description: "A pod keeps its role as long as it lives. Labels can be changed through pods, their status, and bindings, which overwrite the pod's \
                   labels; annotations of a set also through its status. One changed label makes a second manager.",
-    category: "Manager contract",
+    category: promise::ONE_WRITER,
     severity: Severity::Critical,
     baseline: Action::Deny,
     strict: Action::Deny,

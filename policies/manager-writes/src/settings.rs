@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stateward_sdk::family::CheckSettings;
+use stateward_sdk::lists::{ListChange, matches};
 
 /// Settings of the family.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -16,6 +17,12 @@ pub struct Settings {
     pub restorers: Vec<String>,
     /// Accounts that are not persons, beside Kubernetes' own: rules about what persons do leave them alone.
     pub trusted_users: Vec<String>,
+    /// Names of Services that are for reading, so that workers may be behind them, beside the built-in `*-ro`, `*-read`, `*-replica`, `*-replicas`
+    /// and `*-readonly`. A `*` stands for any text.
+    pub read_only_service_names: ListChange,
+    /// Words in the name of an init container or sidecar that say that it synchronises, beside the built-in `clone`, `sync`, `restore`, `replicat`
+    /// and `follow`.
+    pub sync_names: ListChange,
     /// Members' containers get the environment variable `STATEWARD_ROLE`.
     pub stamp_environment: bool,
 }
@@ -30,6 +37,16 @@ impl Settings {
     pub fn is_restorer(&self, username: &str) -> bool {
         self.restorers.iter().any(|account| account == username)
     }
+
+    /// A Service of this name is for reading.
+    pub fn is_read_only_name(&self, service: &str) -> bool {
+        self.read_only_service_names.any(&READ_ONLY_SERVICES, |pattern| matches(pattern, service))
+    }
+
+    /// A container of this name synchronises its member.
+    pub fn is_sync_like(&self, container: &str) -> bool {
+        self.sync_names.any(&SYNC_WORDS, |word| container.contains(word))
+    }
 }
 
 impl Default for Settings {
@@ -38,6 +55,8 @@ impl Default for Settings {
             controller_accounts: vec![CONTROLLER_ACCOUNT.to_owned()],
             restorers: Vec::new(),
             trusted_users: Vec::new(),
+            read_only_service_names: ListChange::default(),
+            sync_names: ListChange::default(),
             stamp_environment: false,
         }
     }
@@ -51,9 +70,22 @@ impl CheckSettings for Settings {
                 errors.push(format!("/restorers/{place}: `{account}` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"));
             }
         }
+        // An empty one would fit every name, and the rule would never speak again.
+        for (field, list) in [("readOnlyServiceNames", &self.read_only_service_names), ("syncNames", &self.sync_names)]
+        {
+            for place in (0..list.add.len()).filter(|place| list.add.get(*place).is_some_and(String::is_empty)) {
+                errors.push(format!("/{field}/add/{place}: is empty; write a name or a part of one"));
+            }
+        }
         errors
     }
 }
+
+/// As the well-known charts name the Service of their replicas.
+const READ_ONLY_SERVICES: [&str; 5] = ["*-ro", "*-read", "*-replica", "*-replicas", "*-readonly"];
+
+/// In the names of containers that clone or follow: `clone-mysql`, `restore-data`, `git-sync`, `replication`.
+const SYNC_WORDS: [&str; 5] = ["clone", "sync", "restore", "replicat", "follow"];
 
 /// The StatefulSet controller's own account, with `--use-service-account-credentials` as kubeadm and all hosted offers set it.
 pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kube-system:statefulset-controller";
@@ -72,5 +104,23 @@ mod tests {
             ["/restorers/1: `a` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"]
         );
         assert!(Settings::default().check().is_empty());
+    }
+
+    #[test]
+    fn lists_of_names_carry_the_difference() {
+        let settings: Settings = serde_json::from_str(
+            r#"{"readOnlyServiceNames": {"add": ["reports"], "remove": ["*-read"]}, "syncNames": {"add": ["pull"], "remove": ["sync"]}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            ["db-ro", "db-read", "reports", "db"].map(|name| settings.is_read_only_name(name)),
+            [true, false, true, false]
+        );
+        assert_eq!(
+            ["clone-mysql", "git-sync", "pull-data"].map(|name| settings.is_sync_like(name)),
+            [true, false, true]
+        );
+        let empty: Settings = serde_json::from_str(r#"{"syncNames": {"add": ["a", ""]}}"#).unwrap();
+        assert_eq!(empty.check(), ["/syncNames/add/1: is empty; write a name or a part of one"]);
     }
 }

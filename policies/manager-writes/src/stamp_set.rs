@@ -14,7 +14,7 @@ pub const STAMP_SET: Rule = Rule {
     description: "A governed StatefulSet gets the annotation `stateward.dev/manager` with the name of its first pod, and when it is made the template \
                   label by which its pods are known. An update that lacks what the stored object has (`kubectl replace`, an operator, a roll-back) \
                   gets it back: without that the set would roll and leave the contract.",
-    category: "Manager contract",
+    category: promise::ONE_WRITER,
     severity: Severity::High,
     fixed: true,
     subjects: &[

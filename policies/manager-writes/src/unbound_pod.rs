@@ -13,7 +13,7 @@ pub const UNBOUND_POD: Rule = Rule {
     title: "Members of governed sets come from the controller",
     description: "Anyone who may create pods can write an owner reference, or labels by which the controller adopts the pod: as good as being its first \
                   member. Members of a governed set come from the StatefulSet controller's account, with the set's name and uid.",
-    category: "Manager contract",
+    category: promise::ONE_WRITER,
     severity: Severity::Critical,
     baseline: Action::Deny,
     strict: Action::Deny,

@@ -1,0 +1,111 @@
+//! What takes the manager away: nobody else may write until it is back.
+
+use stateward_sdk::contract::WRITES_FIELD;
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+use crate::conditions;
+use crate::keys::is_governed;
+use crate::member::{Owner, SET_FIELDS, look_up, owner_of};
+
+/// §4 of the rule catalogue.
+pub const MANAGER_DELETE: Rule = Rule {
+    id: "manager-writes/manager-delete",
+    title: "The manager is not deleted by hand",
+    description: "There is no failover: while the manager is away nobody writes, and it comes back with the same name and volume. Rolling updates take it \
+                  last. An eviction (`kubectl drain`) must come to its end, so it is only warned about.",
+    category: promise::AVAILABLE,
+    severity: Severity::Medium,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    needs_user: true,
+    subjects: &[
+        Subject::of(Resource::PODS, &[Operation::Delete]).when(conditions::MEMBER_DELETED),
+        Subject::of(Resource::PODS.sub("eviction"), &[Operation::Create]).when(conditions::MEMBER_EVICTED),
+    ],
+    reads: &[
+        Read { kind: Pod::KIND, fields: &["/metadata/ownerReferences", "/metadata/deletionTimestamp"], live: true },
+        Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false },
+    ],
+    ..Rule::VALIDATE
+};
+
+/// §6.7 of the contract.
+pub const SCALED_TO_ZERO: Rule = Rule {
+    id: "manager-writes/scaled-to-zero",
+    title: "The manager runs",
+    description: "A governed set that is scaled to 0 has no manager: nothing is written until it is scaled up. Its volume is kept, and it is the way to \
+                  leave the contract, so it is only warned about.",
+    category: promise::AVAILABLE,
+    severity: Severity::Low,
+    subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
+    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", WRITES_FIELD], live: false }],
+    ..Rule::VALIDATE
+};
+
+/// Fires when a person deletes the manager of a governed set. One that is on its way out already is not deleted again.
+pub fn manager_delete(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
+    if let Some(finding) = judge(pod, "deleting", cx, out) {
+        finding.hint("restart the set with `kubectl rollout restart`, which takes the manager last; if it must be this pod, ask for an exemption");
+    }
+}
+
+/// The same for an eviction, which names nothing but the pod.
+pub fn manager_eviction(eviction: &Eviction, cx: &Context<Settings>, out: &mut Findings) {
+    let name = &eviction.metadata.name;
+    if member_of(name).is_none() {
+        return;
+    }
+    match cx.find_live::<Pod>(name) {
+        Found::Found(pod) => {
+            if let Some(finding) = judge(&pod, "evicting", cx, out) {
+                finding
+                    .at_most(Action::Warn)
+                    .hint("drain the node when writes may pause, or let a PodDisruptionBudget keep the manager");
+            }
+        }
+        Found::Absent => {}
+        Found::Unknown => out.unavailable::<Pod>(),
+    }
+}
+
+/// Fires on a governed set without replicas.
+pub fn scaled_to_zero(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
+    if set.replicas() == 0 && is_governed(set) {
+        out.finding("/spec/replicas", "replicas", "with 0 replicas there is no manager: nothing is written")
+            .hint("write at least 1; volumes are kept, so what was written comes back with the manager");
+    }
+}
+
+fn judge<'f>(pod: &Pod, doing: &str, cx: &Context<Settings>, out: &'f mut Findings) -> Option<Made<'f>> {
+    let owner = owner_of(pod)?;
+    let name = &pod.metadata.name;
+    let (parent, ordinal) = member_of(name)?;
+    if parent != owner.name.as_str() || !pod.metadata.deletion_timestamp.is_empty() {
+        return None;
+    }
+    if cx.is_person(&cx.settings.trusted_users) == Some(false) {
+        return None;
+    }
+    match look_up(owner, cx, false) {
+        Owner::Governed(set) if set.start() == ordinal => {}
+        Owner::Governed(_) | Owner::Other => return None,
+        Owner::Unknown => {
+            out.unavailable::<StatefulSet>();
+            return None;
+        }
+        Owner::WithoutUid => {
+            out.undecided(format!("StatefulSet `{}` has no uid here", owner.name));
+            return None;
+        }
+    }
+    if cx.user().is_none() {
+        out.needs_user();
+        return None;
+    }
+    Some(out.finding(
+        "/metadata/name",
+        "name",
+        format!("`{name}` is the manager of `{parent}`: {doing} it stops all writes until it is back"),
+    ))
+}

@@ -1,0 +1,243 @@
+//! Who is reached by a Service: the manager alone, or anybody. Labels stop no process from writing; a Service that selects the manager does.
+
+use stateward_sdk::contract::{SERVICE, WRITES_FIELD};
+use stateward_sdk::objects::POD_NAME;
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+use crate::conditions;
+use crate::keys::{SET, is_governed};
+use crate::members::{Role, is_write_service, meant_by, selects};
+
+/// MG-3 of the rule catalogue.
+pub const MIXED_SERVICE: Rule = Rule {
+    id: "manager-writes/mixed-service",
+    title: "A Service leads to the manager or is for reading",
+    description: "A Service that selects the manager and its workers alike spreads writes over all of them; one that selects members of two governed sets \
+                  sends what is written for one to the other. The governing Service is headless: it gives members their names, and no client writes \
+                  through it.",
+    category: promise::ONE_WRITER,
+    severity: Severity::High,
+    baseline: Action::Deny,
+    strict: Action::Deny,
+    subjects: &[
+        Subject::STATEFUL_SETS,
+        Subject::of(Resource::SERVICES, &[Operation::Create, Operation::Update]).when(conditions::SERVICE_SELECTS),
+    ],
+    reads: &[SERVICES, SETS],
+    ..Rule::VALIDATE
+};
+
+/// NET-8 of the rule catalogue.
+pub const NO_WRITE_SERVICE: Rule = Rule {
+    id: "manager-writes/no-write-service",
+    title: "Clients write through a Service of the manager's own",
+    description: "Only a Service that selects the manager keeps clients from writing to a worker; an address that was looked up once, or a list of all \
+                  members, does not. It follows the role, so it holds when the pod is replaced.",
+    category: promise::ONE_WRITER,
+    severity: Severity::Medium,
+    baseline: Action::Audit,
+    strict: Action::Warn,
+    subjects: &[Subject::STATEFUL_SETS],
+    reads: &[SERVICES],
+    ..Rule::VALIDATE
+};
+
+/// NET-8 of the rule catalogue.
+pub const WRITE_SERVICE_CHANGED: Rule = Rule {
+    id: "manager-writes/write-service-changed",
+    title: "The write Service stays while the set lives",
+    description: "Clients reach the manager by this Service alone. Without it they stop, or find another way in and write to a worker; with another selector \
+                  they write to whatever it leads to. Scale the set to 0 first: then an uninstall (Helm deletes Services before StatefulSets) goes \
+                  through.",
+    category: promise::ONE_WRITER,
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    compares: true,
+    needs_user: true,
+    subjects: &[Subject::of(Resource::SERVICES, &[Operation::Update, Operation::Delete])
+        .when(conditions::WRITE_SERVICE_CHANGED)],
+    reads: &[Read {
+        kind: StatefulSet::KIND,
+        fields: &[
+            WRITES_FIELD,
+            "/spec/replicas",
+            "/spec/ordinals",
+            "/spec/template/metadata/labels",
+            "/status/replicas",
+        ],
+        live: false,
+    }],
+    ..Rule::VALIDATE
+};
+
+/// Fires once for each Service beside a governed set that selects its manager and workers, or members of another governed set as well.
+pub fn mixed_service_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    if !is_governed(set) {
+        return;
+    }
+    let Some(services) = cx.list::<Service>() else { return out.unavailable::<Service>() };
+    for service in services {
+        if is_for_reading(&service, cx) || governs(&service, set) {
+            continue;
+        }
+        let (manager, worker) = (selects(&service, set, Role::Manager), selects(&service, set, Role::Worker));
+        let name = &service.metadata.name;
+        let other = if manager || worker { other_set(&service, set, cx, out) } else { None };
+        let place = || format!("services[{name}]");
+        if let Some(other) = other {
+            out.finding(TEMPLATE_LABELS, place(), reaches_two(name, &set.metadata.name, &other)).hint(format!(
+                "add `stateward.dev/set: {}` to its selector, or mark it `{SERVICE}: read-only`",
+                set.metadata.name
+            ));
+        } else if manager && worker {
+            let finding = out.finding(TEMPLATE_LABELS, place(), reaches_all(name, &set.metadata.name));
+            lower(finding, cx).hint(narrow(&set.metadata.name));
+        }
+    }
+}
+
+/// The same seen from the Service, which may be made or changed after the set.
+pub fn mixed_service(service: &Service, cx: &Context<Settings>, out: &mut Findings) {
+    if service.spec.selector.is_empty() || is_for_reading(service, cx) {
+        return;
+    }
+    let Some(sets) = cx.list::<StatefulSet>() else { return out.unavailable::<StatefulSet>() };
+    let mut reached = sets.iter().filter(|set| is_governed(set) && !governs(service, set)).filter_map(|set| {
+        let (manager, worker) = (selects(service, set, Role::Manager), selects(service, set, Role::Worker));
+        (manager || worker).then_some((set, manager && worker))
+    });
+    let Some((first, is_mixed)) = reached.next() else { return };
+    let (name, first) = (&service.metadata.name, &first.metadata.name);
+    if let Some((second, _)) = reached.next() {
+        out.finding(SELECTOR, "selector", reaches_two(name, first, &second.metadata.name)).hint(format!(
+            "add `stateward.dev/set` with the name of the one that is meant, or mark the Service `{SERVICE}: read-only`"
+        ));
+    } else if is_mixed {
+        lower(out.finding(SELECTOR, "selector", reaches_all(name, first)), cx).hint(narrow(first));
+    }
+}
+
+/// Fires on a governed set whose manager no Service selects alone.
+pub fn no_write_service(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    if !is_governed(set) {
+        return;
+    }
+    let Some(services) = cx.list::<Service>() else { return out.unavailable::<Service>() };
+    if services.iter().any(|service| is_write_service(service, set)) {
+        return;
+    }
+    let name = &set.metadata.name;
+    out.finding(
+        WRITES_FIELD,
+        "annotations[stateward.dev/writes]",
+        "only the manager may write, and no Service leads to it alone",
+    )
+    .hint(format!("make a Service with the selector `stateward.dev/role: manager` and `stateward.dev/set: {name}`, and let clients write through it"));
+}
+
+/// Fires when a person deletes the Service that leads to the manager of a live governed set, or makes it lead elsewhere.
+pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mut Findings) {
+    let (before, after) = match (cx.operation(), cx.old().and_then(Object::as_service)) {
+        (Operation::Delete, _) => (service, None),
+        (Operation::Update, Some(old)) => (old, Some(service)),
+        _ => return,
+    };
+    let Some(name) = meant_by(before) else { return };
+    if cx.is_person(&cx.settings.trusted_users) == Some(false) {
+        return;
+    }
+    let set = match cx.find::<StatefulSet>(name) {
+        Found::Found(set) => set,
+        Found::Absent => return,
+        Found::Unknown => return out.unavailable::<StatefulSet>(),
+    };
+    let is_still = after.is_some_and(|after| is_write_service(after, &set));
+    if !is_governed(&set) || !set.is_live() || !is_write_service(before, &set) || is_still {
+        return;
+    }
+    if cx.user().is_none() {
+        return out.needs_user();
+    }
+    let service = &before.metadata.name;
+    if after.is_some() {
+        out.finding(SELECTOR, "selector", format!("Service `{service}` would no longer lead to the manager of `{name}` alone"))
+            .hint(format!("keep `stateward.dev/role: manager` and `stateward.dev/set: {name}` in its selector, or scale `{name}` to 0 first"));
+    } else {
+        out.finding(
+            "/metadata/name",
+            "name",
+            format!("clients write to the manager of `{name}` through Service `{service}`, and `{name}` has members"),
+        )
+        .hint(format!("scale StatefulSet `{name}` to 0 first"));
+    }
+}
+
+/// Another governed set in which the Service selects somebody. A selector that names a set, or a pod, leads to no other.
+fn other_set(service: &Service, set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) -> Option<String> {
+    if [SET, POD_NAME].iter().any(|key| service.spec.selector.has(key)) {
+        return None;
+    }
+    let Some(sets) = cx.list::<StatefulSet>() else {
+        out.unavailable::<StatefulSet>();
+        return None;
+    };
+    let is_other = |other: &&StatefulSet| {
+        other.metadata.name != set.metadata.name
+            && is_governed(other)
+            && !governs(service, other)
+            && (selects(service, other, Role::Manager) || selects(service, other, Role::Worker))
+    };
+    sets.iter().find(is_other).map(|other| other.metadata.name.to_string())
+}
+
+fn is_for_reading(service: &Service, cx: &Context<Settings>) -> bool {
+    service.metadata.annotations.get(SERVICE) == Some("read-only")
+        || cx.settings.is_read_only_name(&service.metadata.name)
+}
+
+/// It is there to give the members their names.
+fn governs(service: &Service, set: &StatefulSet) -> bool {
+    set.service_name() == Some(service.metadata.name.as_str()) && service.is_headless()
+}
+
+/// One set's workers behind its manager's Service are worth a warning, not more: many programs send writes on to whom they belong.
+fn lower<'f>(finding: Made<'f>, cx: &Context<Settings>) -> Made<'f> {
+    finding.at_most(if cx.profile() == Profile::Baseline { Action::Audit } else { Action::Warn })
+}
+
+fn reaches_all(service: &str, set: &str) -> String {
+    format!("Service `{service}` leads to the manager of `{set}` and to its workers alike")
+}
+
+fn reaches_two(service: &str, set: &str, other: &str) -> String {
+    format!("Service `{service}` leads to members of `{set}` and of `{other}`, and each has a manager of its own")
+}
+
+fn narrow(set: &str) -> String {
+    format!(
+        "add `stateward.dev/role: manager` and `stateward.dev/set: {set}` to its selector, or mark it `{SERVICE}: read-only`"
+    )
+}
+
+const SERVICES: Read = Read {
+    kind: Service::KIND,
+    fields: &[
+        "/metadata/annotations/stateward.dev~1service",
+        "/spec/clusterIP",
+        "/spec/clusterIPs",
+        "/spec/selector",
+        "/spec/type",
+    ],
+    live: false,
+};
+
+const SETS: Read = Read {
+    kind: StatefulSet::KIND,
+    fields: &[WRITES_FIELD, "/spec/ordinals", "/spec/serviceName", "/spec/template/metadata/labels"],
+    live: false,
+};
+
+const SELECTOR: &str = "/spec/selector";
+const TEMPLATE_LABELS: &str = "/spec/template/metadata/labels";
