@@ -10,7 +10,7 @@ pub const NO_CLAIM_TEMPLATE: Rule = Rule {
     title: "Members have volumes of their own",
     description: "Without `volumeClaimTemplates` a member has nothing that outlives it: what it wrote is gone with the pod, or shared with others. \
                   Caches and controllers may do without; the field cannot be changed later.",
-    category: "Volumes",
+    category: "own volume, re-attaching",
     severity: Severity::Medium,
     baseline: Action::Audit,
     strict: Action::Deny,
@@ -24,7 +24,7 @@ pub const SHARED_ACCESS_MODE: Rule = Rule {
     title: "A member's claim is for that member alone",
     description: "`ReadWriteMany` lets other pods write to a member's volume, `ReadOnlyMany` lets nobody write, and with several modes the volume that \
                   is bound decides. A member's own data wants exactly one of `ReadWriteOnce` and `ReadWriteOncePod`.",
-    category: "Volumes",
+    category: promise::OWN_VOLUME,
     severity: Severity::High,
     baseline: Action::Warn,
     strict: Action::Deny,
@@ -38,7 +38,7 @@ pub const INCOMPLETE_CLAIM: Rule = Rule {
     title: "Claim templates say how much and for whom",
     description: "A claim needs an access mode and a storage request. API servers before 1.34 store a template without them, and then not one pod \
                   is made.",
-    category: "Volumes",
+    category: promise::OWN_VOLUME,
     severity: Severity::High,
     baseline: Action::Deny,
     strict: Action::Deny,

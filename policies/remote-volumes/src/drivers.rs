@@ -1,4 +1,6 @@
-//! Which drivers keep volumes on one node, and which keep them where any node can attach them.
+//! What is known of drivers by their names: where their volumes live, who can attach them, and what they are.
+
+use stateward_sdk::lists::{ListChange, matches};
 
 use crate::Settings;
 
@@ -9,37 +11,43 @@ pub enum Placement {
     NodeLocal,
     /// Beyond the nodes.
     Remote,
-    /// In neither list.
+    /// Nowhere: Kubernetes has removed the driver, and no other took its place.
+    Obsolete,
+    /// In none of the lists.
     Unknown,
 }
 
 /// Where this driver keeps its volumes. What settings add goes before the built-in lists, and local before remote.
 pub fn placement(driver: &str, settings: &Settings) -> Placement {
     let (local, remote) = (&settings.local_drivers, &settings.remote_drivers);
-    let is_listed = |list: &[String]| list.iter().any(|pattern| matches(pattern, driver));
-    let is_built_in =
-        |list: &[&str], removed: &[String]| list.iter().any(|pattern| matches(pattern, driver)) && !is_listed(removed);
-    if is_listed(&local.add) {
+    let is_added = |change: &ListChange| change.add.iter().any(|pattern| matches(pattern, driver));
+    if is_added(local) {
         Placement::NodeLocal
-    } else if is_listed(&remote.add) {
+    } else if is_added(remote) {
         Placement::Remote
-    } else if is_built_in(&NODE_LOCAL, &local.remove) {
+    } else if is_listed(driver, local, &NODE_LOCAL) {
         Placement::NodeLocal
-    } else if is_built_in(&REMOTE, &remote.remove) {
+    } else if is_listed(driver, remote, &REMOTE) {
         Placement::Remote
+    } else if OBSOLETE.contains(&driver) {
+        Placement::Obsolete
     } else {
         Placement::Unknown
     }
 }
 
-/// One `*` stands for any text.
-fn matches(pattern: &str, driver: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == driver,
-        Some((start, end)) => {
-            driver.len() >= start.len() + end.len() && driver.starts_with(start) && driver.ends_with(end)
-        }
-    }
+/// Only some nodes can attach the driver's volumes, so that the volume must not be made before the pod's node is known.
+pub fn is_bound_to_topology(driver: &str, settings: &Settings) -> bool {
+    is_listed(driver, &settings.zonal_drivers, &ZONAL) || placement(driver, settings) == Placement::NodeLocal
+}
+
+/// Volumes are folders of a file server.
+pub fn is_file_system(driver: &str) -> bool {
+    FILE_SYSTEMS.iter().any(|pattern| matches(pattern, driver))
+}
+
+fn is_listed(driver: &str, change: &ListChange, builtin: &[&str]) -> bool {
+    change.any(builtin, |pattern| matches(pattern, driver))
 }
 
 /// `kubernetes.io/no-provisioner` is static and local by convention; static NFS or iSCSI behind it wants `localDrivers.remove`.
@@ -68,8 +76,8 @@ const NODE_LOCAL: [&str; 22] = [
     "localdisk.csi.acstor.io",
 ];
 
-/// Those that Kubernetes has removed are on it too: whatever they are, local they are not.
-const REMOTE: [&str; 37] = [
+/// Drivers of the old kind (`kubernetes.io/..`) that a CSI driver has taken over are on it too.
+const REMOTE: [&str; 33] = [
     "ebs.csi.aws.com",
     "kubernetes.io/aws-ebs",
     "efs.csi.aws.com",
@@ -104,25 +112,85 @@ const REMOTE: [&str; 37] = [
     "linstor.csi.linbit.com",
     "pxd.portworx.com",
     "kubernetes.io/portworx-volume",
+];
+
+/// Removed from Kubernetes (1.22 to 1.26) without a successor: nothing makes or attaches their volumes.
+const OBSOLETE: [&str; 5] = [
     "kubernetes.io/glusterfs",
     "kubernetes.io/quobyte",
     "kubernetes.io/scaleio",
     "kubernetes.io/storageos",
+    "kubernetes.io/flocker",
+];
+
+/// Disks of clouds and of data centres with zones: a volume is attached from its own zone only. All node-local drivers are bound too.
+const ZONAL: [&str; 12] = [
+    "ebs.csi.aws.com",
+    "kubernetes.io/aws-ebs",
+    "pd.csi.storage.gke.io",
+    "kubernetes.io/gce-pd",
+    "disk.csi.azure.com",
+    "kubernetes.io/azure-disk",
+    "cinder.csi.openstack.org",
+    "kubernetes.io/cinder",
+    "csi.vsphere.vmware.com",
+    "kubernetes.io/vsphere-volume",
+    "csi.hetzner.cloud",
+    "linodebs.csi.linode.com",
+];
+
+/// NFS and SMB in their many forms. Cluster file systems (CephFS, Lustre) lock and flush like local ones and are not on it.
+const FILE_SYSTEMS: [&str; 9] = [
+    "nfs.csi.k8s.io",
+    "smb.csi.k8s.io",
+    "cluster.local/*-nfs-server-provisioner",
+    "k8s-sigs.io/nfs-subdir-external-provisioner",
+    "efs.csi.aws.com",
+    "file.csi.azure.com",
+    "kubernetes.io/azure-file",
+    "filestore.csi.storage.gke.io",
+    "kubernetes.io/glusterfs",
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::{NODE_LOCAL, Placement, REMOTE, matches, placement};
+    use super::{FILE_SYSTEMS, NODE_LOCAL, OBSOLETE, Placement, REMOTE, ZONAL, is_bound_to_topology, placement};
     use crate::Settings;
+    use stateward_sdk::lists::matches;
 
     fn settings(json: &str) -> Settings {
         serde_json::from_str(json).unwrap()
     }
 
     #[test]
-    fn no_driver_is_on_both_lists() {
-        for local in NODE_LOCAL {
+    fn no_driver_is_on_two_lists() {
+        for local in NODE_LOCAL.iter().chain(&OBSOLETE) {
             assert!(!REMOTE.iter().any(|remote| matches(remote, local)), "{local}");
+        }
+        assert!(!NODE_LOCAL.iter().any(|local| OBSOLETE.contains(local)));
+    }
+
+    #[test]
+    fn what_is_known_of_a_driver_is_known_of_remote_ones() {
+        for driver in ZONAL {
+            assert!(REMOTE.contains(&driver), "{driver}");
+        }
+        for driver in FILE_SYSTEMS {
+            assert!(REMOTE.contains(&driver) || OBSOLETE.contains(&driver), "{driver}");
+        }
+    }
+
+    #[test]
+    fn some_volumes_are_attached_from_some_nodes_only() {
+        let settings = settings(r#"{"zonalDrivers": {"add": ["disks.example"], "remove": ["ebs.csi.aws.com"]}}"#);
+        for (driver, is_bound) in [
+            ("pd.csi.storage.gke.io", true),
+            ("rancher.io/local-path", true),
+            ("disks.example", true),
+            ("ebs.csi.aws.com", false),
+            ("nfs.csi.k8s.io", false),
+        ] {
+            assert_eq!(is_bound_to_topology(driver, &settings), is_bound, "{driver}");
         }
     }
 
@@ -134,7 +202,7 @@ mod tests {
         assert_eq!(placement("cluster.local/files-nfs-server-provisioner", &default), Placement::Remote);
         assert_eq!(placement("topolvm.cybozu.com/ssd", &default), Placement::NodeLocal);
         assert_eq!(placement("topolvm.cybozu.community", &default), Placement::Unknown);
-        assert!(!matches("ab*ba", "aba"));
+        assert_eq!(placement("kubernetes.io/glusterfs", &default), Placement::Obsolete);
     }
 
     #[test]

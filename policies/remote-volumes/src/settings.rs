@@ -3,25 +3,27 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stateward_sdk::family::CheckSettings;
+use stateward_sdk::lists::ListChange;
 
 /// Settings of the family.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// Drivers (provisioners) whose volumes live on one node, beside the built-in list.
-    pub local_drivers: DriverList,
-    /// Drivers whose volumes any node can attach, beside the built-in list.
-    pub remote_drivers: DriverList,
-}
-
-/// Changes to a built-in list of drivers. A name may begin with `*` to match by its end.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct DriverList {
-    /// Also on the list.
-    pub add: Vec<String>,
-    /// Not on the list, whatever the built-in one says.
-    pub remove: Vec<String>,
+    /// Drivers (provisioners) whose volumes live on one node, beside the built-in list. One `*` in a name stands for any text.
+    pub local_drivers: ListChange,
+    /// Drivers whose volumes any node can attach, beside the built-in list. One `*` in a name stands for any text.
+    pub remote_drivers: ListChange,
+    /// Drivers whose volumes only some nodes can attach, those of one zone for example, beside the built-in list.
+    pub zonal_drivers: ListChange,
+    /// Where databases keep their data, beside the built-in list: paths in containers, where `*` stands for one name (`/srv/*/db`), and variables
+    /// that hold such a path (`$PGDATA`).
+    pub data_paths: ListChange,
+    /// Images that hold a database, beside the built-in list: the last part of their name, without tag.
+    pub database_images: ListChange,
+    /// Accounts that are not persons, beside Kubernetes' own: rules about what persons do leave them alone.
+    pub trusted_users: Vec<String>,
+    /// Accounts of back-up tools that make claims and pods by hand when they restore. Such pods come in without a role and join as workers.
+    pub restorers: Vec<String>,
 }
 
 impl CheckSettings for Settings {
@@ -34,6 +36,13 @@ impl CheckSettings for Settings {
                 ));
             }
         }
+        for (place, path) in self.data_paths.add.iter().enumerate() {
+            if !path.starts_with(['/', '$']) {
+                errors.push(format!(
+                    "/dataPaths/add/{place}: `{path}` is neither a path (`/srv/db`) nor a variable (`$PGDATA`)"
+                ));
+            }
+        }
         errors
     }
 }
@@ -43,14 +52,25 @@ mod tests {
     use super::Settings;
     use stateward_sdk::family::CheckSettings;
 
+    fn errors(settings: &str) -> Vec<String> {
+        serde_json::from_str::<Settings>(settings).unwrap().check()
+    }
+
     #[test]
     fn a_driver_is_local_or_remote() {
-        let settings: Settings =
-            serde_json::from_str(r#"{"localDrivers": {"add": ["a", "b"]}, "remoteDrivers": {"add": ["b"]}}"#).unwrap();
         assert_eq!(
-            settings.check(),
+            errors(r#"{"localDrivers": {"add": ["a", "b"]}, "remoteDrivers": {"add": ["b"]}}"#),
             ["/localDrivers/add/1: `b` is also in `remoteDrivers.add`; a driver is one or the other"]
         );
         assert!(Settings::default().check().is_empty());
+    }
+
+    #[test]
+    fn data_is_at_a_path_or_named_by_a_variable() {
+        assert!(errors(r#"{"dataPaths": {"add": ["/srv/*/db", "$OUR_DATA"], "remove": ["/data"]}}"#).is_empty());
+        assert_eq!(
+            errors(r#"{"dataPaths": {"add": ["/", "srv"]}}"#),
+            ["/dataPaths/add/1: `srv` is neither a path (`/srv/db`) nor a variable (`$PGDATA`)"]
+        );
     }
 }

@@ -31,7 +31,7 @@ pub use deployment::{Deployment, ReplicaSet, WorkloadSpec};
 pub use meta::{LabelSelector, ObjectMeta, OwnerReference};
 pub use namespace::Namespace;
 pub use persistent_volume::PersistentVolume;
-pub use pod::{Pod, PodSpec, PodTemplate};
+pub use pod::{ContainerPlace, Pod, PodSpec, PodTemplate};
 pub use quantity::Quantity;
 pub use service::Service;
 pub use sibling::SiblingSet;

@@ -1,6 +1,7 @@
 //! Pods and pod templates.
 
 use super::{Affinity, Container, ObjectMeta, Stored, TopologySpreadConstraint, Volume};
+use crate::pointer::Pointer;
 use crate::rule::Kind;
 use crate::text::{Map, Text};
 use crate::view::view;
@@ -78,6 +79,20 @@ impl Pod<'_> {
     }
 }
 
+/// Where a container is in a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContainerPlace {
+    list: &'static str,
+    index: usize,
+}
+
+impl ContainerPlace {
+    /// Its path, given that of the `spec` of the pod.
+    pub fn path(self, pod_spec: &str) -> Pointer {
+        Pointer::new(pod_spec).key(self.list).index(self.index)
+    }
+}
+
 impl<'a> PodSpec<'a> {
     /// Containers and init containers. Ephemeral ones do not count: nothing may depend on them.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container<'a>> {
@@ -87,6 +102,13 @@ impl<'a> PodSpec<'a> {
     /// How long it has to stop. Absent: 30 seconds.
     pub fn grace(&self) -> i64 {
         self.termination_grace_period_seconds.unwrap_or(30)
+    }
+
+    /// Containers and init containers with where they are.
+    pub fn placed_containers(&self) -> impl Iterator<Item = (ContainerPlace, &Container<'a>)> {
+        let placed = |list| move |(index, container)| (ContainerPlace { list, index }, container);
+        let init_containers = self.init_containers.iter().enumerate().map(placed("initContainers"));
+        init_containers.chain(self.containers.iter().enumerate().map(placed("containers")))
     }
 
     /// Every container that mounts the volume mounts it read-only. A volume that nobody mounts is as good as written: it is attached all the same.

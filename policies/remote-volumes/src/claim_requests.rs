@@ -1,0 +1,235 @@
+//! Claims of members that are made or deleted by themselves, and where their volumes live.
+
+use stateward_sdk::bindings::stateward::policy::types::User;
+use stateward_sdk::objects::MemberClaim;
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+use crate::classes::{BETA_DEFAULT, CREATED, DEFAULT, class_read};
+use crate::drivers::{Placement, placement};
+
+/// VOL-20 of the rule catalogue. A worker's claim may have to go, to let the worker start afresh: a warning, whatever the profile.
+pub const CLAIM_IN_USE: Rule = Rule {
+    id: "remote-volumes/claim-in-use",
+    title: "Nobody deletes the claim of a member",
+    description: "A claim that is deleted under its pod stays until the pod goes; the replacement then waits for ever, since only the making of a \
+                  pod makes its claim (Kubernetes issue 113139), or starts with an empty volume. If it was the manager's, the data is gone, and \
+                  workers copy the emptiness.",
+    category: promise::RE_ATTACHING,
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    needs_user: true,
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Delete]).when(MEMBERS_DELETED)],
+    reads: &[SETS],
+    ..Rule::VALIDATE
+};
+
+/// VOL-21 of the rule catalogue.
+pub const SQUATTED_CLAIM: Rule = Rule {
+    id: "remote-volumes/squatted-claim",
+    title: "Members' claims are made from the template",
+    description: "The controller takes a claim that exists under a member's name as it is. One that somebody made by hand becomes the member's \
+                  volume, now or when the set grows, with whatever class, access mode and contents it has. Tools that restore belong into the \
+                  setting `restorers`.",
+    category: "own volume, one writer",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    needs_user: true,
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(MEMBERS_MADE_BY_HAND)],
+    reads: &[SETS],
+    ..Rule::VALIDATE
+};
+
+/// SC-1 and SC-11 of the rule catalogue. The one place where class and volume are no guess: the server has put the default class into the claim
+/// by then. A claim is a set's if it has the name of one, whoever makes it.
+pub const LOCAL_CLAIM: Rule = Rule {
+    id: "remote-volumes/local-claim",
+    title: "A member's volume can follow it to another node",
+    description: "The claim of a member gets a volume on one node: the member is tied to that node, and the data is lost with it. Judged when the \
+                  claim is made, where its class is settled; a volume that is named in the claim counts more than the class, since static \
+                  volumes of the class `kubernetes.io/no-provisioner` may be on a network.",
+    category: "remote, re-attaching",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(MEMBERS_MADE)],
+    reads: &[
+        class_read(&["/provisioner", CREATED, DEFAULT, BETA_DEFAULT]),
+        Read {
+            kind: PersistentVolume::KIND,
+            fields: &["/spec/csi/driver", "/spec/hostPath", "/spec/local", "/spec/nodeAffinity"],
+            live: false,
+        },
+    ],
+    ..Rule::VALIDATE
+};
+
+/// Fires when a person deletes a claim that a member of a live set has, or is about to have.
+pub fn claim_in_use(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
+    let Some(member) = member_of_live_set(claim, cx, out, |_| true) else { return };
+    let (set, ordinal) = (&member.set, member.ordinal);
+    let name = &set.metadata.name;
+    let replicas = set.replicas().max(set.status.replicas);
+    if !(set.start()..set.start().saturating_add(replicas)).contains(&ordinal) {
+        return;
+    }
+    let claim = &claim.metadata.name;
+    if ordinal == set.start() {
+        out.finding(
+            "/metadata/name",
+            "name",
+            format!("`{claim}` holds the data of `{name}-{ordinal}`, the manager of `{name}`"),
+        )
+        .hint(format!("back it up and scale `{name}` to 0 first"));
+    } else {
+        out.finding(
+            "/metadata/name",
+            "name",
+            format!("`{claim}` holds the data of `{name}-{ordinal}`, a live member of `{name}`"),
+        )
+        .hint(format!(
+            "scale `{name}` to {} first; to start the member afresh, delete its pod too",
+            ordinal - set.start()
+        ))
+        .at_most(Action::Warn);
+    }
+}
+
+/// Fires when a person who does not restore makes a claim that is, or will be, a member's of a live set.
+pub fn squatted_claim(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
+    let Some(member) = member_of_live_set(claim, cx, out, |user| !cx.settings.restorers.contains(&user.username))
+    else {
+        return;
+    };
+    if member.ordinal < member.set.start() {
+        return;
+    }
+    let (name, set) = (&claim.metadata.name, &member.set.metadata.name);
+    out.finding(
+        "/metadata/name",
+        "name",
+        format!("`{set}-{}` of the StatefulSet `{set}` would take this claim for its own", member.ordinal),
+    )
+    .hint(format!("choose another name than `{name}`, and let the claim template make it"));
+}
+
+/// Fires on a member's claim whose volume, or else class, lives on one node.
+pub fn local_claim(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
+    if MemberClaim::of(&claim.metadata.name).is_none() {
+        return;
+    }
+    let volume = &claim.spec.volume_name;
+    if !volume.is_empty() {
+        match cx.find::<PersistentVolume>(volume) {
+            Found::Found(found) => {
+                let is_local =
+                    found.is_node_local() || placement(&found.spec.csi.driver, &cx.settings) == Placement::NodeLocal;
+                if is_local {
+                    out.finding(
+                        "/spec/volumeName",
+                        "volumeName",
+                        format!("volume `{volume}` lives on one node: the member is tied to it"),
+                    )
+                    .hint("let the class of the claim template make a volume on remote storage");
+                }
+                return;
+            }
+            Found::Unknown => out.unavailable::<PersistentVolume>(),
+            Found::Absent => {}
+        }
+    }
+    let name = claim.class_name();
+    if name == Some("") {
+        return;
+    }
+    match cx.storage_class(name) {
+        Found::Unknown => out.unavailable::<StorageClass>(),
+        Found::Absent => {}
+        Found::Found(class) => {
+            let driver = &class.provisioner;
+            if placement(driver, &cx.settings) == Placement::NodeLocal {
+                let class = &class.metadata.name;
+                out.finding(
+                    if claim.spec.storage_class_name.is_some() { "/spec/storageClassName" } else { "/spec" },
+                    "storageClassName",
+                    format!("class `{class}` (`{driver}`) keeps volumes on one node: the member is tied to it"),
+                )
+                .hint("name a class with remote storage in the set's claim template");
+            }
+        }
+    }
+}
+
+/// A claim's owner-to-be.
+struct Member<'c> {
+    set: StatefulSet<'c>,
+    ordinal: i64,
+}
+
+/// The live set that such a claim belongs to, if a person asks who is `concerned`. Says what it does not know.
+fn member_of_live_set<'c>(
+    claim: &PersistentVolumeClaim,
+    cx: &Context<'c, '_, Settings>,
+    out: &mut Findings,
+    is_concerned: impl Fn(&User) -> bool,
+) -> Option<Member<'c>> {
+    let read = MemberClaim::of(&claim.metadata.name)?;
+    let (Some(is_person), Some(user)) = (cx.is_person(&cx.settings.trusted_users), cx.user()) else {
+        out.needs_user();
+        return None;
+    };
+    if !is_person || !is_concerned(user) {
+        return None;
+    }
+    for (template, name) in read.readings() {
+        match cx.find::<StatefulSet>(name) {
+            Found::Unknown => {
+                out.unavailable::<StatefulSet>();
+                return None;
+            }
+            Found::Absent => {}
+            Found::Found(set) => {
+                if set.is_live() && set.has_claim_template(template) {
+                    return Some(Member { set, ordinal: read.ordinal });
+                }
+            }
+        }
+    }
+    None
+}
+
+const SETS: Read = Read {
+    kind: StatefulSet::KIND,
+    fields: &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates", "/status/replicas"],
+    live: false,
+};
+
+/// Not one of Kubernetes' own controllers: the garbage collector deletes claims by the thousand.
+macro_rules! not_a_controller {
+    () => {
+        "!(has(request.userInfo.groups) && 'system:serviceaccounts:kube-system' in request.userInfo.groups)"
+    };
+}
+
+/// A claim with the name of a member's: two dashes at least, and digits at the end.
+macro_rules! is_members {
+    ($object:literal) => {
+        concat!(
+            $object,
+            " != null && has(",
+            $object,
+            ".metadata.name) && ",
+            $object,
+            ".metadata.name.matches('^.+-.+-[0-9]+$')"
+        )
+    };
+}
+
+/// What the API server evaluates to save calls.
+pub const MEMBERS_MADE: &str = is_members!("object");
+/// As above.
+pub const MEMBERS_MADE_BY_HAND: &str = concat!(is_members!("object"), " && ", not_a_controller!());
+/// As above.
+pub const MEMBERS_DELETED: &str = concat!(is_members!("oldObject"), " && ", not_a_controller!());

@@ -1,0 +1,155 @@
+//! Names of claims that two sets would share, and claims that wait under a member's name.
+
+use stateward_sdk::objects::{Quantity, readings};
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+
+/// VOL-16 of the rule catalogue.
+pub const CLAIM_COLLISION: Rule = Rule {
+    id: "remote-volumes/claim-collision",
+    title: "A member's claims are its own",
+    description: "Claims are named `<template>-<set>-<ordinal>`, and a claim that exists under that name is taken as it is. So template `data` of \
+                  set `a-b` and template `data-a` of set `b` share their disks, and a claim left over or made by hand with another class, mode or \
+                  a smaller size becomes the member's volume, past every rule on the template.",
+    category: "own volume, re-attaching",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    reads: &[
+        Read {
+            kind: StatefulSet::KIND,
+            fields: &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates"],
+            live: false,
+        },
+        Read {
+            kind: PersistentVolumeClaim::KIND,
+            fields: &[
+                "/metadata/annotations/volume.beta.kubernetes.io~1storage-class",
+                "/spec/resources/requests/storage",
+                "/spec/storageClassName",
+                "/spec/volumeMode",
+                "/status/capacity/storage",
+            ],
+            live: false,
+        },
+    ],
+    ..Rule::VALIDATE
+};
+
+/// Fires on templates whose claims another set makes too, and on those under whose claims' names something else exists. A claim that only grew
+/// is fine.
+pub fn claim_collision(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    if set.metadata.name.is_empty() {
+        return;
+    }
+    for template in set.claim_templates().filter(|template| !template.claim.metadata.name.is_empty()) {
+        if !shares_names(set, &template, cx, out) {
+            check_existing(set, &template, cx, out);
+        }
+    }
+}
+
+/// Whether another set makes claims of the same names. Only names with more dashes than one can be read in two ways, so few sets are asked for.
+fn shares_names(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, out: &mut Findings) -> bool {
+    let (name, set_name) = (&template.claim.metadata.name, &set.metadata.name);
+    if !name.contains('-') && !set_name.contains('-') {
+        return false;
+    }
+    let stem = format!("{name}-{set_name}");
+    for (other_template, other_name) in readings(&stem).filter(|(_, other)| *other != set_name.as_str()) {
+        match cx.find::<StatefulSet>(other_name) {
+            Found::Unknown => out.unavailable::<StatefulSet>(),
+            Found::Absent => {}
+            Found::Found(other) => {
+                let ordinals = ordinals(set);
+                let theirs = self::ordinals(&other);
+                let is_shared = ordinals.start < theirs.end && theirs.start < ordinals.end;
+                if is_shared && other.has_claim_template(other_template) {
+                    let first = ordinals.start.max(theirs.start);
+                    out.finding(
+                        template.path().key("metadata").key("name"),
+                        template.place(),
+                        format!("StatefulSet `{other_name}` has a claim `{stem}-{first}` too: members of both sets get one volume"),
+                    )
+                    .hint("give the claim template another name, without a dash");
+                    return true;
+                }
+            }
+        }
+    }
+    false
+}
+
+/// The ordinals that a set makes claims for. One of 0 replicas will be scaled up one day, when nobody asks this rule.
+fn ordinals(set: &StatefulSet) -> std::ops::Range<i64> {
+    let start = set.start();
+    start..start.saturating_add(set.replicas().max(1))
+}
+
+/// Reports the first claim under a member's name that is not what the template makes.
+fn check_existing(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, out: &mut Findings) {
+    let stem = format!("{}-{}", template.claim.metadata.name, set.metadata.name);
+    let ordinals = ordinals(set);
+    if ordinals.end.saturating_sub(ordinals.start) <= MANY_MEMBERS {
+        for ordinal in ordinals {
+            match cx.find::<PersistentVolumeClaim>(&format!("{stem}-{ordinal}")) {
+                Found::Unknown => return out.unavailable::<PersistentVolumeClaim>(),
+                Found::Absent => {}
+                Found::Found(claim) => {
+                    if report_other(template, &claim, out) {
+                        return;
+                    }
+                }
+            }
+        }
+        return;
+    }
+    let Some(claims) = cx.list::<PersistentVolumeClaim>() else {
+        return out.unavailable::<PersistentVolumeClaim>();
+    };
+    let mut members = claims.iter().filter(|claim| {
+        let ordinal = claim.metadata.name.strip_prefix(stem.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        ordinal.and_then(|ordinal| ordinal.parse().ok()).is_some_and(|ordinal| ordinals.contains(&ordinal))
+    });
+    members.any(|claim| report_other(template, claim, out));
+}
+
+/// Reports a claim that is not what the template makes; answers whether it is one.
+fn report_other(template: &ClaimTemplate, claim: &PersistentVolumeClaim, out: &mut Findings) -> bool {
+    let (wanted, name) = (&template.claim.spec, &claim.metadata.name);
+    let spec = template.path().key("spec");
+    let (path, what) = if let (Some(is_block), Some(wants_block)) = (claim.is_block(), template.claim.is_block())
+        && is_block != wants_block
+    {
+        let mode = if is_block { "a block device" } else { "a file system" };
+        (spec.key("volumeMode"), format!("claim `{name}` exists and is {mode}"))
+    } else if let (Some(class), Some(wanted)) = (claim.class_name(), template.claim.class_name())
+        && class != wanted
+    {
+        (spec.key("storageClassName"), format!("claim `{name}` exists with class `{class}`"))
+    } else if let Some(size) = smaller(claim, wanted.resources.requests.storage.as_ref()) {
+        (
+            spec.key("resources").key("requests").key("storage"),
+            format!("claim `{name}` exists with no more than {size}"),
+        )
+    } else {
+        return false;
+    };
+    out.finding(path, template.place(), format!("{what}: the member gets it as it is"))
+        .hint(format!("delete or move the claim `{name}` if nothing needs it, or make the template fit it"));
+    true
+}
+
+/// What a claim has, if it is less than wanted. A volume may be larger than its claim asked for.
+fn smaller<'q>(claim: &'q PersistentVolumeClaim, wanted: Option<&Quantity>) -> Option<&'q Quantity<'q>> {
+    let wanted = wanted?.thousandths()?;
+    let amounts = [&claim.status.capacity.storage, &claim.spec.resources.requests.storage];
+    let sizes = amounts.into_iter().flatten().filter_map(|size| Some((size.thousandths()?, size)));
+    let (size, written) = sizes.max_by_key(|(size, _)| *size)?;
+    (size < wanted).then_some(written)
+}
+
+/// Claims of so many members are asked for one by one; beyond it all claims of the namespace are cheaper.
+const MANY_MEMBERS: i64 = 32;

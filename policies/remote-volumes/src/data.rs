@@ -1,0 +1,167 @@
+//! Data on volumes that do not outlive the pod, or that belong to a node.
+
+use stateward_sdk::data_paths::{holds_data, of_image};
+use stateward_sdk::objects::{Volume, VolumeMount};
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+
+/// VOL-10 and VOL-12 of the rule catalogue.
+pub const EPHEMERAL_DATA: Rule = Rule {
+    id: "remote-volumes/ephemeral-data",
+    title: "Data outlives the pod",
+    description: "An `emptyDir` is deleted with its pod: after a drain, an eviction or an update the member starts with nothing, and copies that \
+                  nothing to others if it is the manager (openvox-operator issue 188). The same goes for what a database writes to its image's \
+                  own layer. Where the data is, is guessed by mount paths and variables such as `PGDATA`.",
+    category: "own volume, re-attaching",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    ..Rule::VALIDATE
+};
+
+/// VOL-11 of the rule catalogue. Profile `strict` asks more: no writable `hostPath` at all, whatever its mount path looks like. Read-only ones
+/// (time zones, kernel modules) hold none of the set's data, and a socket none at all.
+pub const HOST_PATH_DATA: Rule = Rule {
+    id: "remote-volumes/host-path-data",
+    title: "Data is not a folder of a node",
+    description: "A `hostPath` is whatever lies at that path of the node that the pod happens to run on: the replacement on another node finds \
+                  another folder, two members of one node write to the same one, and the data dies with the node. The pod has a way to the \
+                  node's own files besides.",
+    category: "own volume, remote, re-attaching",
+    severity: Severity::Critical,
+    baseline: Action::Deny,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    ..Rule::VALIDATE
+};
+
+/// WL-6 of the rule catalogue.
+pub const EPHEMERAL_CLAIM: Rule = Rule {
+    id: "remote-volumes/ephemeral-claim",
+    title: "A member's claim outlives the pod",
+    description: "A generic ephemeral volume looks like a member's own disk and is one, but the pod owns the claim: it is deleted with the pod, \
+                  so the replacement gets an empty one. Only claims from `volumeClaimTemplates` are attached again.",
+    category: "re-attaching",
+    severity: Severity::High,
+    baseline: Action::Warn,
+    strict: Action::Deny,
+    subjects: &[Subject::STATEFUL_SETS],
+    ..Rule::VALIDATE
+};
+
+/// Fires on an `emptyDir` where data is written, and (audit at most: images are known by name only) on a known database without any volume for it.
+pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_empty_dir) {
+        if let Some(mount) = data_mount(set, volume, &cx.settings) {
+            let name = &volume.name;
+            out.finding(
+                volume_path(index).key("emptyDir"),
+                volume_place(volume),
+                format!("`{}` is data, and the `emptyDir` `{name}` is gone with the pod", mount.mount_path),
+            )
+            .hint(format!("declare `{name}` in `volumeClaimTemplates` instead of in `volumes`"));
+        }
+    }
+    for (index, container) in set.spec.template.spec.containers.iter().enumerate() {
+        let has_claim = container.volume_mounts.iter().any(|mount| has_claim(set, &mount.name));
+        if has_claim || !container.volume_devices.is_empty() {
+            continue;
+        }
+        let Some(path) = of_image(&container.image) else { continue };
+        if container.volume_mounts.iter().any(|mount| holds_data(container, mount, &cx.settings.data_paths)) {
+            continue;
+        }
+        out.finding(
+            Pointer::new("/spec/template/spec/containers").index(index).key("volumeMounts"),
+            format!("containers[{}]", container.name),
+            format!(
+                "nothing is mounted at `{path}`: what `{}` writes there is gone with the container",
+                container.name
+            ),
+        )
+        .hint(format!("add a claim template and mount it at `{path}`"))
+        .at_most(Action::Audit);
+    }
+}
+
+/// Fires on a writable `hostPath` where data is written; in `strict` wherever it is mounted.
+pub fn host_path_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    for (index, volume) in set.effective_volumes() {
+        let Some(host_path) = &volume.host_path else { continue };
+        match host_path.kind.as_str() {
+            "Socket" => continue,
+            "" | "Directory" | "DirectoryOrCreate" | "File" | "FileOrCreate" | "CharDevice" | "BlockDevice" => {}
+            other => {
+                out.undecided(format!("hostPath type `{other}` is not known here"));
+                continue;
+            }
+        }
+        let mount = data_mount(set, volume, &cx.settings);
+        let mount = match cx.profile() {
+            Profile::Baseline => mount,
+            Profile::Strict => mount.or_else(|| written_mounts(set, volume).next().map(|(_, mount)| mount)),
+        };
+        let Some(mount) = mount else { continue };
+        let path = &host_path.path;
+        out.finding(
+            volume_path(index).key("hostPath"),
+            volume_place(volume),
+            format!(
+                "`{}` is `{path}` of whatever node the member runs on: it does not follow the member",
+                mount.mount_path
+            ),
+        )
+        .hint(format!(
+            "declare `{}` in `volumeClaimTemplates` if it holds data, or mount it with `readOnly: true`",
+            volume.name
+        ));
+    }
+}
+
+/// Fires on a generic ephemeral volume where data is written.
+pub fn ephemeral_claim(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
+    for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_ephemeral) {
+        if let Some(mount) = data_mount(set, volume, &cx.settings) {
+            let name = &volume.name;
+            out.finding(
+                volume_path(index).key("ephemeral"),
+                volume_place(volume),
+                format!("`{}` is data, and the claim of `{name}` is deleted with the pod", mount.mount_path),
+            )
+            .hint(format!("move the template from `volumes` to `volumeClaimTemplates`, with the name `{name}`"));
+        }
+    }
+}
+
+/// Where a container writes data to the volume.
+fn data_mount<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume, settings: &Settings) -> Option<&'s VolumeMount<'a>> {
+    let mut data =
+        written_mounts(set, volume).filter(|(container, mount)| holds_data(container, mount, &settings.data_paths));
+    data.next().map(|(_, mount)| mount)
+}
+
+/// Mounts of the volume that are not read-only.
+fn written_mounts<'s, 'a>(
+    set: &'s StatefulSet<'a>,
+    volume: &Volume,
+) -> impl Iterator<Item = (&'s Container<'a>, &'s VolumeMount<'a>)> {
+    let all = set.spec.template.spec.all_containers();
+    let mounts = all.flat_map(|container| container.volume_mounts.iter().map(move |mount| (container, mount)));
+    mounts.filter(|(_, mount)| mount.name == volume.name && !mount.read_only)
+}
+
+/// The volume of this name outlives the pod.
+fn has_claim(set: &StatefulSet, volume: &str) -> bool {
+    let is_claim = |each: &Volume| *each.name == *volume && each.persistent_volume_claim.is_some();
+    set.has_claim_template(volume) || set.spec.template.spec.volumes.iter().any(is_claim)
+}
+
+fn volume_path(index: usize) -> Pointer {
+    Pointer::new("/spec/template/spec/volumes").index(index)
+}
+
+fn volume_place(volume: &Volume) -> String {
+    format!("volumes[{}]", volume.name)
+}

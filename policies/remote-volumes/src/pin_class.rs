@@ -1,0 +1,105 @@
+//! Writes the class that claims get into the template, and keeps it there.
+
+use serde::Serialize;
+use stateward_sdk::prelude::*;
+
+use crate::Settings;
+use crate::classes::{BETA_DEFAULT, CREATED, DEFAULT, class_read};
+
+/// SC-6 of the rule catalogue. It compares: what it wrote once is put back on every UPDATE that lacks it, also where it is switched off. Claim
+/// templates cannot be changed, so without that the server would refuse the owner's own manifest ever after.
+pub const PIN_CLASS: Rule = Rule {
+    id: "remote-volumes/pin-class",
+    title: "The default class is written down",
+    description: "A claim template without a class is given the name of the class that is the default one when the set is made, so that members \
+                  that are added later get the same storage as the first, whatever the default is by then. Off unless switched on: tools that \
+                  compare the stored object with a file see the field.",
+    category: promise::REMOTE,
+    severity: Severity::Low,
+    baseline: Action::Off,
+    strict: Action::Off,
+    compares: true,
+    subjects: &[
+        Subject::of(Resource::STATEFUL_SETS, &[Operation::Create]).when(LACKS_CLASS),
+        Subject::of(Resource::STATEFUL_SETS, &[Operation::Update]).when(LOST_CLASS),
+    ],
+    reads: &[class_read(&[CREATED, DEFAULT, BETA_DEFAULT])],
+    ..Rule::MUTATE
+};
+
+/// At CREATE the default class, on UPDATE the class that the template of that name had.
+pub fn pin_class(set: &StatefulSet, cx: &Context<Settings>, out: &mut Changes) {
+    let old = cx.old().and_then(Object::as_stateful_set);
+    let mut operations = Vec::new();
+    for template in set.claim_templates().filter(lacks_class) {
+        let class = match (cx.operation(), old) {
+            (Operation::Create, _) => match cx.storage_class(None) {
+                Found::Unknown => return out.unavailable::<StorageClass>(),
+                Found::Absent => return,
+                Found::Found(class) => class.metadata.name.as_str(),
+            },
+            (Operation::Update, Some(old)) => {
+                let same = old.claim_templates().find(|each| each.claim.metadata.name == template.claim.metadata.name);
+                match same.and_then(|same| same.claim.spec.storage_class_name.as_ref()) {
+                    Some(class) => class.as_str(),
+                    None => continue,
+                }
+            }
+            _ => return,
+        };
+        operations.push(Add {
+            op: "add",
+            path: template.path().key("spec").key("storageClassName").into(),
+            value: class.to_owned(),
+        });
+    }
+    let note = match cx.operation() {
+        Operation::Create => "members that are added later get the same class as the first",
+        _ => "the class is kept: claim templates cannot be changed",
+    };
+    out.json_patch(&operations, note);
+}
+
+/// A template that names no class. One without anything has no `spec` to write to, and is refused by other rules.
+fn lacks_class(template: &ClaimTemplate) -> bool {
+    let spec = &template.claim.spec;
+    let has_spec = !spec.access_modes.is_empty() || spec.resources.requests.storage.is_some();
+    has_spec && template.claim.class_name().is_none()
+}
+
+/// One operation of RFC 6902.
+#[derive(Serialize)]
+struct Add {
+    op: &'static str,
+    path: String,
+    value: String,
+}
+
+/// The templates of an object that have no class, or in `$has` those that have one.
+macro_rules! templates {
+    ($object:literal) => {
+        concat!(
+            "has(",
+            $object,
+            ".spec) && has(",
+            $object,
+            ".spec.volumeClaimTemplates) && ",
+            $object,
+            ".spec.volumeClaimTemplates"
+        )
+    };
+}
+
+/// What the API server evaluates to save calls: a template without a class.
+pub const LACKS_CLASS: &str =
+    concat!("object != null && ", templates!("object"), ".exists(c, has(c.spec) && !has(c.spec.storageClassName))");
+
+/// A template without a class that had one.
+pub const LOST_CLASS: &str = concat!(
+    "object != null && oldObject != null && ",
+    templates!("object"),
+    ".exists(c, has(c.spec) && !has(c.spec.storageClassName) && ",
+    templates!("oldObject"),
+    ".exists(o, has(o.metadata) && has(c.metadata) && has(o.metadata.name) && has(c.metadata.name) && ",
+    "o.metadata.name == c.metadata.name && has(o.spec) && has(o.spec.storageClassName)))"
+);
