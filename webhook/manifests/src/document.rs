@@ -101,6 +101,17 @@ impl Document {
         self.file.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
+    /// A document that is no object, for the places in it.
+    pub(crate) fn nameless(origin: &Arc<Origin>) -> Self {
+        let place = Place { origin, prefix: String::new(), item: None };
+        nameless(&place)
+    }
+
+    /// The whole file, without a byte order mark.
+    pub(crate) fn text(&self) -> &str {
+        &self.origin.source.text
+    }
+
     /// An error at a JSON Pointer into the object.
     pub fn error(&self, pointer: &str, message: impl Into<String>) -> InputError {
         InputError::new(&*self.file, message).at(self.locate(pointer).position)
@@ -297,7 +308,11 @@ fn wrong_header(place: &Place<'_>, json: &str) -> Result<bool, InputError> {
 }
 
 fn error(place: &Place<'_>, pointer: &str, message: impl Into<String>) -> InputError {
-    let document = Document {
+    nameless(place).error(pointer, message)
+}
+
+fn nameless(place: &Place<'_>) -> Document {
+    Document {
         file: Arc::from(place.origin.source.name.as_str()),
         index: 0,
         api_version: String::new(),
@@ -308,8 +323,7 @@ fn error(place: &Place<'_>, pointer: &str, message: impl Into<String>) -> InputE
         origin: Arc::clone(place.origin),
         prefix: place.prefix.clone(),
         item: place.item.clone(),
-    };
-    document.error(pointer, message)
+    }
 }
 
 /// A type that is given in part, or as `null`, is replaced: a key that is there twice means two things to two readers.

@@ -1,7 +1,8 @@
 //! Manifests: YAML and JSON files to objects, and back from a path in an object to its line.
 //!
 //! Start at [`read`]. Each [`Document`] carries its JSON text for the rules and finds the place of a JSON Pointer when a finding needs one.
-//! [`FileInventory`] lets one object look up its neighbours, [`policy_files`] reads `WasmPolicy` and `PolicyExemption`.
+//! [`FileInventory`] lets one object look up its neighbours, [`policy_files`] reads `WasmPolicy` and `PolicyExemption`,
+//! [`read_data`] reads documents that are no objects.
 //!
 //! YAML is read as `kubectl` reads it (`sigs.k8s.io/yaml`): YAML 1.2 syntax, scalars as YAML 1.1 has them (`yes` and `on` are booleans,
 //! `0755` is octal), `<<` merges, keys become text. Stricter in one point: a duplicate key is an error. Input is hostile: size, depth and what
@@ -10,6 +11,8 @@
 pub mod kinds;
 pub mod policy_files;
 
+mod data;
+mod decode;
 mod document;
 mod error;
 mod inventory;
@@ -24,6 +27,7 @@ mod source;
 mod yaml;
 mod yaml_span;
 
+pub use data::{Data, DataFiles, read_data};
 pub use document::{Document, Location};
 pub use error::{InputError, Position};
 pub use inventory::{Ambiguity, FileInventory, Neighbours, stored};

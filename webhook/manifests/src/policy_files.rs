@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stateward_core::exemption;
-use stateward_core::pointer::{escape, tokens};
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{API_VERSION, PolicyExemption, WasmPolicy};
 
+use crate::decode::{self, describe, pointer};
 use crate::document::Document;
 use crate::error::InputError;
 
@@ -45,8 +45,8 @@ fn parse_at(documents: &[Document], now: Timestamp) -> PolicyFiles {
             continue;
         }
         let read = match document.kind.as_str() {
-            "WasmPolicy" => decode(document).map(|policy| files.policies.push(policy)),
-            "PolicyExemption" => decode(document).map(|exemption| files.exemptions.push(exemption)),
+            "WasmPolicy" => read(document).map(|policy| files.policies.push(policy)),
+            "PolicyExemption" => read(document).map(|exemption| files.exemptions.push(exemption)),
             other => Err(document
                 .error("/kind", format!("unknown kind `{other}`"))
                 .hint("`WasmPolicy` or `PolicyExemption`")),
@@ -75,7 +75,7 @@ impl<T> FromFile<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(document: &Document) -> Result<FromFile<T>, InputError> {
+fn read<T: DeserializeOwned>(document: &Document) -> Result<FromFile<T>, InputError> {
     if document.api_version != API_VERSION {
         let message = format!("unknown version `{}`", document.api_version);
         return Err(document.error("/apiVersion", message).hint(format!("this version reads `{API_VERSION}`")));
@@ -87,54 +87,7 @@ fn decode<T: DeserializeOwned>(document: &Document) -> Result<FromFile<T>, Input
         let error = document.error(&pointer(&[unknown]), format!("unknown field `{unknown}`"));
         return Err(error.hint(format!("one of `{}`", TOP_LEVEL.join("`, `"))));
     }
-    match serde_path_to_error::deserialize(&fields) {
-        Ok(resource) => Ok(FromFile { resource, document: document.clone() }),
-        Err(wrong) => Err(decode_error(document, &wrong)),
-    }
-}
-
-fn decode_error(document: &Document, wrong: &serde_path_to_error::Error<serde_json::Error>) -> InputError {
-    let mut path: Vec<String> = wrong.path().iter().filter_map(segment).collect();
-    let message = wrong.inner().to_string();
-    let (what, expected) = match message.split_once(", expected ") {
-        Some((what, expected)) => (what, Some(expected)),
-        None => (message.as_str(), None),
-    };
-    // serde words both in terms of its reader; the field itself is part of neither path.
-    if let Some(field) = what.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`')) {
-        if path.last().is_none_or(|last| last != field) {
-            path.push(field.to_owned());
-        }
-        let error = document.error(&pointer(&path), format!("unknown field `{}`", path.join(".")));
-        return match expected {
-            Some(expected) => error.hint(expected.to_owned()),
-            None => error,
-        };
-    }
-    if let Some(field) = what.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        let parent = pointer(&path);
-        path.push(field.to_owned());
-        return document.error(&parent, format!("`{}` is missing", path.join(".")));
-    }
-    let error = document.error(&pointer(&path), describe(&pointer(&path), what));
-    match expected {
-        Some(expected) => error.hint(expected.replace("one of ", "one of: ")),
-        None => error,
-    }
-}
-
-/// `spec.actions[remote-volumes/local-class]`: what is wrong. Not core's `field_path`: that knows the maps of workloads, `limits` among them.
-fn describe(path: &str, message: &str) -> String {
-    let mut field = String::new();
-    for token in tokens(path) {
-        if token.bytes().all(|byte| byte.is_ascii_digit()) || token.contains(['/', '.']) {
-            field.push_str(&format!("[{token}]"));
-        } else {
-            field.push_str(if field.is_empty() { "" } else { "." });
-            field.push_str(&token);
-        }
-    }
-    if field.is_empty() { message.to_owned() } else { format!("`{field}`: {message}") }
+    decode::decode(document, &fields).map(|resource| FromFile { resource, document: document.clone() })
 }
 
 fn duplicates<T>(found: &[FromFile<T>], identity: impl Fn(&T) -> (String, String)) -> Vec<InputError> {
@@ -151,18 +104,6 @@ fn duplicates<T>(found: &[FromFile<T>], identity: impl Fn(&T) -> (String, String
         }
     }
     errors
-}
-
-fn segment(segment: &serde_path_to_error::Segment) -> Option<String> {
-    match segment {
-        serde_path_to_error::Segment::Seq { index } => Some(index.to_string()),
-        serde_path_to_error::Segment::Map { key } => Some(key.clone()),
-        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
-    }
-}
-
-fn pointer(path: &[impl AsRef<str>]) -> String {
-    path.iter().map(|token| format!("/{}", escape(token.as_ref()))).collect()
 }
 
 /// Of [`API_VERSION`].

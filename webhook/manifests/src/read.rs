@@ -115,7 +115,22 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>) -> Result<(),
     Ok(())
 }
 
+/// The texts of files and folders one after the other, each with whether it was named.
+pub(crate) fn sources(
+    paths: &[PathBuf],
+    errors: &mut Vec<InputError>,
+) -> impl Iterator<Item = Result<(Arc<Source>, bool), InputError>> + use<> {
+    list(paths, errors).into_iter().map(|file| source_of(&file).map(|source| (source, file.named)))
+}
+
 fn read_file(file: &File) -> Documents {
+    match source_of(file) {
+        Ok(source) => read_source(&source, file.named),
+        Err(error) => Documents { errors: vec![error], ..Documents::default() },
+    }
+}
+
+fn source_of(file: &File) -> Result<Arc<Source>, InputError> {
     let is_stdin = file.path.as_os_str() == STDIN;
     let name = if is_stdin { "<stdin>".to_owned() } else { file.path.display().to_string() };
     let text = if is_stdin {
@@ -123,10 +138,7 @@ fn read_file(file: &File) -> Documents {
     } else {
         open(&file.path, &name).and_then(|(opened, bytes)| limited(opened, bytes, &name))
     };
-    match text {
-        Ok(text) => read_source(&source(&name, format_of(&file.path), text), file.named),
-        Err(error) => Documents { errors: vec![error], ..Documents::default() },
-    }
+    text.map(|text| source(&name, format_of(&file.path), text))
 }
 
 /// The file and how long it says that it is.
@@ -216,7 +228,7 @@ fn read_source(source: &Arc<Source>, named: bool) -> Documents {
 }
 
 /// The documents of a file as JSON.
-fn parse(source: &Arc<Source>) -> Vec<(Arc<Origin>, Result<String, InputError>)> {
+pub(crate) fn parse(source: &Arc<Source>) -> Vec<(Arc<Origin>, Result<String, InputError>)> {
     let origin = |span| Arc::new(Origin::new(Arc::clone(source), span));
     match source.format {
         Format::Yaml => yaml::documents(&source.text)
