@@ -22,6 +22,20 @@ const WALLS: &[(&str, &[&str])] = &[
         &["tokio", "axum", "hyper", "kube", "kube-client", "wasmtime", "stateward-engine", "stateward-server"],
     ),
     (
+        "stateward-cases",
+        &[
+            "tokio",
+            "axum",
+            "hyper",
+            "kube",
+            "kube-client",
+            "wasmtime",
+            "stateward-engine",
+            "stateward-server",
+            "stateward-report",
+        ],
+    ),
+    (
         "stateward-report",
         &["tokio", "axum", "hyper", "kube", "kube-client", "wasmtime", "stateward-engine", "stateward-server"],
     ),

@@ -14,7 +14,6 @@ pub mod input;
 pub mod load;
 pub mod machine;
 pub mod measure;
-pub mod native;
 pub mod policies;
 pub mod process;
 pub mod results;

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_shipped_policies_bind_in_both_selections() {
-        let component = crate::native::component().unwrap();
+        let component = stateward_native::component();
         for selection in [Selection::ObjectRules, Selection::AllRules] {
             let resources = resources(selection, &component.manifest).unwrap();
             assert!(count_of_rules(&resources, &component).unwrap() > 0);

@@ -145,6 +145,17 @@ pub enum UndecidedReason {
     Other(String),
 }
 
+impl std::fmt::Display for UndecidedReason {
+    /// For whoever reads a report: `v1 Service cannot be looked up here`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NeedsUser => f.write_str("nobody asked: the rule needs a user"),
+            Self::Unavailable(kind) => write!(f, "{kind} cannot be looked up here"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
 /// One unit's answer to `mutate`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {

@@ -69,9 +69,9 @@ impl Data {
         serde_json::from_str(&self.json).unwrap_or_default()
     }
 
-    /// Reads the fields into a type. The error is at the field, and has serde's words for it.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, InputError> {
-        decode(&self.place, &self.value())
+    /// Reads fields of this document into a type. The error is at the field.
+    pub fn decode<T: DeserializeOwned>(&self, fields: &Value) -> Result<T, InputError> {
+        decode(&self.place, fields)
     }
 
     /// Finds the line, the column and the bytes of a JSON Pointer; a path that is not there leads to its nearest parent.
@@ -136,7 +136,8 @@ mod tests {
             name: String,
         }
         let error = |text: &str| {
-            let error = data(text).decode::<Shape>().unwrap_err();
+            let data = data(text);
+            let error = data.decode::<Shape>(&data.value()).unwrap_err();
             format!("{}: {} ({})", error.position.unwrap(), error.message, error.hint.unwrap_or_default())
         };
         assert_eq!(error("items:\n- {name: a}\n- nmae: b\n"), "3:9: unknown field `items[1].nmae` (`name`)");

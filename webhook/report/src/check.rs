@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
-use stateward_core::evaluate::UndecidedReason;
 use stateward_core::manifest::{Action, Severity};
 
 use crate::promises::SetPromises;
@@ -238,14 +237,5 @@ impl Object {
             Some(namespace) => format!("{} {namespace}/{name}", self.kind),
             None => format!("{} {name}", self.kind),
         }
-    }
-}
-
-/// Which fact a rule lacked, in words.
-pub fn reason(reason: &UndecidedReason) -> String {
-    match reason {
-        UndecidedReason::NeedsUser => "nobody asked: the rule needs a user".to_owned(),
-        UndecidedReason::Unavailable(kind) => format!("{kind} cannot be looked up here"),
-        UndecidedReason::Other(words) => words.clone(),
     }
 }

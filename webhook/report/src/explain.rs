@@ -10,7 +10,6 @@ use stateward_core::request::Request;
 use stateward_core::trace::PolicyTrace;
 use stateward_core::verdict::{Step, Verdict};
 
-use crate::check::reason;
 use crate::text::printable;
 
 /// One answered call of a request.
@@ -110,7 +109,7 @@ fn verdict_lines(verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
     }
     for undecided in &verdict.undecided {
         writeln!(out, "  undecided {} [{}]{}", undecided.rule, printable(&undecided.policy), steps(&undecided.steps))?;
-        writeln!(out, "    {}", printable(&reason(&undecided.reason)))?;
+        writeln!(out, "    {}", printable(&undecided.reason.to_string()))?;
     }
     for failure in &verdict.failures {
         writeln!(
@@ -166,7 +165,7 @@ fn call(answer: &Answered<'_>) -> Value {
             "path": ruling.path, "place": ruling.place, "message": ruling.message, "hint": ruling.hint,
         })).collect::<Vec<_>>(),
         "undecided": verdict.undecided.iter().map(|undecided| json!({
-            "policy": undecided.policy, "rule": undecided.rule, "reason": reason(&undecided.reason), "action": undecided.action,
+            "policy": undecided.policy, "rule": undecided.rule, "reason": undecided.reason.to_string(), "action": undecided.action,
             "steps": list(&undecided.steps),
         })).collect::<Vec<_>>(),
         "failures": verdict.failures.iter().map(|failure| json!({

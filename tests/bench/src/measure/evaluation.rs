@@ -10,11 +10,11 @@ use stateward_core::inventory::Inventory;
 use stateward_core::manifest::{Action, Profile, RuleKind};
 use stateward_core::policy_set::PolicySet;
 use stateward_core::request::Request;
+use stateward_native::Prepared;
 use tokio::runtime::Runtime;
 
 use super::Effort;
 use crate::cpu;
-use crate::native::{self, Prepared};
 use crate::statistics::{median, ratio, spread_percent};
 
 /// Microseconds of CPU for one evaluation.
@@ -103,7 +103,7 @@ impl Subject<'_> {
 
     /// Both must say the same, or they do not do the same work.
     fn compare(&self, runtime: &Runtime, call: &Call<'_>) -> Result<usize> {
-        let native = native::component()?;
+        let native = stateward_native::component();
         let mut findings = 0;
         for request in self.requests {
             let wasm = runtime.block_on(self.component.code.validate(call, request)).answer?;

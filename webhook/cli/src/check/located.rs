@@ -113,7 +113,7 @@ impl<'a> Located<'a> {
 
 /// Which fact was missing; a look-up that found too much says what.
 fn reason(reason: &UndecidedReason, neighbours: &Neighbours) -> String {
-    let said = stateward_report::check::reason(reason);
+    let said = reason.to_string();
     let UndecidedReason::Unavailable(kind) = reason else { return said };
     match neighbours.ambiguities().into_iter().find(|ambiguity| ambiguity.kind == *kind) {
         Some(ambiguity) => format!("ambiguous: {ambiguity}"),

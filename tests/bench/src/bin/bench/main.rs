@@ -121,7 +121,7 @@ fn measure(effort: Effort, is_quick: bool) -> Result<Results> {
             matching = Some(matching::measure(
                 &runtime,
                 &resources,
-                &stateward_bench::native::component()?,
+                &stateward_native::component(),
                 request,
                 &inventory,
                 effort,

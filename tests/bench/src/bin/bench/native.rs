@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::logging;
 use anyhow::{Context, Result, bail, ensure};
-use stateward_bench::{native, policies};
+use stateward_bench::policies;
 use stateward_server::{Limits, Options, PolicyStatus, Server, State};
 
 /// Runs until it is killed.
@@ -26,7 +26,7 @@ async fn serve(folders: Folders) -> Result<()> {
         files.errors.first()
     );
     let resources: Vec<_> = files.policies.into_iter().map(|from| from.resource).collect();
-    let set = policies::bind(&resources, &native::component()?)?;
+    let set = policies::bind(&resources, &stateward_native::component())?;
     let objects = stateward_manifests::read(&[folders.inventory]).objects;
     let (inventory, errors) = stateward_manifests::stored(&objects, &set.reads(), "default");
     ensure!(errors.is_empty(), "the inventory cannot be read: {:?}", errors.first());

@@ -1,5 +1,5 @@
-//! The built-in rules without Wasm: the floor that every ratio in the table stands on. The same functions, compiled for this machine, behind the
-//! same seam ([`Evaluate`]).
+//! The built-in rules without Wasm: the same functions, compiled for this machine, behind the same seam ([`Evaluate`]). The bench's floor, and
+//! the quick way to run cases.
 
 mod convert;
 
@@ -8,27 +8,72 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use sha2::{Digest, Sha256};
+use stateward_cases::Bind;
 use stateward_core::evaluate::{Call, Component, Evaluate, EvaluateError, Evaluated, Judgement, Outcome};
 use stateward_core::inventory::{BoxFuture, Found, Inventory, Query};
+use stateward_core::policy::{Policy, SpecError};
 use stateward_core::request::Request;
+use stateward_core::resources::WasmPolicy;
 use stateward_sdk::bindings::stateward::policy::lookup::{Found as Answer, Query as Question};
 use stateward_sdk::bindings::stateward::policy::types;
 use stateward_sdk::context::Lookup;
 
+/// The policies that are shipped, as YAML: the text that `stateward-builtin` embeds, without building its Wasm.
+pub const DEFAULT_POLICIES: &str = include_str!("../../../policies/builtin/src/default-policies.yaml");
+
 /// The built-in component, natively.
 pub struct Native;
 
+/// Binds policies of `builtin:stateful` to native code.
+pub struct NativeBinder(Component);
+
 /// `builtin:stateful` with native code behind it.
-pub fn component() -> Result<Component> {
-    let wasm = stateward_builtin::component("stateful").context("there is no built-in component `stateful`")?;
-    Ok(Component {
-        reference: "builtin:stateful".to_owned(),
-        digest: format!("sha256:{:x}", Sha256::digest(wasm)),
+pub fn component() -> Component {
+    Component {
+        reference: BUILTIN.to_owned(),
+        digest: "native".to_owned(),
         manifest: Arc::new(convert::manifest(stateward_stateful::describe())),
         code: Arc::new(Native),
-    })
+    }
+}
+
+impl Default for NativeBinder {
+    fn default() -> Self {
+        Self(component())
+    }
+}
+
+impl Bind for NativeBinder {
+    fn bind<'a>(&'a self, policy: &'a WasmPolicy) -> BoxFuture<'a, Result<Policy, Vec<SpecError>>> {
+        Box::pin(std::future::ready(bind(policy, &self.0)))
+    }
+}
+
+fn bind(policy: &WasmPolicy, component: &Component) -> Result<Policy, Vec<SpecError>> {
+    if policy.spec.component != BUILTIN {
+        return Err(vec![SpecError::new("/spec/component", format!("`{}` has no native code", policy.spec.component))]);
+    }
+    let settings = serde_json::Value::Object(policy.spec.settings.clone()).to_string();
+    let mut errors: Vec<SpecError> = stateward_stateful::validate_settings(&settings)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(in_settings)
+        .collect();
+    match Policy::new(policy, component.clone()) {
+        Ok(policy) if errors.is_empty() => return Ok(policy),
+        Ok(_) => {}
+        Err(more) => errors.extend(more),
+    }
+    Err(errors)
+}
+
+/// `/replicas/most: too many` has its place in front; other words are about the settings as a whole. As the engine reads them.
+fn in_settings(words: String) -> SpecError {
+    match words.split_once(": ") {
+        Some((pointer, message)) if pointer.starts_with('/') => SpecError::new(format!("{SETTINGS}{pointer}"), message),
+        _ => SpecError::new(SETTINGS, words),
+    }
 }
 
 /// A call in the guest's own types, for the floor of an evaluation: nothing is converted while it is measured.
@@ -102,3 +147,6 @@ impl Lookup for Inquiry<'_> {
         }
     }
 }
+
+const BUILTIN: &str = "builtin:stateful";
+const SETTINGS: &str = "/spec/settings";
