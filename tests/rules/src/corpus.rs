@@ -75,7 +75,8 @@ impl Corpus {
         validate(&self.set, &request, Route::All, &facts).await
     }
 
-    /// What was written beside the object: sets whose header names the same group, and what is in the group's folder.
+    /// What was written beside the object, in its group's folder; beside what is in there itself also the sets whose headers name that group. Sets of
+    /// one group are not beside each other: test data holds one set in many versions.
     fn group_of(&self, file: &Path) -> Vec<Document> {
         let header = |file: &Path| {
             let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -85,10 +86,11 @@ impl Corpus {
         };
         let in_folder = file.strip_prefix(self.folder.join("neighbours")).ok();
         let of_folder = in_folder.and_then(|path| Some(path.iter().next()?.to_string_lossy().into_owned()));
+        let is_set = of_folder.is_none();
         let Some(group) = of_folder.or_else(|| header(file)) else { return Vec::new() };
         let sets = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut files: Vec<PathBuf> =
-            sets.filter(|set| set.is_file() && set != file && header(set).as_ref() == Some(&group)).collect();
+        let is_beside = |set: &PathBuf| !is_set && set.is_file() && header(set).as_ref() == Some(&group);
+        let mut files: Vec<PathBuf> = sets.filter(is_beside).collect();
         let beside = std::fs::read_dir(self.folder.join("neighbours").join(group)).into_iter().flatten().flatten();
         files.extend(beside.map(|entry| entry.path()).filter(|path| path != file));
         files.sort();
