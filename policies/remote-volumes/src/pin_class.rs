@@ -39,8 +39,10 @@ pub fn pin_class(set: &StatefulSet, cx: &Context<Settings>, out: &mut Changes) {
                 Found::Found(class) => class.metadata.name.as_str(),
             },
             (Operation::Update, Some(old)) => {
-                let same = old.claim_templates().find(|each| each.claim.metadata.name == template.claim.metadata.name);
-                match same.and_then(|same| same.claim.spec.storage_class_name.as_ref()) {
+                // Templates cannot change places either.
+                let same = old.spec.volume_claim_templates.get(template.index);
+                let same = same.filter(|same| same.metadata.name == template.claim.metadata.name);
+                match same.and_then(|same| same.spec.storage_class_name.as_ref()) {
                     Some(class) => class.as_str(),
                     None => continue,
                 }

@@ -29,7 +29,7 @@ pub struct Rule {
     pub when_undecided: Action,
     /// Cannot be overridden, exempted or left out alone.
     pub fixed: bool,
-    /// Compares the old object with the new: never ratcheted.
+    /// Compares the old object with the new: never ratcheted. A mutating rule puts back on UPDATE what the old object has, also where it is off.
     pub compares: bool,
     /// May be undecided without a user.
     pub needs_user: bool,

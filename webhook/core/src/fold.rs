@@ -9,7 +9,7 @@ use crate::policy::{Policy, SelectedRule};
 use crate::resources::Mode;
 use crate::verdict::{Ruling, Step, StepKind, UndecidedRuling};
 
-/// The way of an action from the rule's default down. It never rises.
+/// The way of an action from the rule's default down. It rises in one case: see [`Descent::put_back`].
 #[derive(Debug)]
 pub(crate) struct Descent {
     pub action: Action,
@@ -50,6 +50,17 @@ impl Descent {
             Mode::Warn => self.cap(StepKind::Mode, Action::Warn, || "Warn".to_owned()),
             Mode::Audit => self.cap(StepKind::Mode, Action::Audit, || "Audit".to_owned()),
         }
+    }
+
+    /// A rule that is off still repeats what the old object has: what it wrote when it was on would be lost otherwise, and where the field cannot
+    /// be changed (claim templates) every later apply of the owner's manifest be refused.
+    pub(crate) fn put_back(&mut self) {
+        self.action = Action::Apply;
+        self.steps.push(Step {
+            by: StepKind::PutBack,
+            action: Action::Apply,
+            detail: "what the old object has".to_owned(),
+        });
     }
 
     /// Takes a step, if it leads down.

@@ -48,7 +48,7 @@ pub struct Rule {
     pub when_undecided: Action,
     /// Cannot be overridden, exempted or left out alone.
     pub fixed: bool,
-    /// Compares the old object with the new: never ratcheted.
+    /// Compares the old object with the new: never ratcheted. A mutating rule puts back on UPDATE what the old object has.
     pub compares: bool,
     /// Undecided without a user.
     pub needs_user: bool,
@@ -143,6 +143,11 @@ impl Rule {
     /// The part of the id before the slash.
     pub fn family(&self) -> &str {
         self.id.split_once('/').map_or(self.id.as_str(), |(family, _)| family)
+    }
+
+    /// It changes objects, and on UPDATE writes again what the old one has, also where its action is off.
+    pub fn puts_back(&self, operation: Operation) -> bool {
+        self.kind == RuleKind::Mutate && self.compares && operation == Operation::Update
     }
 
     /// Its action in a profile.

@@ -122,11 +122,18 @@ impl<'r> Changing<'r> {
             }
             let mut descent = Descent::of_rule(planned, namespace, selected, rule);
             descent.cap_by_mode(planned.policy.mode);
+            let is_off = descent.action == Action::Off;
+            if is_off {
+                descent.put_back();
+            }
             let is_applied = descent.action == Action::Apply;
             let from = if is_applied { &mut applied } else { said.get_or_insert_with(|| Arc::clone(&before)) };
             let mut tree = Value::clone(from);
             patch::apply(&mut tree, &mutation.change).map_err(|error| bad_change(rule, &error))?;
             check_change(request, &before, &tree).map_err(|error| bad_change(rule, &error))?;
+            if is_off {
+                check_put_back(request, from, &tree).map_err(|error| bad_change(rule, &error))?;
+            }
             let Some(patch) = patch::diff(from, &tree) else { continue };
             *from = Arc::new(tree);
             taken.changes.push(AppliedChange {
@@ -199,6 +206,16 @@ fn check_live_template(request: &Request<'_>, before: &Value, after: &Value) -> 
         .map(|operation| operation.path().as_str())
         .find(|path| path.starts_with("/spec/template") && after.pointer(path) != old.pointer(path));
     foreign.map_or(Ok(()), |path| Err(PatchError::LiveTemplate { path: path.to_owned() }))
+}
+
+/// A rule that is off may only repeat what the old object has.
+fn check_put_back(request: &Request<'_>, before: &Value, after: &Value) -> Result<(), PatchError> {
+    let old: Option<Value> = request.old_object.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let old = old.unwrap_or_default();
+    let changed = patch::diff(before, after).unwrap_or_default();
+    let other =
+        changed.iter().map(|operation| operation.path().as_str()).find(|path| after.pointer(path) != old.pointer(path));
+    other.map_or(Ok(()), |path| Err(PatchError::NotPutBack { path: path.to_owned() }))
 }
 
 /// Has members, or is about to.

@@ -155,6 +155,12 @@ pub enum PatchError {
         /// JSON Pointer.
         path: String,
     },
+    /// The rule is off, and puts back what it wrote when it was on: nothing else.
+    #[error("it is off and changes `{path}` to something else than it was")]
+    NotPutBack {
+        /// JSON Pointer.
+        path: String,
+    },
 }
 
 #[cfg(test)]

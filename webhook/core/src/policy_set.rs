@@ -9,7 +9,7 @@ use crate::exemption::{self, Exemption};
 use crate::manifest::{Action, Profile, Read, RuleKind};
 use crate::policy::{Policy, SpecError};
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
-use crate::resources::PolicyExemption;
+use crate::resources::{Mode, PolicyExemption};
 
 /// All policies and exemptions in force at one instant.
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Entry {
     pub mutating: ByProfile,
 }
 
-/// Ascending indexes of the rules that are not off, for each profile.
+/// Ascending indexes of the rules that are not off, for each profile; and of those that put back what they wrote when they were on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ByProfile {
     baseline: Box<[RuleIndex]>,
@@ -150,12 +150,13 @@ impl ByProfile {
         }
     }
 
-    fn new(policy: &Policy, rules: &[RuleIndex]) -> Self {
+    fn new(policy: &Policy, rules: &[RuleIndex], operation: Operation) -> Self {
         let not_off = |profile| {
             let is_on = |&index: &RuleIndex| {
-                policy
-                    .selected(index)
-                    .is_some_and(|(selected, rule)| policy.base_action(selected, rule, profile) != Action::Off)
+                policy.selected(index).is_some_and(|(selected, rule)| {
+                    policy.base_action(selected, rule, profile) != Action::Off
+                        || (rule.puts_back(operation) && policy.mode == Mode::Enforce)
+                })
             };
             rules.iter().copied().filter(is_on).collect()
         };
@@ -215,7 +216,7 @@ fn entries_of(policy: &Policy, at: usize) -> impl Iterator<Item = (GroupVersionR
         }
     }
     found.into_iter().map(move |((resource, operation), rules)| {
-        let by_profile = |rules: &[RuleIndex]| ByProfile::new(policy, rules);
+        let by_profile = |rules: &[RuleIndex]| ByProfile::new(policy, rules, operation);
         let entry = Entry {
             policy: at,
             closed: by_profile(&rules.closed),

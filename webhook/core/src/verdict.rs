@@ -98,6 +98,8 @@ pub enum StepKind {
     Ratchet,
     /// What undecided means for the rule.
     WhenUndecided,
+    /// The rule is off, and puts back what the old object has.
+    PutBack,
 }
 
 /// A rule that could not be decided, with what that led to.

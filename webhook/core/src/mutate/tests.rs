@@ -151,6 +151,37 @@ fn the_template_of_a_live_set_is_only_put_back() {
 }
 
 #[test]
+fn a_rule_that_is_off_puts_back_what_it_wrote_and_nothing_else() {
+    let set =
+        |class: &str| format!(r#"{{"kind":"StatefulSet","metadata":{{"name":"db"}},"spec":{{"class":{class}}}}}"#);
+    let run = |compares: bool, mode: Mode, operation: Operation, old: &str| {
+        let mut manifest = manifest();
+        manifest.rules[3].compares = compares;
+        (manifest.rules[3].baseline, manifest.rules[3].strict) = (Action::Off, Action::Off);
+        let mutation =
+            Mutation { rule: 3, change: merge(r#"{"spec":{"class":"fast"}}"#), note: Some("why".to_owned()) };
+        let answer =
+            move |_: &Call<'_>, _: &Request<'_>| Ok(Outcome { mutations: vec![mutation.clone()], undecided: vec![] });
+        let component = component_with(manifest, |_, _| Ok(vec![]), answer);
+        let policy = Policy::new(&wasm_policy("a", |p| p.spec.mode = mode), component).unwrap();
+        let (old, new) = (set(old), set("null"));
+        let request = Request { old_object: Some(old.as_str().into()), ..request(operation, &new) };
+        let verdict = run(vec![policy], &request);
+        assert!(verdict.allowed);
+        (patch_of(&verdict), verdict.failures.first().map(|failure| failure.error.to_string()))
+    };
+    let nothing = (String::new(), None);
+    let put_back = (r#"[{"op":"replace","path":"/spec/class","value":"fast"}]"#.to_owned(), None);
+    assert_eq!(run(true, Mode::Enforce, Operation::Update, r#""fast""#), put_back);
+    assert_eq!(run(true, Mode::Warn, Operation::Update, r#""fast""#), nothing);
+    assert_eq!(run(true, Mode::Enforce, Operation::Create, r#""fast""#), nothing);
+    assert_eq!(run(false, Mode::Enforce, Operation::Update, r#""fast""#), nothing);
+    let (patch, error) = run(true, Mode::Enforce, Operation::Update, r#""slow""#);
+    assert!(patch.is_empty());
+    assert!(error.unwrap().contains("it is off and changes `/spec/class` to something else than it was"));
+}
+
+#[test]
 fn undecided_changes_nothing_and_refuses_nothing() {
     let mut manifest = manifest();
     manifest.rules[3].when_undecided = Action::Deny;
