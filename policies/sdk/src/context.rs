@@ -75,7 +75,7 @@ impl<'a> Call<'a> {
             labels: None,
             live,
         };
-        match self.ask(query) {
+        match self.ask(&query) {
             Answer::Unknown => Found::Unknown,
             Answer::Objects(texts) => {
                 texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found))
@@ -92,17 +92,17 @@ impl<'a> Call<'a> {
             labels: None,
             live: false,
         };
-        match self.ask(query) {
+        match self.ask(&query) {
             Answer::Unknown => None,
             Answer::Objects(texts) => texts.iter().map(|text| self.typed(text)).collect(),
         }
     }
 
-    fn ask(&self, query: Query) -> &Answer {
+    fn ask(&self, query: &Query) -> &Answer {
         self.asked.get_or(
-            |asked| *asked == query,
+            |asked| asked == query,
             || {
-                let answer = self.lookup.find(&query);
+                let answer = self.lookup.find(query);
                 (query.clone(), answer)
             },
         )
