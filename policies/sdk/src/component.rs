@@ -160,7 +160,9 @@ pub fn judged<'c>(call: &'c Call<'_>) -> Result<Judged<'c>, String> {
 /// Where findings about this object point.
 pub fn findings(judged: &Judged<'_>) -> Findings {
     match judged {
-        Judged::Object(Object::Scale(_)) => Findings::at(Findings::SCALE_PATH),
+        Judged::Object(Object::Scale(_) | Object::DeploymentScale(_) | Object::ReplicaSetScale(_)) => {
+            Findings::at(Findings::SCALE_PATH)
+        }
         Judged::Object(_) | Judged::Unknown(_) => Findings::default(),
     }
 }
