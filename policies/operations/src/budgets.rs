@@ -163,3 +163,26 @@ impl fmt::Display for Limit<'_, '_> {
 const SET_FIELDS: &[&str] = &["/spec/replicas", "/spec/template/metadata/labels"];
 
 const UNKNOWN_OPERATOR: &str = "a budget's selector has an operator that is not known here";
+
+#[cfg(test)]
+mod tests {
+    use super::BLOCKING_BUDGET;
+    use crate::Operations;
+    use proptest::prelude::*;
+    use stateward_sdk::testing::{Test, json};
+
+    proptest! {
+        #[test]
+        fn what_may_go_and_what_must_stay_are_one_limit(members in 2..20_i64, share in 0..=100_i64) {
+            let may_go = members * share / 100;
+            let judge = |limit: &str, value: i64| {
+                let budget = json!({"kind": "PodDisruptionBudget", "metadata": {"name": "db"}, "spec": {limit: value, "selector": {}}});
+                let set = json!({"kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"replicas": members}});
+                Test::<Operations>::create(budget).beside(set).judge(&BLOCKING_BUDGET).findings.len()
+            };
+            let is_one_of_both_ends = may_go == 0 || may_go == members;
+            prop_assert_eq!(judge("maxUnavailable", may_go), usize::from(is_one_of_both_ends));
+            prop_assert_eq!(judge("minAvailable", members - may_go), usize::from(is_one_of_both_ends));
+        }
+    }
+}

@@ -122,3 +122,30 @@ pub const BACKUP_ACCOUNTS: [&str; 8] = [
     "system:serviceaccount:stash:*",
     "system:serviceaccount:*:stash-*",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::FOREIGN_CLAIM;
+    use crate::WorkloadKind;
+    use proptest::prelude::*;
+    use stateward_sdk::testing::{Test, json};
+
+    proptest! {
+        #[test]
+        fn a_claim_is_foreign_exactly_while_its_member_is_wanted(
+            template in "[a-z]([-a-z0-9]{0,6}[a-z0-9])?",
+            set in "[a-z]([-a-z0-9]{0,6}[a-z0-9])?",
+            start in 0..3_i64,
+            replicas in 0..4_i64,
+            ordinal in 0..8_i64,
+        ) {
+            let claim = format!("{template}-{set}-{ordinal}");
+            let pod = json!({"kind": "Pod", "metadata": {"name": "look"},
+                "spec": {"volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": claim}}]}});
+            let owner = json!({"kind": "StatefulSet", "metadata": {"name": set}, "spec": {
+                "replicas": replicas, "ordinals": {"start": start}, "volumeClaimTemplates": [{"metadata": {"name": template}}]}});
+            let said = Test::<WorkloadKind>::create(pod).by("alice").beside(owner).judge(&FOREIGN_CLAIM);
+            prop_assert_eq!(!said.findings.is_empty(), (start..start + replicas).contains(&ordinal));
+        }
+    }
+}
