@@ -73,7 +73,7 @@ pub fn undeclared_sync(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     out.finding(
         key.path("/metadata"),
         key.place(""),
-        format!("nothing says how {} workers get what the manager writes", set.replicas() - 1),
+        "nothing says how the workers get what the manager writes",
     )
     .hint("write the annotation `stateward.dev/sync`: `init:<container>` that clones, `sidecar:<container>` that follows, or `engine:<how>` where the program replicates by itself");
 }
