@@ -136,7 +136,11 @@ impl<'b, 'a> Limit<'b, 'a> {
     }
 
     fn report(&self, is_all: bool, members: Option<i64>, out: &mut Findings) {
-        let of = members.map_or(String::new(), |members| format!(" of {members} members"));
+        let of = match members {
+            None => String::new(),
+            Some(1) => " of the only member".to_owned(),
+            Some(members) => format!(" of {members} members"),
+        };
         let message = if is_all {
             format!("{self}{of} lets all go at once: it protects nothing")
         } else {
