@@ -130,4 +130,29 @@ mod tests {
         assert!(!on(LONE_POD_WITHOUT_CLAIM, &pod(json!({}), controlled("ReplicaSet"))));
         assert!(!on(LONE_POD_WITHOUT_CLAIM, &pod(with_claim("data"), json!([]))));
     }
+
+    /// Of the reviews that a real API server sent for pods those for which a condition holds, by the names of their files.
+    fn sent(condition: &str) -> Vec<String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/reviews");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut names: Vec<String> = files
+            .filter(|path| {
+                let review: Json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+                let request = &review["request"];
+                let is_of_pods = request["resource"]["resource"] == "pods" && request["subResource"].is_null();
+                is_of_pods
+                    && request["operation"] == "CREATE"
+                    && by(request["userInfo"]["username"].as_str().unwrap(), condition, &request["object"])
+            })
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn of_real_pods_only_those_that_matter_are_sent() {
+        assert_eq!(sent(POD_WITH_FOREIGN_CLAIM), ["create-pods-mounts-foreign-claim"]);
+        assert_eq!(sent(LONE_POD_WITHOUT_CLAIM), ["create-pods-generate-name", "create-pods-kubectl-run"]);
+    }
 }
