@@ -6,6 +6,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::classes::{BETA_DEFAULT, CREATED, DEFAULT, class_read};
+use crate::conditions::{CLAIM_DELETED, CLAIM_MADE, CLAIM_MADE_BY_HAND};
 use crate::drivers::{Placement, placement};
 
 /// VOL-20 of the rule catalogue. A worker's claim may have to go, to let the worker start afresh: a warning, whatever the profile.
@@ -20,7 +21,7 @@ pub const CLAIM_IN_USE: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     needs_user: true,
-    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Delete]).when(MEMBERS_DELETED)],
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Delete]).when(CLAIM_DELETED)],
     reads: &[SETS],
     ..Rule::VALIDATE
 };
@@ -37,7 +38,7 @@ pub const SQUATTED_CLAIM: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     needs_user: true,
-    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(MEMBERS_MADE_BY_HAND)],
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(CLAIM_MADE_BY_HAND)],
     reads: &[SETS],
     ..Rule::VALIDATE
 };
@@ -54,7 +55,7 @@ pub const LOCAL_CLAIM: Rule = Rule {
     severity: Severity::High,
     baseline: Action::Warn,
     strict: Action::Deny,
-    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(MEMBERS_MADE)],
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(CLAIM_MADE)],
     reads: &[
         class_read(&["/provisioner", CREATED, DEFAULT, BETA_DEFAULT]),
         Read {
@@ -205,31 +206,3 @@ const SETS: Read = Read {
     fields: &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates", "/status/replicas"],
     live: false,
 };
-
-/// Not one of Kubernetes' own controllers: the garbage collector deletes claims by the thousand.
-macro_rules! not_a_controller {
-    () => {
-        "!(has(request.userInfo.groups) && 'system:serviceaccounts:kube-system' in request.userInfo.groups)"
-    };
-}
-
-/// A claim with the name of a member's: two dashes at least, and digits at the end.
-macro_rules! is_members {
-    ($object:literal) => {
-        concat!(
-            $object,
-            " != null && has(",
-            $object,
-            ".metadata.name) && ",
-            $object,
-            ".metadata.name.matches('^.+-.+-[0-9]+$')"
-        )
-    };
-}
-
-/// What the API server evaluates to save calls.
-pub const MEMBERS_MADE: &str = is_members!("object");
-/// As above.
-pub const MEMBERS_MADE_BY_HAND: &str = concat!(is_members!("object"), " && ", not_a_controller!());
-/// As above.
-pub const MEMBERS_DELETED: &str = concat!(is_members!("oldObject"), " && ", not_a_controller!());

@@ -60,7 +60,10 @@ fn shares_names(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settin
     let stem = format!("{name}-{set_name}");
     for (other_template, other_name) in readings(&stem).filter(|(_, other)| *other != set_name.as_str()) {
         match cx.find::<StatefulSet>(other_name) {
-            Found::Unknown => out.unavailable::<StatefulSet>(),
+            Found::Unknown => {
+                out.unavailable::<StatefulSet>();
+                return false;
+            }
             Found::Absent => {}
             Found::Found(other) => {
                 let ordinals = ordinals(set);
@@ -153,3 +156,41 @@ fn smaller<'q>(claim: &'q PersistentVolumeClaim, wanted: Option<&Quantity>) -> O
 
 /// Claims of so many members are asked for one by one; beyond it all claims of the namespace are cheaper.
 const MANY_MEMBERS: i64 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::CLAIM_COLLISION;
+    use crate::RemoteVolumes;
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use stateward_sdk::testing::{Test, json};
+
+    fn set(name: &str, template: &str, start: u8, replicas: u8) -> Value {
+        json!({"kind": "StatefulSet", "metadata": {"name": name}, "spec": {"replicas": replicas, "ordinals": {"start": start},
+            "volumeClaimTemplates": [{"metadata": {"name": template}}]}})
+    }
+
+    fn claims(name: &str, template: &str, start: u8, replicas: u8) -> Vec<String> {
+        (start..start + replicas).map(|ordinal| format!("{template}-{name}-{ordinal}")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn fires_where_names_are_the_same(
+            names in ("[ab](-[ab]){0,2}", "[ab](-[ab]){0,2}"),
+            templates in ("[ab](-[ab]){0,2}", "[ab](-[ab]){0,2}"),
+            starts in (0..4_u8, 0..4_u8),
+            replicas in (1..4_u8, 1..4_u8),
+        ) {
+            prop_assume!(names.0 != names.1);
+            let mine = claims(&names.0, &templates.0, starts.0, replicas.0);
+            let theirs = claims(&names.1, &templates.1, starts.1, replicas.1);
+            let are_shared = mine.iter().any(|claim| theirs.contains(claim));
+            let said = Test::<RemoteVolumes>::create(set(&names.0, &templates.0, starts.0, replicas.0))
+                .beside(set(&names.1, &templates.1, starts.1, replicas.1))
+                .knowing("PersistentVolumeClaim")
+                .judge(&CLAIM_COLLISION);
+            prop_assert_eq!(!said.findings.is_empty(), are_shared);
+        }
+    }
+}

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod class_traits;
 pub mod classes;
 pub mod collision;
+pub mod conditions;
 pub mod data;
 pub mod drivers;
 pub mod mounts;

@@ -5,6 +5,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::classes::{BETA_DEFAULT, CREATED, DEFAULT, class_read};
+use crate::conditions::{CLASS_LACKING, CLASS_LOST};
 
 /// SC-6 of the rule catalogue. It compares: what it wrote once is put back on every UPDATE that lacks it, also where it is switched off. Claim
 /// templates cannot be changed, so without that the server would refuse the owner's own manifest ever after.
@@ -20,8 +21,8 @@ pub const PIN_CLASS: Rule = Rule {
     strict: Action::Off,
     compares: true,
     subjects: &[
-        Subject::of(Resource::STATEFUL_SETS, &[Operation::Create]).when(LACKS_CLASS),
-        Subject::of(Resource::STATEFUL_SETS, &[Operation::Update]).when(LOST_CLASS),
+        Subject::of(Resource::STATEFUL_SETS, &[Operation::Create]).when(CLASS_LACKING),
+        Subject::of(Resource::STATEFUL_SETS, &[Operation::Update]).when(CLASS_LOST),
     ],
     reads: &[class_read(&[CREATED, DEFAULT, BETA_DEFAULT])],
     ..Rule::MUTATE
@@ -77,31 +78,49 @@ struct Add {
     value: String,
 }
 
-/// The templates of an object that have no class, or in `$has` those that have one.
-macro_rules! templates {
-    ($object:literal) => {
-        concat!(
-            "has(",
-            $object,
-            ".spec) && has(",
-            $object,
-            ".spec.volumeClaimTemplates) && ",
-            $object,
-            ".spec.volumeClaimTemplates"
+#[cfg(test)]
+mod tests {
+    use super::PIN_CLASS;
+    use crate::RemoteVolumes;
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use stateward_sdk::testing::{Test, json};
+
+    fn any_set() -> impl Strategy<Value = Value> {
+        let class = prop_oneof![Just(json!(null)), Just(json!("")), Just(json!("fast"))];
+        let name = prop_oneof![Just("data"), Just("wal")];
+        let template = (name, class, any::<bool>()).prop_map(|(name, class, is_complete)| {
+            let mut template = json!({"metadata": {"name": name}});
+            if is_complete {
+                template["spec"] = json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class});
+            }
+            template
+        });
+        prop::collection::vec(template, 0..3).prop_map(
+            |templates| json!({"kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"volumeClaimTemplates": templates}}),
         )
-    };
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_run_changes_nothing(old in any_set(), new in any_set()) {
+            let standard = json!({"kind": "StorageClass", "metadata": {"name": "standard",
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}});
+            for test in [Test::<RemoteVolumes>::create(new.clone()).beside(standard), Test::update(old, new)] {
+                let pinned = test.change(&[&PIN_CLASS]).object;
+                prop_assert_eq!(test.with_object(&pinned).change(&[&PIN_CLASS]).changes, 0);
+            }
+        }
+
+        #[test]
+        fn an_update_only_repeats_what_there_was(old in any_set(), new in any_set()) {
+            let after = Test::<RemoteVolumes>::update(old.clone(), new.clone()).change(&[&PIN_CLASS]).object;
+            for index in 0..3 {
+                let class = |set: &Value| {
+                    set.pointer(&format!("/spec/volumeClaimTemplates/{index}/spec/storageClassName")).cloned().filter(|class| !class.is_null())
+                };
+                prop_assert!(class(&after) == class(&new) || class(&after) == class(&old));
+            }
+        }
+    }
 }
-
-/// What the API server evaluates to save calls: a template without a class.
-pub const LACKS_CLASS: &str =
-    concat!("object != null && ", templates!("object"), ".exists(c, has(c.spec) && !has(c.spec.storageClassName))");
-
-/// A template without a class that had one.
-pub const LOST_CLASS: &str = concat!(
-    "object != null && oldObject != null && ",
-    templates!("object"),
-    ".exists(c, has(c.spec) && !has(c.spec.storageClassName) && ",
-    templates!("oldObject"),
-    ".exists(o, has(o.metadata) && has(c.metadata) && has(o.metadata.name) && has(c.metadata.name) && ",
-    "o.metadata.name == c.metadata.name && has(o.spec) && has(o.spec.storageClassName)))"
-);

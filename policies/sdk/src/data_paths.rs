@@ -10,8 +10,8 @@ pub fn holds_data(container: &Container, mount: &VolumeMount, paths: &ListChange
     is_data_path(&mount.mount_path, paths)
         || container.env.iter().flatten().any(|variable| {
             variable.value.starts_with('/')
-                && paths.any(&DATA_PATHS, |entry| entry.strip_prefix('$') == Some(&variable.name))
                 && variable.value.split(',').any(|path| is_on(path, mount, container))
+                && paths.any(&DATA_VARIABLES, |entry| entry.strip_prefix('$') == Some(&variable.name))
         })
 }
 
@@ -24,6 +24,14 @@ pub fn of_image(image: &str) -> Option<&'static str> {
 
 /// Whether one path lies below another, or is the same.
 pub fn is_below(path: &str, parent: &str) -> bool {
+    let (path, parent) = (path.trim_start_matches('/'), parent.trim_start_matches('/'));
+    // Most paths part at the first letter: a set has dozens of mounts, and the list dozens of paths.
+    if let (Some(first), Some(wanted)) = (path.bytes().next(), parent.bytes().next())
+        && first != wanted
+        && wanted != b'*'
+    {
+        return false;
+    }
     let mut names = names(path);
     self::names(parent).all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
@@ -46,8 +54,8 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !name.is_empty())
 }
 
-/// What projects' own images and the well-known packagers use, and the variables that move it elsewhere.
-pub const DATA_PATHS: [&str; 65] = [
+/// What projects' own images and the well-known packagers use.
+pub const DATA_PATHS: [&str; 55] = [
     "/data",
     "/export",
     "/prometheus",
@@ -104,6 +112,10 @@ pub const DATA_PATHS: [&str; 65] = [
     "/bitnami/scylladb",
     "/bitnami/solr",
     "/bitnami/zookeeper",
+];
+
+/// The variables that move it elsewhere.
+pub const DATA_VARIABLES: [&str; 10] = [
     "$ELASTICSEARCH_DATA_DIR",
     "$ETCD_DATA_DIR",
     "$KAFKA_LOG_DIRS",
