@@ -213,13 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn fifty_two_is_the_longest() {
-        assert!(named("name", 1).is_silent());
-        assert!(named("name", 52).is_silent());
-        assert_eq!(named("name", 53).paths(), ["/metadata/name"]);
-    }
-
-    #[test]
     fn a_name_to_be_generated_counts_its_suffix() {
         assert!(named("generateName", 47).is_silent());
         assert_eq!(named("generateName", 48).paths(), ["/metadata/generateName"]);

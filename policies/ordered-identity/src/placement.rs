@@ -50,19 +50,14 @@ pub const PINNED_NODE: Rule = Rule {
 /// Fires on each field of the template that says what a member's host is called.
 pub fn hostname_override(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     let pod = &set.spec.template.spec;
-    let overwritten = |field: &str| format!("`{field}` is overwritten: each member has its own");
-    for (field, is_set, message) in [
-        ("hostname", !pod.hostname.is_empty(), overwritten as fn(&str) -> String),
-        ("subdomain", !pod.subdomain.is_empty(), overwritten),
-        ("setHostnameAsFQDN", pod.set_hostname_as_fqdn, |_| {
-            "`hostname` answers with the whole DNS name inside".to_owned()
-        }),
-        ("hostnameOverride", !pod.hostname_override.is_empty(), |_| {
-            "`hostname` answers the same in all members".to_owned()
-        }),
+    for (field, is_set, what) in [
+        ("hostname", !pod.hostname.is_empty(), "is overwritten: each member has its own"),
+        ("subdomain", !pod.subdomain.is_empty(), "is overwritten: each member has the governing Service's name"),
+        ("setHostnameAsFQDN", pod.set_hostname_as_fqdn, "makes `hostname` answer with the whole DNS name inside"),
+        ("hostnameOverride", !pod.hostname_override.is_empty(), "makes `hostname` answer the same in all members"),
     ] {
         if is_set {
-            out.finding(Pointer::new("/spec/template/spec").key(field), field, message(field))
+            out.finding(Pointer::new("/spec/template/spec").key(field), field, format!("`{field}` {what}"))
                 .hint(format!("leave `{field}` out: the controller names each member's host"));
         }
     }
