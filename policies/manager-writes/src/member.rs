@@ -34,7 +34,7 @@ pub const SET_FIELDS: &[&str] =
 
 /// The reference to the controller, if that is an `apps` StatefulSet.
 pub fn owner_of<'p, 'a>(pod: &'p Pod<'a>) -> Option<&'p OwnerReference<'a>> {
-    pod.metadata.controller().filter(|owner| owner.kind.as_str() == "StatefulSet" && owner.group() == "apps")
+    pod.metadata.controlling_set()
 }
 
 /// The reference that an UPDATE adds to an `apps` StatefulSet: the controller adopts an orphan.
