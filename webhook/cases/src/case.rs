@@ -152,6 +152,11 @@ impl Case {
         })
     }
 
+    /// What is asked.
+    pub const fn request(&self) -> &Request<'static> {
+        &self.request
+    }
+
     /// The new object, or on DELETE the old one, as it is sent.
     pub fn object(&self) -> Option<Value> {
         serde_json::from_str(self.request.subject()?).ok()
