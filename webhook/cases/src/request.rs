@@ -53,7 +53,7 @@ pub(crate) fn read(data: &Data, pointer: &str, file: &FileShape, shape: &CaseSha
         uid: Cow::Borrowed(""),
         operation,
         name: name.map(Cow::Owned),
-        namespace: (!kinds::is_cluster_scoped(&kind_of(&about))).then(|| Cow::Owned(namespace)),
+        namespace: (!kinds::is_cluster_scoped(&kind_of(&about))).then_some(Cow::Owned(namespace)),
         kind,
         resource,
         user: shape.user.as_ref().map(|user| case.user(user)).transpose()?,
