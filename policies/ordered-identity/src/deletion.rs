@@ -95,9 +95,12 @@ pub fn orphaning_delete(set: &StatefulSet, cx: &Context<Settings>, out: &mut Fin
             out.finding(
                 "/metadata/name",
                 "name",
-                format!("the members of `{}` stay without a controller: nobody replaces one that fails", set.metadata.name),
+                format!(
+                    "the members of `{}` stay without a controller: nobody replaces one that fails",
+                    set.metadata.name
+                ),
             )
-            .hint("make the new set at once, with the same name and selector; without `--cascade=orphan` members are deleted too");
+            .hint("make the new set at once, with the same name and selector");
         }
         None => unknown_policy(cx, out),
     }
@@ -139,10 +142,7 @@ fn judge(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
                 "name",
                 format!("`{member}` may still run on node `{node}` when `{}` gets another `{member}`", set.name),
             )
-            .hint(format!(
-                "delete it without `--grace-period=0`; if the node is lost, taint it: `kubectl taint node {node} \
-                 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`"
-            ));
+            .hint("delete it without `--grace-period=0`; taint a lost node with `node.kubernetes.io/out-of-service:NoExecute`");
         }
     }
 }

@@ -104,9 +104,8 @@ pub fn name_not_label(set: &StatefulSet, _: &Context<Settings>, out: &mut Findin
         (name, _) => ("/metadata/name", "name", name, true),
     };
     if let Some(why) = not_label(name, is_whole) {
-        out.finding(path, place, format!("`{name}` {why}: no member's name can be a host name")).hint(
-            "write lower case letters, digits and dashes, with a letter or a digit at both ends, 52 characters at most",
-        );
+        out.finding(path, place, format!("`{name}` {why}: no member's name can be a host name"))
+            .hint("write lower case letters, digits and dashes, no dash at either end, 52 characters at most");
     }
 }
 

@@ -170,11 +170,9 @@ pub fn stalled_rollout(_: &StatefulSet, cx: &Context<Settings>, out: &mut Findin
     out.finding(
         "/spec/template",
         "template",
-        format!("the last roll-out, from `{current}` to `{update}`, is not done; this one waits for the same members"),
+        format!("the last roll-out (`{current}` to `{update}`) is not done, and this one waits for the same members"),
     )
-    .hint(
-        "wait for `kubectl rollout status`; if a member never becomes ready, delete that pod by hand after this change",
-    );
+    .hint("wait for `kubectl rollout status`, or delete by hand, after this change, a member that never gets ready");
 }
 
 /// Only rolling updates have a partition and a limit.
