@@ -33,7 +33,28 @@ fn embed() -> Result<(), Box<dyn Error>> {
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| format!("`{}` is not a module of the contract: {error:#}", module.display()))?;
     fs::write(out.join("stateful.wasm"), component)?;
+    fs::write(out.join("cases.rs"), cases(&workspace)?)?;
     Ok(())
+}
+
+/// A list of the rules' own case files, `(name, text)`, as Rust source.
+fn cases(workspace: &Path) -> Result<String, Box<dyn Error>> {
+    let mut list = String::from("[\n");
+    for family in FAMILIES {
+        let folder = workspace.join("policies").join(family).join("cases");
+        println!("cargo:rerun-if-changed={}", folder.display());
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))? {
+            files.push(entry?.path());
+        }
+        files.sort();
+        for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
+            let name = file.strip_prefix(workspace)?.display().to_string();
+            list.push_str(&format!("    ({name:?}, include_str!({:?})),\n", file.display().to_string()));
+        }
+    }
+    list.push(']');
+    Ok(list)
 }
 
 /// Runs a Cargo of its own, in a target folder of its own: the outer one holds the lock of the usual folder.
@@ -121,15 +142,18 @@ fn variable(name: &str) -> Result<String, Box<dyn Error>> {
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// The folders below `policies` that hold rules, each with its cases.
+const FAMILIES: [&str; 5] = ["ordered-identity", "remote-volumes", "manager-writes", "workload-kind", "operations"];
+
 /// What the component's bytes depend on.
 const INPUTS: [&str; 9] = [
     "Cargo.lock",
     "policies/wit",
     "policies/sdk",
-    "policies/ordered-identity",
-    "policies/remote-volumes",
-    "policies/manager-writes",
-    "policies/workload-kind",
-    "policies/operations",
+    "policies/ordered-identity/src",
+    "policies/remote-volumes/src",
+    "policies/manager-writes/src",
+    "policies/workload-kind/src",
+    "policies/operations/src",
     "policies/stateful",
 ];

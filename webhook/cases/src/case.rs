@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 use stateward_core::manifest::{Action, Profile};
-use stateward_core::request::Request;
+use stateward_core::request::{Operation, Request};
 use stateward_manifests::{Data, InputError, Position};
 
 use crate::expected::Expected;
@@ -160,6 +160,22 @@ impl Case {
     /// The new object, or on DELETE the old one, as it is sent.
     pub fn object(&self) -> Option<Value> {
         serde_json::from_str(self.request.subject()?).ok()
+    }
+
+    /// Nothing but its policy's own settings and actions.
+    pub fn is_as_shipped(&self) -> bool {
+        self.settings.is_empty() && self.actions.is_empty()
+    }
+
+    /// What is asked and by whom, where that is more than a CREATE: `UPDATE statefulsets/scale by alice`.
+    pub fn asked(&self) -> Option<String> {
+        let Request { operation, resource, user, .. } = &self.request;
+        let by = user.as_ref().map(|user| format!(" by {}", user.username)).unwrap_or_default();
+        if *operation == Operation::Create && resource.subresource.is_empty() && by.is_empty() {
+            return None;
+        }
+        let below = if resource.subresource.is_empty() { String::new() } else { format!("/{}", resource.subresource) };
+        Some(format!("{operation} {}{below}{by}", resource.resource))
     }
 
     /// JSON Pointer to it in its file.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stateward_manifests::{Data, InputError, read_data};
+use stateward_manifests::{Data, DataFiles, InputError, read_data, read_data_text};
 
 use crate::case::{Case, Cover};
 use crate::shape::FileShape;
@@ -33,7 +33,15 @@ pub struct CaseFiles {
 
 /// Reads case files and folders of them. Objects and policies may be in the same folder.
 pub fn read(paths: &[PathBuf]) -> CaseFiles {
-    let read = read_data(paths);
+    of(read_data(paths))
+}
+
+/// Reads one case file that is in memory already.
+pub fn read_text(name: &str, text: String) -> CaseFiles {
+    of(read_data_text(name, text))
+}
+
+fn of(read: DataFiles) -> CaseFiles {
     let mut all = CaseFiles { errors: read.errors, ..CaseFiles::default() };
     for data in read.documents {
         let fields = data.value();

@@ -27,7 +27,7 @@ pub use case::{Case, Cover};
 pub use compare::{Difference, Line, Sign};
 pub use coverage::{Coverage, RuleCoverage};
 pub use expected::{ByProfile, Expected, ExpectedFinding};
-pub use file::{CaseFile, CaseFiles, read};
+pub use file::{CaseFile, CaseFiles, read, read_text};
 pub use policies::Bind;
 pub use run::{CaseResult, Outcome, ProfileRun, Runner};
 pub use said::{Finding, Said};

@@ -1,5 +1,7 @@
 //! `stateward rules`: which rules are in force, and all about one of them.
 
+mod examples;
+
 use anyhow::{Context, bail};
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
@@ -10,6 +12,8 @@ use crate::args::RulesArgs;
 use crate::exit::{Exit, print_errors};
 use crate::output::{Format, Output, accept};
 use crate::policies::PolicySource;
+
+use examples::{Bound, Examples};
 
 /// Loads the policies, picks, prints.
 pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
@@ -23,13 +27,21 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
         print_errors(errors);
     }
     let all = in_force(&loaded.set);
+    let bound = Bound(&loaded.set);
+    let examples = runtime.block_on(Examples::new(&bound))?;
     match &args.explain {
         Some(name) => {
-            let rule = by_name(&all, name)?;
-            Output { format: Format::Text, file: None }.write(|out| write_page(rule, out))?;
+            let mut rule = by_name(&all, name)?.clone();
+            rule.examples = runtime.block_on(examples.of(&rule.rule.id));
+            Output { format: Format::Text, file: None }.write(|out| write_page(&rule, out))?;
         }
         None => {
-            let picked = pick(all, &args.rules)?;
+            let mut picked = pick(all, &args.rules)?;
+            if args.output.iter().any(|output| output.format == Format::Markdown) {
+                for rule in &mut picked {
+                    rule.examples = runtime.block_on(examples.of(&rule.rule.id));
+                }
+            }
             for output in &args.output {
                 output.write(|out| match output.format {
                     Format::Json => write_json(&picked, out),

@@ -66,6 +66,24 @@ pub struct WasmPolicySpec {
     pub limits: LimitsSpec,
 }
 
+impl WasmPolicySpec {
+    /// All rules of a component, with the defaults of every field.
+    pub fn of(component: String) -> Self {
+        Self {
+            component,
+            rules: all_rules(),
+            mode: Mode::default(),
+            profile: Profile::default(),
+            actions: BTreeMap::new(),
+            profile_version: None,
+            settings: serde_json::Map::new(),
+            matches: Match::default(),
+            failure_policy: FailurePolicy::default(),
+            limits: LimitsSpec::default(),
+        }
+    }
+}
+
 /// Caps a policy's actions, so that a roll-out goes Audit, Warn, Enforce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Mode {

@@ -10,7 +10,7 @@ use crate::decode::{decode, describe};
 use crate::document::{Document, Location};
 use crate::error::InputError;
 use crate::read;
-use crate::source::Excerpt;
+use crate::source::{Excerpt, Source};
 
 /// One document of a file, whatever it holds.
 #[derive(Clone, Debug)]
@@ -41,25 +41,34 @@ pub fn read_data(paths: &[PathBuf]) -> DataFiles {
     let mut all = DataFiles::default();
     for source in read::sources(paths, &mut all.errors) {
         all.files += 1;
-        let (source, is_named) = match source {
-            Ok(source) => source,
-            Err(error) => {
-                all.errors.push(error);
-                continue;
-            }
-        };
-        for (origin, json) in read::parse(&source) {
+        match source {
+            Ok((source, is_named)) => all.add(&source, is_named),
+            Err(error) => all.errors.push(error),
+        }
+    }
+    all
+}
+
+/// Reads one text that is in memory already.
+pub fn read_data_text(name: &str, text: String) -> DataFiles {
+    let mut all = DataFiles { files: 1, ..DataFiles::default() };
+    all.add(&read::source(name, None, text), true);
+    all
+}
+
+impl DataFiles {
+    fn add(&mut self, source: &Arc<Source>, is_named: bool) {
+        for (origin, json) in read::parse(source) {
             match json {
                 Ok(json) if json == "null" => {}
                 Ok(json) => {
                     let place = Document::nameless(&origin);
-                    all.documents.push(Data { file: Arc::clone(&place.file), json, is_named, place });
+                    self.documents.push(Data { file: Arc::clone(&place.file), json, is_named, place });
                 }
-                Err(error) => all.errors.push(error),
+                Err(error) => self.errors.push(error),
             }
         }
     }
-    all
 }
 
 impl Data {

@@ -192,7 +192,7 @@ fn too_large(name: &str) -> InputError {
         .hint("split it: the API server takes requests of at most 3 MiB")
 }
 
-fn source(name: &str, format: Option<Format>, text: String) -> Arc<Source> {
+pub(crate) fn source(name: &str, format: Option<Format>, text: String) -> Arc<Source> {
     // As kubectl does: what begins with a brace is JSON, unless it is YAML's flow style.
     let looks_like_json = || text.trim_start_matches('\u{feff}').trim_start().starts_with('{');
     let format = match format {
