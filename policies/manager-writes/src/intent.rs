@@ -5,7 +5,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::keys::{Key, MANAGER_ONLY, WRITES};
-use crate::sync::{Way, ways};
+use crate::sync::{ENGINE, Way, entries};
 
 /// §6.1 of the contract.
 pub const UNDECLARED_WRITES: Rule = Rule {
@@ -39,12 +39,14 @@ pub const INVALID_CONTRACT: Rule = Rule {
 /// Fires on two replicas or more without the annotation. Empty means `any`, which is an answer.
 pub fn undeclared_writes(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     if set.replicas() >= 2 && !set.metadata.annotations.has(WRITES) {
-        say(WRITES, format!("{} members, and nothing says which of them may write", set.replicas()), out)
+        let key = Key::annotation(WRITES);
+        let message = format!("{} members, and nothing says which of them may write", set.replicas());
+        out.finding(key.path("/metadata"), key.place(""), message)
             .hint("write the annotation `stateward.dev/writes: manager-only` (the first pod writes, the others follow), or `any` where every member may write");
     }
 }
 
-/// Fires once for each of the three annotations, on the first thing in it that means nothing.
+/// Fires on a value of `writes` that is not known, and on each entry of the other two lists that means nothing.
 pub fn invalid_contract(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     let annotations = &set.metadata.annotations;
     if annotations.is_empty() {
@@ -53,80 +55,75 @@ pub fn invalid_contract(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
     if let Some(writes) = annotations.get(WRITES)
         && !matches!(writes, "" | "any" | MANAGER_ONLY)
     {
-        say(WRITES, format!("`{writes}` does not say who may write"), out).hint(
-            "write `manager-only` (the first pod writes, the others follow), or `any` where every member may write",
-        );
+        let key = Key::annotation(WRITES);
+        out.finding(key.path("/metadata"), key.place(""), format!("`{writes}` does not say who may write"))
+            .hint(WRITE_HINT);
     }
-    if let Some(sync) = annotations.get(SYNC)
-        && let Some(wrong) = ways(sync).find_map(|way| wrong_way(set, &way))
-    {
-        say(SYNC, wrong, out).hint(
-            "write `init:<container>`, `sidecar:<container>` with a container of the template, or `engine:<how>`; several with commas between them",
-        );
-    }
-    if let Some(backup) = annotations.get(BACKUP)
-        && let Some(wrong) = wrong_backup(backup)
-    {
-        say(BACKUP, wrong, out).hint(
-            "write `velero`, `k8up`, `stash`, `kanister`, `snapshot:<class>`, `external:<what>`, or `none` where nothing is to be had back",
-        );
-    }
-}
-
-fn wrong_way(set: &StatefulSet, way: &Way) -> Option<String> {
-    let spec = &set.spec.template.spec;
-    match *way {
-        Way::Init(name) if spec.init_containers.iter().any(|each| each.name.as_str() == name) => None,
-        Way::Init(name) => Some(format!("`init:{name}` names no init container of the template")),
-        Way::Sidecar(name) if spec.running_containers().any(|each| each.name.as_str() == name) => None,
-        Way::Sidecar(name) => Some(format!("`sidecar:{name}` names no container of the template that stays on")),
-        Way::Engine("") => Some("`engine:` does not say how".to_owned()),
-        Way::Engine(_) => None,
-        Way::Unknown(text) => Some(format!("`{text}` is no way to synchronise that is known here")),
-    }
-}
-
-/// What an `external:` says is everything after it, with its commas.
-fn wrong_backup(backup: &str) -> Option<String> {
-    let mut rest = backup.trim();
-    while !rest.is_empty() {
-        let (tool, after) = rest.split_once(',').unwrap_or((rest, ""));
-        match tool.trim().split_once(':') {
-            Some(("external", what)) if what.trim().is_empty() => {
-                return Some("`external:` does not say what".to_owned());
-            }
-            Some(("external", _)) => return None,
-            Some(("snapshot", class)) if class.trim().is_empty() => {
-                return Some("`snapshot:` does not say which class".to_owned());
-            }
-            Some(("snapshot", _)) => {}
-            None if matches!(tool.trim(), "velero" | "k8up" | "stash" | "kanister" | "none") => {}
-            _ => return Some(format!("`{}` is no back-up tool that is known here", tool.trim())),
+    for entry in entries(annotations.get(SYNC).unwrap_or_default(), ENGINE) {
+        if let Some(wrong) = wrong_way(set, Way::of(entry)) {
+            say(SYNC, entry, wrong, out).hint(SYNC_HINT);
         }
-        rest = after.trim_start();
     }
-    None
+    for entry in entries(annotations.get(BACKUP).unwrap_or_default(), EXTERNAL) {
+        if let Some(wrong) = wrong_tool(entry) {
+            say(BACKUP, entry, wrong, out).hint(BACKUP_HINT);
+        }
+    }
 }
 
-/// A finding about one of the owner's annotations.
-fn say<'f>(annotation: &'static str, message: String, out: &'f mut Findings) -> Made<'f> {
-    let key = Key::annotation(annotation);
-    out.finding(key.path("/metadata"), key.place(""), message)
+fn wrong_way(set: &StatefulSet, way: Way) -> Option<&'static str> {
+    let spec = &set.spec.template.spec;
+    match way {
+        Way::Init(name) if spec.init_containers.iter().any(|each| each.name.as_str() == name) => None,
+        Way::Init(_) => Some("names no init container of the template"),
+        Way::Sidecar(name) if spec.running_containers().any(|each| each.name.as_str() == name) => None,
+        Way::Sidecar(_) => Some("names no container of the template that stays on"),
+        Way::Engine("") => Some("does not say how"),
+        Way::Engine(_) => None,
+        Way::Unknown => Some("is no way to synchronise that is known here"),
+    }
 }
+
+fn wrong_tool(entry: &str) -> Option<&'static str> {
+    match entry.split_once(':') {
+        None if matches!(entry, "velero" | "k8up" | "stash" | "kanister" | "none") => None,
+        Some(("snapshot", class)) => class.trim().is_empty().then_some("does not say which class"),
+        Some(("external", what)) => what.trim().is_empty().then_some("does not say what"),
+        _ => Some("is no back-up tool that is known here"),
+    }
+}
+
+/// A finding about one entry of one of the owner's lists.
+fn say<'f>(annotation: &'static str, entry: &str, wrong: &str, out: &'f mut Findings) -> Made<'f> {
+    let key = Key::annotation(annotation);
+    out.finding(key.path("/metadata"), format!("{}[{entry}]", key.place("")), format!("`{entry}` {wrong}"))
+}
+
+/// Begins free text.
+const EXTERNAL: &str = "external:";
+
+const WRITE_HINT: &str =
+    "write `manager-only` (the first pod writes, the others follow), or `any` where every member may write";
+const SYNC_HINT: &str = "write `init:<container>`, `sidecar:<container>` with a container of the template, or `engine:<how>`; several with commas between them";
+const BACKUP_HINT: &str = "write `velero`, `k8up`, `stash`, `kanister`, `snapshot:<class>`, `external:<what>`, or `none` where nothing is to be had back";
 
 #[cfg(test)]
 mod tests {
-    use super::wrong_backup;
+    use super::{EXTERNAL, wrong_tool};
+    use crate::sync::entries;
 
     #[test]
     fn tools_are_a_list_and_what_is_outside_is_free_text() {
+        let wrong = |backup| entries(backup, EXTERNAL).filter_map(wrong_tool).count();
         for right in
             ["", " ", "velero", "none", "snapshot:gold", "velero, snapshot:gold", "external:tape, weekly", "k8up,"]
         {
-            assert_eq!(wrong_backup(right), None, "{right}");
+            assert_eq!(wrong(right), 0, "{right}");
         }
-        for wrong in ["tape", "Velero", "snapshot", "snapshot:", "external: ", "velero,tape", "velero:x"] {
-            assert!(wrong_backup(wrong).is_some(), "{wrong}");
+        for backup in
+            ["tape", "Velero", "snapshot", "snapshot:", "external: ", "velero,tape", "velero:x", "external:x,snap:y"]
+        {
+            assert_eq!(wrong(backup), 1, "{backup}");
         }
     }
 }

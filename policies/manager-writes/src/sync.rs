@@ -41,23 +41,32 @@ pub enum Way<'a> {
     /// The program itself does, as the text says.
     Engine(&'a str),
     /// None of these.
-    Unknown(&'a str),
+    Unknown,
 }
 
-/// Takes the annotation apart. The text of an `engine:` goes on over commas, up to the next word that begins an entry.
-pub fn ways(sync: &str) -> impl Iterator<Item = Way<'_>> {
-    let mut was_engine = false;
-    sync.split(',').map(str::trim).filter(|entry| !entry.is_empty()).filter_map(move |entry| {
-        let way = match entry.split_once(':') {
-            Some(("init", name)) => Way::Init(name.trim()),
-            Some(("sidecar", name)) => Way::Sidecar(name.trim()),
-            Some(("engine", how)) => Way::Engine(how.trim()),
-            _ if was_engine => return None,
-            _ => Way::Unknown(entry),
-        };
-        was_engine = matches!(way, Way::Engine(_));
-        Some(way)
+/// Begins the free text of an engine.
+pub const ENGINE: &str = "engine:";
+
+/// Takes one of the owner's lists apart. What begins with `free` goes on over commas, up to the next entry with a colon.
+pub fn entries<'a>(list: &'a str, free: &'a str) -> impl Iterator<Item = &'a str> {
+    let mut is_free = false;
+    list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).filter(move |entry| {
+        let goes_on = is_free && !entry.contains(':');
+        is_free = goes_on || entry.starts_with(free);
+        !goes_on
     })
+}
+
+impl<'a> Way<'a> {
+    /// Reads an entry.
+    pub fn of(entry: &'a str) -> Self {
+        match entry.split_once(':') {
+            Some(("init", name)) => Self::Init(name.trim()),
+            Some(("sidecar", name)) => Self::Sidecar(name.trim()),
+            Some(("engine", how)) => Self::Engine(how.trim()),
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// Fires on a governed set of two or more that neither declares how workers synchronise nor has a container that looks like it.
@@ -65,7 +74,7 @@ pub fn undeclared_sync(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     if set.replicas() < 2 || !is_governed(set) {
         return;
     }
-    let is_declared = set.metadata.annotations.get(SYNC).is_some_and(|sync| ways(sync).next().is_some());
+    let is_declared = set.metadata.annotations.get(SYNC).is_some_and(|sync| entries(sync, ENGINE).next().is_some());
     if is_declared || helpers(&set.spec.template.spec).any(|container| cx.settings.is_sync_like(&container.name)) {
         return;
     }
@@ -78,27 +87,27 @@ pub fn undeclared_sync(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     .hint("write the annotation `stateward.dev/sync`: `init:<container>` that clones, `sidecar:<container>` that follows, or `engine:<how>` where the program replicates by itself");
 }
 
-/// Init containers, and containers beside another: a pod's only container is what is to be synchronised.
+/// Init containers, and containers beside the first, which is what is to be synchronised.
 fn helpers<'s, 'a>(spec: &'s PodSpec<'a>) -> impl Iterator<Item = &'s Container<'a>> {
-    let sidecars = if spec.containers.len() > 1 { spec.containers.as_slice() } else { &[] };
-    spec.init_containers.iter().chain(sidecars)
+    spec.init_containers.iter().chain(spec.containers.iter().skip(1))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Way, ways};
+    use super::{ENGINE, Way, entries};
     use proptest::prelude::*;
 
     #[test]
     fn entries_are_read_and_free_text_may_have_commas() {
-        let read = |sync| ways(sync).collect::<Vec<_>>();
+        let read = |sync| entries(sync, ENGINE).map(Way::of).collect::<Vec<_>>();
         assert_eq!(read(""), []);
         assert_eq!(read(" , "), []);
         assert_eq!(read("init:clone, sidecar: follow"), [Way::Init("clone"), Way::Sidecar("follow")]);
         assert_eq!(read("engine:raft, of three, init:a"), [Way::Engine("raft"), Way::Init("a")]);
-        assert_eq!(read("rsync"), [Way::Unknown("rsync")]);
-        assert_eq!(read("init"), [Way::Unknown("init")]);
-        assert_eq!(read("Init:a,b"), [Way::Unknown("Init:a"), Way::Unknown("b")]);
+        assert_eq!(read("engine:raft,int:a, b"), [Way::Engine("raft"), Way::Unknown, Way::Unknown]);
+        assert_eq!(read("rsync"), [Way::Unknown]);
+        assert_eq!(read("init"), [Way::Unknown]);
+        assert_eq!(read("Init:a,b"), [Way::Unknown, Way::Unknown]);
     }
 
     proptest! {
@@ -106,7 +115,7 @@ mod tests {
         fn containers_are_named_as_they_are_written(names in prop::collection::vec("[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", 0..5)) {
             let text = names.iter().map(|name| format!("init:{name}")).collect::<Vec<_>>().join(",");
             let read: Vec<_> = names.iter().map(|name| Way::Init(name)).collect();
-            prop_assert_eq!(ways(&text).collect::<Vec<_>>(), read);
+            prop_assert_eq!(entries(&text, ENGINE).map(Way::of).collect::<Vec<_>>(), read);
         }
     }
 }
