@@ -243,84 +243,34 @@ pub(crate) const BETA_DEFAULT: &str = "/metadata/annotations/storageclass.beta.k
 mod tests {
     use super::LOCAL_CLASS;
     use crate::RemoteVolumes;
+    use proptest::prelude::*;
     use serde_json::Value;
     use stateward_sdk::testing::{Test, json};
 
-    fn set(class: Value) -> Test<RemoteVolumes> {
-        let templates = json!([{"metadata": {"name": "data"}, "spec": {"storageClassName": class}}]);
-        Test::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": templates}}))
+    /// A class of a driver that is local; `made` may be equal to another one's.
+    fn class(name: &str, made: u8, is_default: bool) -> Value {
+        json!({"kind": "StorageClass", "provisioner": "rancher.io/local-path", "metadata": {"name": name,
+            "creationTimestamp": format!("2025-01-01T00:00:0{made}Z"),
+            "annotations": {"storageclass.kubernetes.io/is-default-class": is_default.to_string()}}})
     }
 
-    fn class(name: &str, provisioner: &str) -> Value {
-        json!({"kind": "StorageClass", "metadata": {"name": name}, "provisioner": provisioner})
-    }
-
-    fn default_class(name: &str, provisioner: &str, annotation: &str, made: &str) -> Value {
-        let mut class = class(name, provisioner);
-        class["metadata"]["annotations"] = json!({annotation: "true"});
-        class["metadata"]["creationTimestamp"] = made.into();
-        class
-    }
-
-    const LOCAL: &str = "rancher.io/local-path";
-    const REMOTE: &str = "ebs.csi.aws.com";
-    const DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
-    const BETA_DEFAULT: &str = "storageclass.beta.kubernetes.io/is-default-class";
-
-    #[test]
-    fn the_named_class_is_judged() {
-        let set = set(json!("fast"));
-        let local = set.clone().beside(class("fast", LOCAL)).judge(&LOCAL_CLASS);
-        assert_eq!(
-            (local.paths(), local.places()),
-            (vec!["/spec/volumeClaimTemplates/0/spec/storageClassName"], vec!["volumeClaimTemplates[data]"])
-        );
-        assert!(set.clone().beside(class("fast", REMOTE)).judge(&LOCAL_CLASS).is_silent());
-        assert!(set.clone().beside(class("fast", "example.com/new")).judge(&LOCAL_CLASS).is_silent());
-        assert!(set.clone().beside(class("slow", LOCAL)).judge(&LOCAL_CLASS).is_silent());
-        assert!(set.judge(&LOCAL_CLASS).is_undecided());
-    }
-
-    #[test]
-    fn an_absent_class_is_the_newest_default() {
-        let set = set(json!(null));
-        assert!(set.judge(&LOCAL_CLASS).is_undecided());
-        assert!(set.clone().beside(class("standard", LOCAL)).judge(&LOCAL_CLASS).is_silent());
-        let old = default_class("old", REMOTE, DEFAULT, "2024-01-01T00:00:00Z");
-        let new = default_class("new", LOCAL, BETA_DEFAULT, "2025-01-01T00:00:00Z");
-        let said = set.clone().beside(old.clone()).beside(new.clone()).judge(&LOCAL_CLASS);
-        assert_eq!(said.paths(), ["/spec/volumeClaimTemplates/0/spec"]);
-        assert!(said.findings[0].message.contains("default class `new`"));
-        let newer = default_class("newer", REMOTE, DEFAULT, "2026-01-01T00:00:00Z");
-        assert!(set.clone().beside(new).beside(newer).judge(&LOCAL_CLASS).is_silent());
-        // Of equally old ones the first by name, as in Kubernetes.
-        let twin = default_class("a", LOCAL, DEFAULT, "2024-01-01T00:00:00Z");
-        assert_eq!(set.beside(old).beside(twin).judge(&LOCAL_CLASS).places(), ["volumeClaimTemplates[data]"]);
-    }
-
-    #[test]
-    fn an_empty_class_means_static_volumes() {
-        assert!(set(json!("")).judge(&LOCAL_CLASS).is_silent());
-    }
-
-    #[test]
-    fn the_older_annotation_goes_before_the_field() {
-        let templates = json!([{"metadata": {"name": "data", "annotations": {"volume.beta.kubernetes.io/storage-class": "disk"}},
-            "spec": {"storageClassName": "fast"}}]);
-        let set =
-            Test::<RemoteVolumes>::create(json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": templates}}));
-        assert_eq!(
-            set.clone().beside(class("disk", LOCAL)).judge(&LOCAL_CLASS).places(),
-            ["volumeClaimTemplates[data]"]
-        );
-        assert!(set.beside(class("fast", LOCAL)).judge(&LOCAL_CLASS).is_silent());
-    }
-
-    #[test]
-    fn settings_change_the_lists() {
-        let set = set(json!("fast")).beside(class("fast", "example.com/new"));
-        let local = set.clone().settings(json!({"localDrivers": {"add": ["example.com/new"]}}));
-        assert_eq!(local.judge(&LOCAL_CLASS).places(), ["volumeClaimTemplates[data]"]);
-        assert!(set.settings(json!({"ofAnotherFamily": 1})).judge(&LOCAL_CLASS).is_silent());
+    proptest! {
+        /// As in Kubernetes: the newest default class, of equally old ones the first by name, in whatever order they are listed.
+        #[test]
+        fn the_newest_default_class_is_meant(classes in prop::collection::vec(("[a-d]", 0..3_u8, any::<bool>()), 1..5)) {
+            let set = json!({"kind": "StatefulSet", "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
+            let mut test = Test::<RemoteVolumes>::create(set);
+            for (name, made, is_default) in &classes {
+                test = test.beside(class(name, *made, *is_default));
+            }
+            let mut defaults: Vec<_> = classes.iter().filter(|(_, _, is_default)| *is_default).collect();
+            defaults.sort_by(|(a, a_made, _), (b, b_made, _)| b_made.cmp(a_made).then(a.cmp(b)));
+            let said = test.judge(&LOCAL_CLASS);
+            let expected = defaults.first().map(|(name, ..)| format!("the default class `{name}` "));
+            prop_assert_eq!(said.findings.len(), usize::from(expected.is_some()));
+            for finding in &said.findings {
+                prop_assert!(finding.message.starts_with(expected.as_deref().unwrap()));
+            }
+        }
     }
 }
