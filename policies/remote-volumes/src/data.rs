@@ -1,6 +1,6 @@
 //! Data on volumes that do not outlive the pod, or that belong to a node.
 
-use stateward_sdk::data_paths::{holds_data, of_image};
+use stateward_sdk::data_paths::{data_mount, of_image};
 use stateward_sdk::objects::{Volume, VolumeMount};
 use stateward_sdk::prelude::*;
 
@@ -54,7 +54,7 @@ pub const EPHEMERAL_CLAIM: Rule = Rule {
 /// Fires on an `emptyDir` where data is written, and (audit at most: images are known by name only) on a known database without any volume for it.
 pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_empty_dir) {
-        if let Some(mount) = data_mount(set, volume, &cx.settings) {
+        if let Some(mount) = written_data(set, volume, &cx.settings) {
             let name = &volume.name;
             out.finding(
                 volume_path(index).key("emptyDir"),
@@ -70,7 +70,7 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
             continue;
         }
         let Some(path) = of_image(&container.image) else { continue };
-        if container.volume_mounts.iter().any(|mount| holds_data(container, mount, &cx.settings.data_paths)) {
+        if data_mount(container, &cx.settings.data_paths, |_| true).is_some() {
             continue;
         }
         out.finding(
@@ -98,10 +98,10 @@ pub fn host_path_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
                 continue;
             }
         }
-        let mount = data_mount(set, volume, &cx.settings);
+        let mount = written_data(set, volume, &cx.settings);
         let mount = match cx.profile() {
             Profile::Baseline => mount,
-            Profile::Strict => mount.or_else(|| written_mounts(set, volume).next().map(|(_, mount)| mount)),
+            Profile::Strict => mount.or_else(|| written_mount(set, volume)),
         };
         let Some(mount) = mount else { continue };
         let path = &host_path.path;
@@ -123,7 +123,7 @@ pub fn host_path_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
 /// Fires on a generic ephemeral volume where data is written.
 pub fn ephemeral_claim(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_ephemeral) {
-        if let Some(mount) = data_mount(set, volume, &cx.settings) {
+        if let Some(mount) = written_data(set, volume, &cx.settings) {
             let name = &volume.name;
             out.finding(
                 volume_path(index).key("ephemeral"),
@@ -135,21 +135,20 @@ pub fn ephemeral_claim(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     }
 }
 
-/// Where a container writes data to the volume.
-fn data_mount<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume, settings: &Settings) -> Option<&'s VolumeMount<'a>> {
-    let mut data =
-        written_mounts(set, volume).filter(|(container, mount)| holds_data(container, mount, &settings.data_paths));
-    data.next().map(|(_, mount)| mount)
+/// Where some container writes data to the volume.
+fn written_data<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume, settings: &Settings) -> Option<&'s VolumeMount<'a>> {
+    let mut all = set.spec.template.spec.all_containers();
+    all.find_map(|container| data_mount(container, &settings.data_paths, |mount| is_written(mount, volume)))
 }
 
-/// Mounts of the volume that are not read-only.
-fn written_mounts<'s, 'a>(
-    set: &'s StatefulSet<'a>,
-    volume: &Volume,
-) -> impl Iterator<Item = (&'s Container<'a>, &'s VolumeMount<'a>)> {
-    let all = set.spec.template.spec.all_containers();
-    let mounts = all.flat_map(|container| container.volume_mounts.iter().map(move |mount| (container, mount)));
-    mounts.filter(|(_, mount)| mount.name == volume.name && !mount.read_only)
+/// Where some container can write to the volume.
+fn written_mount<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume) -> Option<&'s VolumeMount<'a>> {
+    let mut all = set.spec.template.spec.all_containers();
+    all.find_map(|container| container.volume_mounts.iter().find(|mount| is_written(mount, volume)))
+}
+
+fn is_written(mount: &VolumeMount, volume: &Volume) -> bool {
+    mount.name == volume.name && !mount.read_only
 }
 
 /// The volume of this name outlives the pod.

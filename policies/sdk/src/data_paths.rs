@@ -4,15 +4,25 @@ use crate::images;
 use crate::lists::ListChange;
 use crate::objects::{Container, VolumeMount};
 
-/// Whether what a container mounts there is a database's data: the path is a known one or below it, or a known variable of the container names
-/// a path on this mount. Paths and variables are one list: `/var/lib/*` with `*` for one name, `$PGDATA`.
-pub fn holds_data(container: &Container, mount: &VolumeMount, paths: &ListChange) -> bool {
-    is_data_path(&mount.mount_path, paths)
-        || container.env.iter().flatten().any(|variable| {
+/// Where a container keeps a database's data, if that is on a mount that `is_meant`: the mount's path is a known one or below it, or a known
+/// variable of the container names a path on it. Paths and variables are one list: `/var/lib/*` with `*` for one name, `$PGDATA`.
+pub fn data_mount<'s, 'a>(
+    container: &'s Container<'a>,
+    paths: &ListChange,
+    is_meant: impl Fn(&VolumeMount) -> bool,
+) -> Option<&'s VolumeMount<'a>> {
+    let meant = || container.volume_mounts.iter().filter(|mount| is_meant(mount));
+    // Paths first: there are few mounts that are meant, and often dozens of variables.
+    meant().next()?;
+    meant().find(|mount| is_data_path(&mount.mount_path, paths)).or_else(|| {
+        let values = container.env.iter().flatten().filter(|variable| {
             variable.value.starts_with('/')
-                && variable.value.split(',').any(|path| is_on(path, mount, container))
                 && paths.any(&DATA_VARIABLES, |entry| entry.strip_prefix('$') == Some(&variable.name))
-        })
+        });
+        let mut mounts =
+            values.flat_map(|variable| variable.value.split(',')).filter_map(|path| mount_of(path, container));
+        mounts.find(|mount| is_meant(mount))
+    })
 }
 
 /// Where an image keeps its data when nobody says otherwise: in its own layer, unless something is mounted there. Of images with well-known
@@ -22,32 +32,25 @@ pub fn of_image(image: &str) -> Option<&'static str> {
     IMAGES.iter().find(|(each, _)| *each == name).map(|&(_, path)| path)
 }
 
-/// Whether one path lies below another, or is the same.
-pub fn is_below(path: &str, parent: &str) -> bool {
-    let (path, parent) = (path.trim_start_matches('/'), parent.trim_start_matches('/'));
-    // Most paths part at the first letter: a set has dozens of mounts, and the list dozens of paths.
-    if let (Some(first), Some(wanted)) = (path.bytes().next(), parent.bytes().next())
-        && first != wanted
-        && wanted != b'*'
-    {
-        return false;
-    }
+/// Whether one path lies below another, or is the same. `*` stands for one name.
+fn is_below(path: &str, parent: &str) -> bool {
     let mut names = names(path);
     self::names(parent).all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
 
 fn is_data_path(path: &str, paths: &ListChange) -> bool {
-    paths.any(&DATA_PATHS, |entry| entry.starts_with('/') && is_below(path, entry))
+    // Most paths part at the first letter: a set has dozens of mounts, and the list dozens of paths.
+    let first = path.bytes().find(|&byte| byte != b'/');
+    paths.any(&DATA_PATHS, |entry| match entry.as_bytes() {
+        [b'/', letter, ..] => (Some(*letter) == first || matches!(letter, b'*' | b'/')) && is_below(path, entry),
+        _ => false,
+    })
 }
 
 /// Of all that the container mounts, a path is on the mount that is nearest above it.
-fn is_on(path: &str, mount: &VolumeMount, container: &Container) -> bool {
-    is_below(path, &mount.mount_path)
-        && !container.volume_mounts.iter().any(|other| {
-            other.mount_path != mount.mount_path
-                && is_below(path, &other.mount_path)
-                && is_below(&other.mount_path, &mount.mount_path)
-        })
+fn mount_of<'s, 'a>(path: &str, container: &'s Container<'a>) -> Option<&'s VolumeMount<'a>> {
+    let above = container.volume_mounts.iter().filter(|mount| is_below(path, &mount.mount_path));
+    above.max_by_key(|mount| names(&mount.mount_path).count())
 }
 
 fn names(path: &str) -> impl Iterator<Item = &str> {
@@ -165,7 +168,7 @@ const IMAGES: [(&str, &str); 31] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{DATA_PATHS, holds_data, is_below, of_image};
+    use super::{DATA_PATHS, data_mount, is_below, of_image};
     use crate::lists::ListChange;
     use crate::objects::Container;
 
@@ -178,7 +181,7 @@ mod tests {
             mounts.join(", ")
         );
         let container: Container<'_> = serde_json::from_str(&json).unwrap();
-        holds_data(&container, &container.volume_mounts[0], paths)
+        data_mount(&container, paths, |mount| mount.mount_path == container.volume_mounts[0].mount_path).is_some()
     }
 
     const NONE: (&str, &str) = ("A", "b");
