@@ -27,6 +27,17 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("..")).to_path_buf()
 }
 
+/// A cache of compiled components that tests share: compiling the built-in one takes seconds.
+pub fn cache() -> PathBuf {
+    let cache = root().join("target/stateward-test-cache");
+    #[cfg(unix)]
+    let made = std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700).create(&cache);
+    #[cfg(not(unix))]
+    let made = std::fs::create_dir_all(&cache);
+    assert!(made.is_ok(), "{}: {made:?}", cache.display());
+    cache
+}
+
 /// The binary, built if it is missing or older than its sources: no test judges yesterday's.
 pub fn stateward() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

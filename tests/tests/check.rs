@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use stateward_tests::{root, skip, stateward};
+use stateward_tests::{cache, root, skip, stateward};
 
 const SET: &str = include_str!("../cli/inputs/set.yaml");
 
@@ -14,15 +14,6 @@ fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(stateward());
     command.arg("check").args(arguments).current_dir(root()).env("STATEWARD_CACHE_DIR", cache());
     command
-}
-
-/// One compiled component for all tests of this file.
-fn cache() -> PathBuf {
-    let cache = root().join("target/stateward-test-cache");
-    fs::create_dir_all(&cache).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    cache
 }
 
 fn check(arguments: &[&str]) -> Output {

@@ -7,17 +7,16 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use stateward_core::promises::PROMISES;
-use stateward_tests::{root, stateward};
+use stateward_tests::{cache, root, stateward};
 
 fn examples() -> PathBuf {
     root().join("deploy/examples")
 }
 
 fn check(arguments: &[&str]) -> Output {
-    let cache = tempfile::tempdir().unwrap();
     let mut command = Command::new(stateward());
     command.args(["check", "--profile", "strict", "-o", "json"]).args(arguments);
-    command.current_dir(root()).env("STATEWARD_CACHE_DIR", cache.path()).output().unwrap()
+    command.current_dir(root()).env("STATEWARD_CACHE_DIR", cache()).output().unwrap()
 }
 
 fn report(output: &Output) -> Value {

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use stateward_sdk::family::Family;
 use stateward_sdk::schema::SettingsSchema;
-use stateward_tests::{root, stateward};
+use stateward_tests::{cache, root, stateward};
 
 #[test]
 fn ordered_identity() {
@@ -50,10 +50,9 @@ fn holds<F: Family>(family: &str) {
 }
 
 fn rules(family: &str) -> String {
-    let cache = tempfile::tempdir().unwrap();
     let output = Command::new(stateward())
         .args(["rules", &format!("{family}/*"), "-o", "markdown"])
-        .env("STATEWARD_CACHE_DIR", cache.path())
+        .env("STATEWARD_CACHE_DIR", cache())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
