@@ -46,7 +46,7 @@ pub const SCALED_TO_ZERO: Rule = Rule {
 /// Fires when a person deletes the manager of a governed set. One that is on its way out already is not deleted again.
 pub fn manager_delete(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     if let Some(finding) = judge(pod, "deleting", cx, out) {
-        finding.hint("restart the set with `kubectl rollout restart`, which takes the manager last; if it must be this pod, ask for an exemption");
+        finding.hint("restart the set with `kubectl rollout restart`, which takes the manager last");
     }
 }
 

@@ -56,7 +56,7 @@ pub fn parallel_manager(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
         Some(true) => {}
         Some(false) => {
             out.finding("/spec/podManagementPolicy", "podManagementPolicy", "`Parallel` starts workers before there is a manager to follow")
-                .hint("write `OrderedReady`, or leave it out (make the set anew: the field is immutable); or write `stateward.dev/writes: any` where members agree among themselves");
+                .hint("write `OrderedReady`, or leave it out (the field is immutable: make the set anew); or `stateward.dev/writes: any`");
         }
         None => out.undecided(format!("`podManagementPolicy: {}` is not known here", set.spec.pod_management_policy)),
     }

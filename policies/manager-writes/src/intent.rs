@@ -41,8 +41,9 @@ pub fn undeclared_writes(set: &StatefulSet, _: &Context<Settings>, out: &mut Fin
     if set.replicas() >= 2 && !set.metadata.annotations.has(WRITES) {
         let key = Key::annotation(WRITES);
         let message = format!("{} members, and nothing says which of them may write", set.replicas());
-        out.finding(key.path("/metadata"), key.place(""), message)
-            .hint("write the annotation `stateward.dev/writes: manager-only` (the first pod writes, the others follow), or `any` where every member may write");
+        out.finding(key.path("/metadata"), key.place(""), message).hint(
+            "write `manager-only` (the first pod writes, the others follow), or `any` where every member may write",
+        );
     }
 }
 
@@ -104,8 +105,10 @@ const EXTERNAL: &str = "external:";
 
 const WRITE_HINT: &str =
     "write `manager-only` (the first pod writes, the others follow), or `any` where every member may write";
-const SYNC_HINT: &str = "write `init:<container>`, `sidecar:<container>` with a container of the template, or `engine:<how>`; several with commas between them";
-const BACKUP_HINT: &str = "write `velero`, `k8up`, `stash`, `kanister`, `snapshot:<class>`, `external:<what>`, or `none` where nothing is to be had back";
+const SYNC_HINT: &str =
+    "write `init:<container>`, `sidecar:<container>` or `engine:<how>`, with commas between several";
+const BACKUP_HINT: &str =
+    "write `velero`, `k8up`, `stash`, `kanister`, `snapshot:<class>`, `external:<what>` or `none`";
 
 #[cfg(test)]
 mod tests {

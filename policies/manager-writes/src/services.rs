@@ -134,7 +134,7 @@ pub fn no_write_service(set: &StatefulSet, cx: &Context<Settings>, out: &mut Fin
         "annotations[stateward.dev/writes]",
         "only the manager may write, and no Service leads to it alone",
     )
-    .hint(format!("make a Service with the selector `stateward.dev/role: manager` and `stateward.dev/set: {name}`, and let clients write through it"));
+    .hint(format!("make a Service that selects `stateward.dev/role: manager` and `stateward.dev/set: {name}`"));
 }
 
 /// Fires when a person deletes the Service that leads to the manager of a live governed set, or makes it lead elsewhere.
@@ -162,8 +162,14 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
     }
     let service = &before.metadata.name;
     if after.is_some() {
-        out.finding(SELECTOR, "selector", format!("Service `{service}` would no longer lead to the manager of `{name}` alone"))
-            .hint(format!("keep `stateward.dev/role: manager` and `stateward.dev/set: {name}` in its selector, or scale `{name}` to 0 first"));
+        out.finding(
+            SELECTOR,
+            "selector",
+            format!("Service `{service}` would no longer lead to the manager of `{name}` alone"),
+        )
+        .hint(format!(
+            "keep `stateward.dev/role: manager` and `stateward.dev/set: {name}`, or scale `{name}` to 0 first"
+        ));
     } else {
         out.finding(
             "/metadata/name",
@@ -216,9 +222,7 @@ fn reaches_two(service: &str, set: &str, other: &str) -> String {
 }
 
 fn narrow(set: &str) -> String {
-    format!(
-        "add `stateward.dev/role: manager` and `stateward.dev/set: {set}` to its selector, or mark it `{SERVICE}: read-only`"
-    )
+    format!("select `stateward.dev/role: manager` and `stateward.dev/set: {set}`, or mark it `{SERVICE}: read-only`")
 }
 
 const SERVICES: Read = Read {

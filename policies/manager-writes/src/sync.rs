@@ -79,12 +79,8 @@ pub fn undeclared_sync(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
         return;
     }
     let key = Key::annotation(SYNC);
-    out.finding(
-        key.path("/metadata"),
-        key.place(""),
-        "nothing says how the workers get what the manager writes",
-    )
-    .hint("write the annotation `stateward.dev/sync`: `init:<container>` that clones, `sidecar:<container>` that follows, or `engine:<how>` where the program replicates by itself");
+    out.finding(key.path("/metadata"), key.place(""), "nothing says how the workers get what the manager writes")
+        .hint("write `init:<container>` that clones, `sidecar:<container>` that follows, or `engine:<how>`");
 }
 
 /// Init containers, and containers beside the first, which is what is to be synchronised.
