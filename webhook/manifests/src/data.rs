@@ -114,12 +114,9 @@ mod tests {
     use super::*;
 
     fn data(text: &str) -> Data {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("x.yaml");
-        std::fs::write(&file, text).unwrap();
-        let mut read = read_data(&[file]);
+        let mut read = read_data_text("x.yaml", text.to_owned());
         assert_eq!((read.errors, read.documents.len(), read.files), (vec![], 1, 1));
-        Data { file: "x.yaml".into(), ..read.documents.remove(0) }
+        read.documents.remove(0)
     }
 
     #[test]
@@ -128,6 +125,20 @@ mod tests {
         assert_eq!(data.json, r#"{"a":{"x":1},"b":{"x":1},"list":[{"z":2,"x":1}]}"#);
         let text = |pointer: &str| data.text().get(data.locate(pointer).value).unwrap().to_owned();
         assert_eq!((text("/b"), text("/list/0/z"), text("/list/0/x")), ("*a".into(), "2".into(), "1".into()));
+    }
+
+    #[test]
+    fn a_value_ends_before_its_comment() {
+        let data = data(
+            "a: {b: [1, # }\n  2, ], c: []}  # ]\nd: [ ] # e\nf: [{g: h}]\nlast: \"]\\\"\" # i\nsingle: 'it''s' # j\n",
+        );
+        let text = |pointer: &str| data.text().get(data.locate(pointer).value).unwrap().to_owned();
+        assert_eq!(text("/a"), "{b: [1, # }\n  2, ], c: []}");
+        assert_eq!(
+            ["/a/b", "/a/c", "/d", "/f", "/f/0"].map(text),
+            ["[1, # }\n  2, ]", "[]", "[ ]", "[{g: h}]", "{g: h}"]
+        );
+        assert_eq!(["/last", "/single"].map(text), ["\"]\\\"\"", "'it''s'"]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Location {
     pub span: Range<usize>,
     /// The whole value, in bytes of the file; of a missing one its nearest parent's.
     pub value: Range<usize>,
+    /// The key that the value belongs to, in bytes of the file; none in a list.
+    pub key: Option<Range<usize>>,
     /// How many tokens of the path exist in the file.
     pub followed: usize,
 }
@@ -88,7 +90,13 @@ impl Document {
         let (node, depth) = self.node(pointer);
         let exact = node.tokens == depth;
         let span = if exact && depth > 0 { self.underlined(&node) } else { self.parent_underlined(&node) };
-        Location { position: self.origin.source.position(span.start), span, value: node.value, followed: node.tokens }
+        Location {
+            position: self.origin.source.position(span.start),
+            span,
+            value: node.value,
+            key: node.key,
+            followed: node.tokens,
+        }
     }
 
     /// The lines of a location for a diagnostic.

@@ -128,7 +128,10 @@ struct Key {
 
 impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: Span) {
-        let span = self.bytes(span);
+        let mut span = self.bytes(span);
+        if let Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) = &event {
+            span.end = quoted(&self.source.text, span.start).unwrap_or(span.end);
+        }
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 if self.key_is_next() {
@@ -180,9 +183,14 @@ impl Builder<'_> {
         });
         let last_end = last_child.and_then(|child| self.outline.nodes.get(child)).map(|child| child.span.end);
         if let Some(node) = self.outline.nodes.get_mut(open.node) {
-            // A flow collection ends with its bracket. A block collection ends with its last child: the parser says where the next token is.
-            let is_flow = self.source.text.get(node.span.clone()).is_some_and(|text| text.starts_with(['[', '{']));
-            node.span.end = if is_flow { end.end } else { last_end.unwrap_or(end.end) }.max(node.span.end);
+            // A flow collection ends with its bracket, of which the parser says where the next token is; so it does of the end of a block collection.
+            let text = self.source.text.get(node.span.clone()).unwrap_or_default();
+            let bracket = match text.as_bytes().first() {
+                Some(b'[') => closing(&self.source.text, last_end.unwrap_or(0).max(node.span.start + 1), ']'),
+                Some(b'{') => closing(&self.source.text, last_end.unwrap_or(0).max(node.span.start + 1), '}'),
+                _ => last_end,
+            };
+            node.span.end = bracket.unwrap_or(end.end).max(node.span.end);
         }
     }
 
@@ -228,6 +236,39 @@ impl Builder<'_> {
         let start = self.source.offset(span.start.line() + self.lines_before, span.start.col());
         let end = self.source.offset(span.end.line() + self.lines_before, span.end.col());
         start..end.max(start)
+    }
+}
+
+/// The byte behind a quoted text, of whose end the parser says where the next token is.
+fn quoted(text: &str, start: usize) -> Option<usize> {
+    let rest = text.get(start..)?;
+    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let mut letters = rest.char_indices().skip(1).peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter == '\\' && quote == '"' {
+            letters.next();
+        } else if letter == quote {
+            match letters.peek() {
+                Some((_, '\'')) if quote == '\'' => drop(letters.next()),
+                _ => return Some(start + at + 1),
+            }
+        }
+    }
+    None
+}
+
+/// The byte behind the bracket that comes next, past blanks, commas and comments.
+fn closing(text: &str, from: usize, bracket: char) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let rest = text.get(at..)?;
+        let next = rest.chars().next()?;
+        at += match next {
+            _ if next == bracket => return Some(at + next.len_utf8()),
+            '#' => rest.find(['\n', '\r'])?,
+            _ if next.is_whitespace() || next == ',' => next.len_utf8(),
+            _ => return None,
+        };
     }
 }
 
