@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value};
 use stateward_cases::Bind;
 use stateward_core::evaluate::{Call, Component, Evaluate, EvaluateError, Evaluated, Judgement, Outcome};
 use stateward_core::inventory::{BoxFuture, Found, Inventory, Query};
+use stateward_core::manifest::Manifest;
 use stateward_core::policy::{Policy, SpecError};
 use stateward_core::request::Request;
 use stateward_core::resources::WasmPolicy;
@@ -53,12 +55,13 @@ fn bind(policy: &WasmPolicy, component: &Component) -> Result<Policy, Vec<SpecEr
     if policy.spec.component != BUILTIN {
         return Err(vec![SpecError::new("/spec/component", format!("`{}` has no native code", policy.spec.component))]);
     }
-    let settings = serde_json::Value::Object(policy.spec.settings.clone()).to_string();
+    let settings = Value::Object(policy.spec.settings.clone()).to_string();
     let mut errors: Vec<SpecError> = stateward_stateful::validate_settings(&settings)
         .err()
         .unwrap_or_default()
         .into_iter()
         .map(in_settings)
+        .chain(unknown(&policy.spec.settings, &component.manifest))
         .collect();
     match Policy::new(policy, component.clone()) {
         Ok(policy) if errors.is_empty() => return Ok(policy),
@@ -66,6 +69,14 @@ fn bind(policy: &WasmPolicy, component: &Component) -> Result<Policy, Vec<SpecEr
         Err(more) => errors.extend(more),
     }
     Err(errors)
+}
+
+/// Settings that the component's JSON Schema does not know. Its other words the component repeats itself, which reads the settings strictly.
+fn unknown(settings: &Map<String, Value>, manifest: &Manifest) -> Vec<SpecError> {
+    let schema: Value = serde_json::from_str(&manifest.settings_schema).unwrap_or_default();
+    let is_known = |key: &str| schema.get("properties").is_some_and(|known| known.get(key).is_some());
+    let unknown = settings.keys().filter(|key| !is_known(key));
+    unknown.map(|key| SpecError::new(format!("{SETTINGS}/{key}"), format!("there is no setting `{key}`"))).collect()
 }
 
 /// `/replicas/most: too many` has its place in front; other words are about the settings as a whole. As the engine reads them.

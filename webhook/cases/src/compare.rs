@@ -130,7 +130,7 @@ fn pair(field: &str, wanted: Option<String>, said: Option<String>, lines: &mut V
     lines.extend(said.map(|said| found(format!("{field}{said}"))));
 }
 
-fn undecided(wanted: &[String], said: &[String]) -> Vec<Line> {
+pub(crate) fn undecided(wanted: &[String], said: &[String]) -> Vec<Line> {
     let mut said: Vec<&String> = said.iter().collect();
     let mut lines = Vec::new();
     for wanted in wanted {

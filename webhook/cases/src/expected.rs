@@ -52,6 +52,13 @@ impl ByProfile {
         self.given(profile).filter(|&action| action != Action::Off)
     }
 
+    pub(crate) const fn set(&mut self, profile: Profile, action: Action) {
+        match profile {
+            Profile::Baseline => self.baseline = Some(action),
+            Profile::Strict => self.strict = Some(action),
+        }
+    }
+
     const fn given(self, profile: Profile) -> Option<Action> {
         match profile {
             Profile::Baseline => self.baseline,

@@ -1,6 +1,6 @@
 //! Case files.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -115,11 +115,6 @@ impl CaseFiles {
     /// How many cases there are.
     pub fn cases(&self) -> usize {
         self.files.iter().map(|file| file.cases.len()).sum()
-    }
-
-    /// The rules that cases are about.
-    pub fn rules(&self) -> BTreeSet<&str> {
-        self.files.iter().flat_map(|file| &file.cases).map(|case| case.rule.as_str()).collect()
     }
 }
 

@@ -22,6 +22,8 @@ mod said;
 // What came of it.
 mod compare;
 mod coverage;
+mod edit;
+mod update;
 
 pub use case::{Case, Cover};
 pub use compare::{Difference, Line, Sign};
@@ -31,3 +33,4 @@ pub use file::{CaseFile, CaseFiles, read, read_text};
 pub use policies::Bind;
 pub use run::{CaseResult, Outcome, ProfileRun, Runner};
 pub use said::{Finding, Said};
+pub use update::Updated;

@@ -93,15 +93,15 @@ impl<'b> Policies<'b> {
         let at = if is_own { own.as_str() } else { "/rule" };
         let in_policy = case.policy.as_ref().map(|policy| format!(" `{policy}`")).unwrap_or_default();
         let error = file.data.error(at, format!("no policy{in_policy} has a rule `{}`", case.rule));
-        let family = case.rule.split('/').next().unwrap_or_default();
         let rules = self.rules();
-        let mut near: Vec<&str> =
-            rules.iter().filter(|rule| rule.family() == family).map(|rule| rule.id.as_str()).collect();
-        if near.is_empty() {
-            near = rules.iter().map(|rule| rule.family()).collect();
-            near.dedup();
-        }
-        error.hint(format!("there are {}", near.join(", ")))
+        let near: Vec<String> = rules
+            .iter()
+            .filter(|rule| is_like(&rule.id, &case.rule))
+            .take(MOST_NAMES)
+            .map(|rule| format!("`{}`", rule.id))
+            .collect();
+        let hint = if near.is_empty() { "`stateward rules` lists them".to_owned() } else { near.join(", ") };
+        error.hint(hint)
     }
 
     /// The policy alone, in a profile, with what the case changes in it.
@@ -134,6 +134,13 @@ impl<'b> Policies<'b> {
     }
 }
 
+/// Whether the names share a word.
+fn is_like(known: &str, wanted: &str) -> bool {
+    let name = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
+    let (known, wanted) = (name(known), name(wanted));
+    known.split('-').any(|word| wanted.split('-').any(|each| each == word))
+}
+
 fn selected(policy: &Policy) -> impl Iterator<Item = &Rule> {
     let ids: Vec<&str> = policy.rule_ids().collect();
     policy.component.manifest.rules.iter().filter(move |rule| ids.contains(&rule.id.as_str()))
@@ -158,3 +165,6 @@ fn wrong_settings(file: &CaseFile, case: &Case, errors: &[SpecError]) -> InputEr
     let error = file.data.field_error(&at, &first.message);
     InputError { hint: first.hint.clone(), ..error }
 }
+
+/// In a hint.
+const MOST_NAMES: usize = 5;
