@@ -89,7 +89,7 @@ pub fn excluded_data(set: &StatefulSet, _: &Context<Settings>, out: &mut Finding
             let path = Pointer::new("/spec/template/metadata/annotations").key(VELERO_EXCLUDES);
             (path, format!("take `{}` off the list", metadata.name))
         } else if metadata.labels.get(VELERO_EXCLUDED) == Some("true") {
-            (claim().key("labels").key(VELERO_EXCLUDED), format!("remove the label `{VELERO_EXCLUDED}`"))
+            (claim().key("labels").key(VELERO_EXCLUDED), "remove the label".to_owned())
         } else if metadata.annotations.get(K8UP_BACKUP) == Some("false") {
             (claim().key("annotations").key(K8UP_BACKUP), format!("write `{K8UP_BACKUP}: \"true\"`"))
         } else {
@@ -112,10 +112,7 @@ fn report_missing(set: &StatefulSet, annotation: &Pointer, key: &str, name: &str
             "write the names with commas and no blanks".to_owned(),
         )
     } else {
-        (
-            format!("`{name}` is to be backed up, and the pods have no such volume"),
-            format!("name volumes that there are: {}", volumes(set)),
-        )
+        (format!("`{name}` is to be backed up, and the pods have no such volume"), volumes(set))
     };
     out.finding(annotation.clone(), format!("annotations[{key}][{trimmed}]"), message).hint(hint);
 }
@@ -142,15 +139,16 @@ fn has_volume(set: &StatefulSet, name: &str) -> bool {
         || set.spec.volume_claim_templates.iter().any(|claim| *claim.metadata.name == *name)
 }
 
-/// The names of the pods' volumes that may hold something: those of the claim templates, else all.
+/// What could be named instead: the claim templates, or where there are none the pods' volumes.
 fn volumes(set: &StatefulSet) -> String {
     let claims = set.spec.volume_claim_templates.iter().map(|claim| claim.metadata.name.as_str());
-    let volumes = set.effective_volumes().map(|(_, volume)| volume.name.as_str());
-    let names: Vec<_> = claims.chain(volumes).map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<&str> = claims.collect();
     if names.is_empty() {
-        "the set has none, so declare one in `volumeClaimTemplates`".to_owned()
-    } else {
-        names.join(", ")
+        names = set.spec.template.spec.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    }
+    match names.as_slice() {
+        [] => "declare it in `volumeClaimTemplates`".to_owned(),
+        [first, ..] => format!("name one that there is, for example `{first}`"),
     }
 }
 

@@ -64,7 +64,7 @@ pub fn no_disruption_budget(set: &StatefulSet, cx: &Context<Settings>, out: &mut
             "template.labels",
             format!("no PodDisruptionBudget selects the {replicas} members: a drain may take them all at once"),
         )
-        .hint("make a PodDisruptionBudget with `maxUnavailable: 1` and the template's labels as its selector");
+        .hint("make one with `maxUnavailable: 1` that selects the template's labels");
     } else {
         out.undecided(UNKNOWN_OPERATOR);
     }

@@ -77,9 +77,7 @@ pub fn profile_lowered(namespace: &Namespace, cx: &Context<Settings>, out: &mut 
                 format!("labels[{PROFILE}]"),
                 format!("profile `{before}` is {change}: what it refuses is let in from now on"),
             )
-            .hint(format!(
-                "keep `{PROFILE}: {before}`; a PolicyExemption lets single objects pass, with a reason and an end"
-            ));
+            .hint(format!("keep `{PROFILE}: {before}`; a PolicyExemption lets single objects pass"));
         }
     }
 }

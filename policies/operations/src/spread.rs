@@ -49,7 +49,7 @@ pub fn no_spread(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
             "topologySpreadConstraints",
             format!("nothing keeps the {replicas} members apart: one node may hold them all"),
         )
-        .hint("write `topologySpreadConstraints` over `kubernetes.io/hostname`, or a `podAntiAffinity`, that selects the template's labels");
+        .hint("write `topologySpreadConstraints` or a `podAntiAffinity` over `kubernetes.io/hostname` for the template's labels");
     }
 }
 
@@ -66,7 +66,7 @@ pub fn ineffective_spread(set: &StatefulSet, cx: &Context<Settings>, out: &mut F
             Some(true) => is_apart = true,
             Some(false) => {
                 let place = format!("topologySpreadConstraints[{index}]");
-                report(Pointer::new(CONSTRAINTS).index(index), place, "the topology spread", out);
+                report(Pointer::new(CONSTRAINTS).index(index), place, out);
             }
             None => return out.undecided(UNKNOWN_OPERATOR),
         }
@@ -81,18 +81,14 @@ pub fn ineffective_spread(set: &StatefulSet, cx: &Context<Settings>, out: &mut F
     }
     if !is_apart {
         for term in anti_affinity.terms() {
-            report(term.path("/spec/template/spec"), term.place(), "the anti-affinity", out);
+            report(term.path("/spec/template/spec"), term.place(), out);
         }
     }
 }
 
-fn report(path: Pointer, place: String, what: &str, out: &mut Findings) {
-    out.finding(
-        path.key("labelSelector"),
-        place,
-        format!("{what} does not select the template's labels: it keeps no two members apart"),
-    )
-    .hint("write the labels of `spec.template.metadata.labels` that are this set's alone into its `labelSelector`");
+fn report(path: Pointer, place: String, out: &mut Findings) {
+    out.finding(path.key("labelSelector"), place, "selects none of the set's own pods: nothing is kept apart")
+        .hint("select labels of the template");
 }
 
 const CONSTRAINTS: &str = "/spec/template/spec/topologySpreadConstraints";

@@ -1,6 +1,6 @@
 //! Databases that run where nothing keeps their data.
 
-use stateward_sdk::images::{is_companion, is_database};
+use stateward_sdk::images::{is_companion, is_database, name as image_name};
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -54,7 +54,10 @@ fn judge(metadata: &ObjectMeta, pod: &PodSpec, path: &str, cx: &Context<Settings
             out.finding(
                 Pointer::new(path).index(index).key("image"),
                 format!("containers[{name}]"),
-                format!("`{image}` is a database, and its pod has no claim: what it holds goes with the pod"),
+                format!(
+                    "`{}` is a database, and its pod has no claim: what it holds goes with the pod",
+                    image_name(image)
+                ),
             )
             .hint("make it a StatefulSet with a claim template for its data");
         }

@@ -77,9 +77,9 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
             .finding(
                 Pointer::new(path).index(index).key("persistentVolumeClaim").key("claimName"),
                 format!("volumes[{}]", volume.name),
-                format!("claim `{name}` is that of member `{member}`: two would write to it"),
+                format!("claim `{name}` is member `{member}`'s: two would write to it"),
             )
-            .hint("mount it with `readOnly: true`, mount a clone or a snapshot of it, or scale the set down first");
+            .hint("mount it `readOnly`, mount a clone of it, or scale the set down first");
         if cx.profile() == Profile::Baseline && !is_governed(set) {
             finding.at_most(Action::Warn);
         }

@@ -63,9 +63,9 @@ pub fn rolling_claim_of_deployment(deployment: &Deployment, cx: &Context<Setting
             out.finding(
                 path,
                 place,
-                format!("a rolling update starts the new pod while the old one still has claim `{claim}`, which is for one at a time"),
+                format!("a roll-out runs two pods on claim `{claim}`, which is for one at a time"),
             )
-            .hint("write `strategy: {type: Recreate}`, or make it a StatefulSet with `volumeClaimTemplates`");
+            .hint("write `strategy: {type: Recreate}`, or make it a StatefulSet");
         }),
         other => out.undecided(format!("`strategy.type: {other}` is not known here")),
     }
@@ -80,9 +80,9 @@ pub fn rolling_claim_of_replica_set(set: &ReplicaSet, cx: &Context<Settings>, ou
         out.finding(
             path,
             place,
-            format!("a ReplicaSet starts the next pod while the old one still has claim `{claim}`, which is for one at a time"),
+            format!("a ReplicaSet overlaps its pods on claim `{claim}`, which is for one at a time"),
         )
-        .hint("make it a StatefulSet with `volumeClaimTemplates`, or a Deployment with `strategy: {type: Recreate}`");
+        .hint("make it a StatefulSet, or a Deployment of type `Recreate`");
     });
 }
 
@@ -101,9 +101,8 @@ fn replicated_claim(metadata: &ObjectMeta, replicas: i64, pod: &PodSpec, cx: &Co
         return;
     }
     each_single_claim(pod, cx, out, |out, place, path, claim| {
-        out.finding(path, place, format!("all {replicas} replicas mount the one claim `{claim}`, which is for one at a time")).hint(
-            "make it a StatefulSet with `volumeClaimTemplates`, so that each replica has a claim of its own, or write `replicas: 1`",
-        );
+        out.finding(path, place, format!("{replicas} replicas share claim `{claim}`, which is for one at a time"))
+            .hint("make it a StatefulSet with `volumeClaimTemplates`, or write `replicas: 1`");
     });
 }
 
