@@ -38,11 +38,12 @@ impl Corpus {
         let is_meant = |object: &&Document| {
             which.is_none_or(|which| which == format!("{}/{}", object.kind, object.name.as_deref().unwrap_or_default()))
         };
-        let meant: Vec<&Document> = documents.objects.iter().filter(is_meant).collect();
+        let objects = Arc::new(documents.objects);
+        let meant: Vec<&Document> = objects.iter().filter(is_meant).collect();
         let [object] = meant.as_slice() else { return Err(format!("`{name}` means {} objects", meant.len())) };
         let mut more = self.group_of(&file);
         more.extend(self.classes.iter().cloned());
-        let (inventory, errors) = FileInventory::new(&documents.objects, &more, &self.set.reads(), NAMESPACE);
+        let (inventory, errors) = FileInventory::new(&objects, &more, &self.set.reads(), NAMESPACE);
         if let Some(error) = errors.first() {
             return Err(error.to_string());
         }

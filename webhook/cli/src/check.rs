@@ -31,12 +31,12 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let input = runtime.block_on(reading).context("reading the input broke off")?;
     complain(&input, &more, &policies, &mut exit);
 
+    let objects = Arc::new(input.objects);
     let (inventory, errors) =
-        FileInventory::new(&input.objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
+        FileInventory::new(&objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
-    let report =
-        runtime.block_on(judge::all(Arc::new(input.objects), policies.set, inventory, &args.policies.namespace));
+    let report = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace));
     for object in &report.not_judged {
         anstream::eprintln!(
             "{NOTE}note{NOTE:#}: {}: no rule judges {} as `{}`",

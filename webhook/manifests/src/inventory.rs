@@ -20,8 +20,8 @@ use crate::kinds::is_cluster_scoped;
 /// absent. Elsewhere in the input proves nothing: it may be another application's folder.
 #[derive(Debug)]
 pub struct FileInventory {
-    objects: Vec<Entry>,
-    by_scope: HashMap<GroupVersionKind<'static>, HashMap<Option<String>, Vec<usize>>>,
+    input: Arc<Vec<Document>>,
+    scopes: HashMap<GroupVersionKind<'static>, HashMap<Option<String>, Scope>>,
     more: StoredInventory,
     fields: Fields,
 }
@@ -46,46 +46,47 @@ pub struct Ambiguity {
     pub files: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    document: Document,
-    namespace: Option<String>,
-    /// Cut when it is first looked up.
-    stored: OnceLock<Option<Arc<StoredObject>>>,
+/// The input's objects of one kind in one namespace. Found by folder and by name: a look-up must not cost more where the input is larger.
+#[derive(Debug, Default)]
+struct Scope {
+    entries: Vec<Entry>,
+    /// Every folder that holds one of them; its objects by name.
+    folders: HashMap<String, ByName>,
+    names: ByName,
 }
 
-/// How near an object is to the one that asks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Distance {
-    File,
-    Folder,
-    Input,
+/// Places in [`Scope::entries`]. Objects without a name are in none.
+type ByName = BTreeMap<String, Vec<usize>>;
+
+#[derive(Debug)]
+struct Entry {
+    /// Its place in [`FileInventory::input`].
+    document: usize,
+    /// Cut when it is first looked up.
+    stored: OnceLock<Option<Arc<StoredObject>>>,
 }
 
 impl FileInventory {
     /// Takes the input's objects and those of `--inventory`; keeps the kinds that `reads` names. Objects that name no namespace are in
     /// `default_namespace`. Answers what of `--inventory` could not be read, too.
     pub fn new(
-        input: &[Document],
+        input: &Arc<Vec<Document>>,
         more: &[Document],
         reads: &[Read],
         default_namespace: &str,
     ) -> (Arc<Self>, Vec<InputError>) {
         let fields = Fields::new(reads);
         let wanted: HashSet<GroupVersionKind<'_>> = reads.iter().map(|read| read.kind.clone()).collect();
-        let mut objects = Vec::new();
-        let mut by_scope: HashMap<GroupVersionKind<'static>, HashMap<Option<String>, Vec<usize>>> = HashMap::new();
-        for document in input {
+        let mut scopes: HashMap<GroupVersionKind<'static>, HashMap<Option<String>, Scope>> = HashMap::new();
+        for (index, document) in input.iter().enumerate() {
             let kind = document.group_version_kind();
-            if !wanted.contains(&kind) && !is_namespace(&kind) {
-                continue;
+            if wanted.contains(&kind) || is_namespace(&kind) {
+                let namespace = document.namespace_or(default_namespace).map(str::to_owned);
+                scopes.entry(kind.to_owned()).or_default().entry(namespace).or_default().add(index, document);
             }
-            let namespace = document.namespace_or(default_namespace).map(str::to_owned);
-            by_scope.entry(kind.to_owned()).or_default().entry(namespace.clone()).or_default().push(objects.len());
-            objects.push(Entry { document: document.clone(), namespace, stored: OnceLock::new() });
         }
         let (more, errors) = stored(more, reads, default_namespace);
-        (Arc::new(Self { objects, by_scope, more, fields }), errors)
+        (Arc::new(Self { input: Arc::clone(input), scopes, more, fields }), errors)
     }
 
     /// What one object of the input sees of the others.
@@ -99,10 +100,33 @@ impl FileInventory {
         }
     }
 
-    fn stored(&self, entry: &Entry) -> Option<Arc<StoredObject>> {
-        let read =
-            || StoredObject::read(&entry.document.json, entry.namespace.as_deref(), &self.fields).ok().map(Arc::new);
-        entry.stored.get_or_init(read).clone()
+    fn scope<'q>(&'q self, query: &Query<'q>) -> Option<&'q Scope> {
+        let scopes: &HashMap<GroupVersionKind<'q>, _> = &self.scopes;
+        scopes.get(&query.kind)?.get(&query.namespace.map(str::to_owned))
+    }
+
+    fn document(&self, entry: &Entry) -> Option<&Document> {
+        self.input.get(entry.document)
+    }
+
+    fn stored<'i>(&self, entry: &'i Entry, namespace: Option<&str>) -> Option<&'i Arc<StoredObject>> {
+        let read = || {
+            let document = self.document(entry)?;
+            StoredObject::read(&document.json, namespace, &self.fields).ok().map(Arc::new)
+        };
+        entry.stored.get_or_init(read).as_ref()
+    }
+}
+
+impl Scope {
+    fn add(&mut self, index: usize, document: &Document) {
+        let place = self.entries.len();
+        self.entries.push(Entry { document: index, stored: OnceLock::new() });
+        let folder = self.folders.entry(document.folder().to_owned()).or_default();
+        if let Some(name) = &document.name {
+            folder.entry(name.clone()).or_default().push(place);
+            self.names.entry(name.clone()).or_default().push(place);
+        }
     }
 }
 
@@ -135,89 +159,71 @@ impl Neighbours {
 
     fn look_up(&self, query: &Query<'_>) -> Found {
         let Ok(selector) = query.labels.map(Selector::parse).transpose() else { return Found::Unknown };
-        let candidates = self.candidates(query);
-        let is_near = candidates.iter().any(|(distance, _)| *distance < Distance::Input) || self.is_one_of(query);
-        // A list is the near ones' where there are any: other folders hold other applications.
-        let wanted = |distance: Distance, entry: &Entry| match query.name {
-            Some(name) => entry.document.name.as_deref() == Some(name),
-            None => distance < Distance::Input || !is_near,
-        };
-        let mut nearest: BTreeMap<&str, (Distance, Vec<&Entry>)> = BTreeMap::new();
-        for (distance, entry) in candidates {
-            let Some(name) = entry.document.name.as_deref().filter(|_| wanted(distance, entry)) else { continue };
-            let (best, entries) = nearest.entry(name).or_insert((distance, Vec::new()));
-            if distance < *best {
-                (*best, *entries) = (distance, vec![entry]);
-            } else if distance == *best {
-                entries.push(entry);
-            }
-        }
+        let scope = self.inventory.scope(query);
+        let near = scope.and_then(|scope| scope.folders.get(&self.folder));
+        let nearest = scope.map(|scope| self.nearest(scope, near, query.name)).unwrap_or_default();
         let more = self.inventory.more.matching(&Query { labels: None, ..query.clone() });
-        let is_known = is_near || more.is_some() || !nearest.is_empty();
-        let mut found: BTreeMap<String, Arc<StoredObject>> =
-            more.unwrap_or_default().into_iter().map(|object| (object.name.clone(), object)).collect();
-        for (name, (_, entries)) in nearest {
-            let stored: Vec<_> = entries.iter().filter_map(|entry| self.inventory.stored(entry)).collect();
-            match stored.as_slice() {
-                // Copies that say the same to every rule are one object.
-                [one, copies @ ..] if copies.iter().all(|copy| copy == one) => {
-                    drop(found.insert(name.to_owned(), Arc::clone(one)));
-                }
-                [] => {}
-                _ => {
-                    let files = entries.iter().take(2).map(|entry| entry.document.file.to_string()).collect();
-                    self.note(Ambiguity { kind: query.kind.to_owned(), name: name.to_owned(), files });
-                    return Found::Unknown;
-                }
-            }
-        }
+        // The asker itself, too, makes its kind known in its folder.
+        let is_known = near.is_some() || more.is_some() || !nearest.is_empty();
         if !is_known {
             return Found::Unknown;
         }
-        let selected = |object: &&Arc<StoredObject>| {
+        let mut found: BTreeMap<&str, &StoredObject> =
+            more.iter().flatten().map(|object| (object.name.as_str(), &**object)).collect();
+        for (name, entries) in nearest {
+            let stored = entries.iter().filter_map(|entry| self.inventory.stored(entry, query.namespace));
+            let mut stored = stored.map(|object| &**object);
+            let Some(one) = stored.next() else { continue };
+            // Copies that say the same to every rule are one object.
+            if !stored.all(|copy| copy == one) {
+                let documents = entries.iter().take(2).filter_map(|entry| self.inventory.document(entry));
+                let files = documents.map(|document| document.file.to_string()).collect();
+                self.note(Ambiguity { kind: query.kind.to_owned(), name: name.to_owned(), files });
+                return Found::Unknown;
+            }
+            found.insert(name, one);
+        }
+        let selected = |object: &&&StoredObject| {
             selector.as_ref().is_none_or(|selector| selector.matches(|key| object.labels.get(key).map(String::as_str)))
         };
         Found::Objects(found.values().filter(selected).filter_map(|object| object.json.clone()).collect())
     }
 
-    /// The input's other objects of a kind and namespace.
-    fn candidates(&self, query: &Query<'_>) -> Vec<(Distance, &Entry)> {
-        let by_scope: &HashMap<GroupVersionKind<'_>, _> = &self.inventory.by_scope;
-        let Some(indexes) =
-            by_scope.get(&query.kind).and_then(|scopes| scopes.get(&query.namespace.map(str::to_owned)))
-        else {
-            return Vec::new();
+    /// The input's other objects that are meant, by name: of each name the nearest ones.
+    fn nearest<'i>(
+        &self,
+        scope: &'i Scope,
+        near: Option<&'i ByName>,
+        name: Option<&str>,
+    ) -> Vec<(&'i str, Vec<&'i Entry>)> {
+        let near_ones = |name: &str| near.and_then(|near| near.get_key_value(name));
+        let all: Vec<(&'i String, &'i Vec<usize>)> = match (name, near) {
+            (Some(name), _) => {
+                let of_folder = near_ones(name).filter(|(_, places)| self.others(scope, places).next().is_some());
+                of_folder.or_else(|| scope.names.get_key_value(name)).into_iter().collect()
+            }
+            // A list is the near ones' where there are any: other folders hold other applications.
+            (None, Some(near)) => near.iter().collect(),
+            (None, None) => scope.names.iter().collect(),
         };
-        let others = indexes
-            .iter()
-            .filter_map(|&index| self.inventory.objects.get(index))
-            .filter(|entry| !self.is_self(&entry.document));
-        others.map(|entry| (self.distance(&entry.document), entry)).collect()
+        let nearest = all.into_iter().map(|(name, places)| {
+            let in_file: Vec<_> = self.others(scope, places).filter(|entry| self.is_in_file(entry)).collect();
+            (name.as_str(), if in_file.is_empty() { self.others(scope, places).collect() } else { in_file })
+        });
+        nearest.filter(|(_, entries)| !entries.is_empty()).collect()
     }
 
-    fn is_self(&self, document: &Document) -> bool {
-        document.index == self.index && document.file == self.file
+    /// The entries at these places without the asker.
+    fn others<'i>(&self, scope: &'i Scope, places: &'i [usize]) -> impl Iterator<Item = &'i Entry> {
+        let entries = places.iter().filter_map(|&place| scope.entries.get(place));
+        entries.filter(|entry| {
+            let document = self.inventory.document(entry);
+            document.is_some_and(|document| document.index != self.index || document.file != self.file)
+        })
     }
 
-    /// Whether the asker itself is of that kind and namespace, which makes the kind known there.
-    fn is_one_of(&self, query: &Query<'_>) -> bool {
-        let by_scope: &HashMap<GroupVersionKind<'_>, _> = &self.inventory.by_scope;
-        let indexes = by_scope.get(&query.kind).and_then(|scopes| scopes.get(&query.namespace.map(str::to_owned)));
-        indexes
-            .into_iter()
-            .flatten()
-            .filter_map(|&index| self.inventory.objects.get(index))
-            .any(|entry| self.is_self(&entry.document))
-    }
-
-    fn distance(&self, document: &Document) -> Distance {
-        if document.file == self.file {
-            Distance::File
-        } else if document.folder() == self.folder {
-            Distance::Folder
-        } else {
-            Distance::Input
-        }
+    fn is_in_file(&self, entry: &Entry) -> bool {
+        self.inventory.document(entry).is_some_and(|document| document.file == self.file)
     }
 
     fn note(&self, ambiguity: Ambiguity) {
@@ -236,16 +242,13 @@ impl Inventory for Neighbours {
     fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
         let kind = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() };
         let query = Query { kind, namespace: None, name: Some(namespace), labels: None, live: false };
-        let mut near: Vec<_> = self
-            .candidates(&query)
-            .into_iter()
-            .filter(|(_, entry)| entry.document.name.as_deref() == Some(namespace))
-            .collect();
-        near.sort_by_key(|(distance, _)| *distance);
-        let labels = match near.as_slice() {
-            [] => self.inventory.more.labels_of(namespace),
-            [(first, _), (second, _), ..] if first == second => None,
-            [(_, entry), ..] => self.inventory.stored(entry).map(|stored| Arc::clone(&stored.labels)),
+        let scope = self.inventory.scope(&query);
+        let near = scope.and_then(|scope| scope.folders.get(&self.folder));
+        let nearest = scope.map(|scope| self.nearest(scope, near, query.name)).unwrap_or_default();
+        let labels = match nearest.first().map(|(_, entries)| entries.as_slice()) {
+            None => self.inventory.more.labels_of(namespace),
+            Some([entry]) => self.inventory.stored(entry, None).map(|stored| Arc::clone(&stored.labels)),
+            Some(_) => None,
         };
         Box::pin(std::future::ready(labels))
     }

@@ -29,7 +29,7 @@ impl World {
             assert_eq!(documents.errors, []);
             documents.objects
         };
-        let input: Vec<Document> = files.iter().flat_map(|(name, text)| objects(name, text)).collect();
+        let input = Arc::new(files.iter().flat_map(|(name, text)| objects(name, text)).collect());
         let more: Vec<Document> = more.iter().flat_map(|text| objects("more.yaml", text)).collect();
         let reads = [Read { kind: SERVICE, fields: vec!["/spec".to_owned()], live: false }];
         let (inventory, errors) = FileInventory::new(&input, &more, &reads, "default");
