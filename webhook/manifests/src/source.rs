@@ -29,7 +29,7 @@ pub enum Format {
 /// A few lines around a place, for a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
-    /// Whole lines.
+    /// Lines from their beginning.
     pub text: String,
     /// Number of the first, from 1.
     pub first_line: usize,
@@ -66,12 +66,13 @@ impl Source {
         rest.char_indices().nth(column).map_or(self.text.len(), |(offset, _)| start + offset)
     }
 
-    /// The lines of a place, with `around` lines before.
+    /// The lines of a place, with `around` lines before. A line that goes on for long behind the place is cut there.
     pub fn excerpt(&self, span: Range<usize>, around: usize) -> Excerpt {
         let first = self.position(span.start).line;
         let last = self.position(span.end.max(span.start + 1) - 1).line;
         let first_line = first.saturating_sub(around).max(1);
         let (from, to) = (self.line_start(first_line), self.line_start(last + 1));
+        let to = self.text.floor_char_boundary(to.min(span.end.saturating_add(MAX_BEHIND)));
         let text = self.text.get(from..to).unwrap_or_default().trim_end_matches(['\n', '\r']);
         let start = span.start.saturating_sub(from).min(text.len());
         let end = span.end.saturating_sub(from).clamp(start, text.len());
@@ -91,6 +92,9 @@ impl Source {
     }
 }
 
+/// Bytes of a line behind a place: more than a terminal shows. JSON in one line is thousands, and drawing looks at each.
+const MAX_BEHIND: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +113,14 @@ mod tests {
     fn an_excerpt_holds_whole_lines() {
         let source = Source::new("a", "a: 1\nb: 2\nc: 3\n".to_owned(), Format::Yaml);
         assert_eq!(source.excerpt(8..9, 1), Excerpt { text: "a: 1\nb: 2".to_owned(), first_line: 1, span: 8..9 });
+    }
+
+    #[test]
+    fn an_excerpt_ends_behind_its_place() {
+        let source = Source::new("a", format!("{{\"a\": 1, \"bb\": \"{}\"}}", "é".repeat(4000)), Format::Json);
+        let excerpt = source.excerpt(6..7, 1);
+        assert_eq!((excerpt.span, excerpt.first_line), (6..7, 1));
+        assert!(source.text.starts_with(&excerpt.text));
+        assert_eq!(excerpt.text.len(), 7 + MAX_BEHIND - 1, "the end of a character");
     }
 }

@@ -56,7 +56,7 @@ pub struct Place {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// The lines around it.
+    /// The lines around it; only of what is drawn with them.
     pub snippet: Option<Snippet>,
     /// The end of the path that the file does not have; empty when the place is the path's own.
     pub missing: String,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use stateward_core::evaluate::UndecidedReason;
+use stateward_core::manifest::Action;
 use stateward_core::pointer;
 use stateward_core::verdict::{AppliedChange, Verdict};
-use stateward_manifests::{Document, Neighbours};
+use stateward_manifests::{Document, Excerpt, Location, Neighbours};
 use stateward_report::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Place, Snippet, Undecided};
 
 /// One object of the input, as a report names it.
@@ -37,7 +38,7 @@ impl<'a> Located<'a> {
         for ruling in &verdict.rulings {
             report.findings.push(Finding {
                 object: Arc::clone(&self.object),
-                at: self.place(&ruling.path),
+                at: if ruling.action >= Action::Warn { self.shown(&ruling.path) } else { self.place(&ruling.path) },
                 policy: ruling.policy.clone(),
                 rule: ruling.rule.clone(),
                 action: ruling.action,
@@ -95,20 +96,22 @@ impl<'a> Located<'a> {
         })
     }
 
-    fn place(&self, path: &str) -> Place {
+    /// A place whose lines are shown.
+    fn shown(&self, path: &str) -> Place {
         let location = self.document.locate(path);
-        let excerpt = self.document.excerpt(&location);
-        let missing: String = pointer::tokens(path)
-            .skip(location.followed)
-            .map(|token| format!("/{}", pointer::escape(&token)))
-            .collect();
-        Place {
-            line: location.position.line,
-            column: location.position.column,
-            snippet: Some(Snippet { text: excerpt.text, first_line: excerpt.first_line, span: excerpt.span }),
-            missing,
-        }
+        let Excerpt { text, first_line, span } = self.document.excerpt(&location);
+        Place { snippet: Some(Snippet { text, first_line, span }), ..at(path, &location) }
     }
+
+    /// A place that is only named.
+    fn place(&self, path: &str) -> Place {
+        at(path, &self.document.locate(path))
+    }
+}
+
+fn at(path: &str, location: &Location) -> Place {
+    let missing = pointer::tokens(path).skip(location.followed).map(|token| format!("/{}", pointer::escape(&token)));
+    Place { line: location.position.line, column: location.position.column, snippet: None, missing: missing.collect() }
 }
 
 /// Which fact was missing; a look-up that found too much says what.
