@@ -6,7 +6,6 @@
 //! values. Refusing here as well would promise what the registration cannot keep: the API server skips an unreachable mutating webhook.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -65,7 +64,7 @@ pub async fn mutate(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> Ve
             Err(error) => verdict.failures.push(planned.failure(error)),
         }
     }
-    (verdict.patch, verdict.object) = object.finish();
+    (verdict.patch, verdict.object) = object.finish(request);
     verdict.trace = trace;
     message::respond(&mut verdict, request);
     verdict
@@ -74,8 +73,10 @@ pub async fn mutate(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> Ve
 /// The object on its way through the policies. A tree is built when there is a first change.
 struct Changing<'r> {
     text: Option<Cow<'r, str>>,
-    /// Before the first and after the last change so far. Shared: a tree of a few hundred nodes costs 20 us to copy.
-    trees: Option<(Arc<Value>, Arc<Value>)>,
+    /// What `text` says.
+    tree: Option<Value>,
+    /// What was changed, in order.
+    applied: Vec<json_patch::Patch>,
 }
 
 /// What one policy's outcome led to.
@@ -88,7 +89,7 @@ struct Taken {
 
 impl<'r> Changing<'r> {
     fn new(request: &'r Request<'_>) -> Self {
-        Self { text: request.object.as_deref().map(Cow::Borrowed), trees: None }
+        Self { text: request.object.as_deref().map(Cow::Borrowed), tree: None, applied: Vec::new() }
     }
 
     /// Takes over one policy's changes, all or none: after an error the object is what it was before.
@@ -111,10 +112,11 @@ impl<'r> Changing<'r> {
             return Ok(taken);
         }
         taken.exempt = builtin_exemption::by_object(request);
-        let before = self.tree()?;
-        let mut applied = Arc::clone(&before);
+        let mut tree = self.tree.take().map_or_else(|| self.read(), Ok)?;
+        let guarded = Guarded::of(request, &tree);
         // What would have been changed, had the mode allowed it: later changes of this policy build on it.
         let mut said = None;
+        let mut applied = Vec::new();
         for mutation in &outcome.mutations {
             let (selected, rule) = asked(planned, mutation.rule, RuleKind::Mutate)?;
             if taken.exempt.is_some() && !rule.fixed {
@@ -127,15 +129,20 @@ impl<'r> Changing<'r> {
                 descent.put_back();
             }
             let is_applied = descent.action == Action::Apply;
-            let from = if is_applied { &mut applied } else { said.get_or_insert_with(|| Arc::clone(&before)) };
-            let mut tree = Value::clone(from);
-            patch::apply(&mut tree, &mutation.change).map_err(|error| bad_change(rule, &error))?;
-            check_change(request, &before, &tree).map_err(|error| bad_change(rule, &error))?;
+            let changing = match &mut said {
+                _ if is_applied => &mut tree,
+                Some(said) => said,
+                None => said.insert(self.read()?),
+            };
+            let patch = patch::apply_and_diff(changing, &mutation.change).map_err(|error| bad_change(rule, &error))?;
+            guarded.check(changing).map_err(|error| bad_change(rule, &error))?;
+            let Some(patch) = patch else { continue };
             if is_off {
-                check_put_back(request, from, &tree).map_err(|error| bad_change(rule, &error))?;
+                check_put_back(request, &patch, changing).map_err(|error| bad_change(rule, &error))?;
             }
-            let Some(patch) = patch::diff(from, &tree) else { continue };
-            *from = Arc::new(tree);
+            if is_applied {
+                applied.push(patch.clone());
+            }
             taken.changes.push(AppliedChange {
                 policy: planned.policy.name.clone(),
                 rule: rule.id.clone(),
@@ -145,30 +152,31 @@ impl<'r> Changing<'r> {
                 note: mutation.note.as_deref().map(|note| clean(note).into_owned()).filter(|note| !note.is_empty()),
             });
         }
-        if applied != before {
-            self.text = Some(Cow::Owned(applied.to_string()));
-            if let Some((_, after)) = &mut self.trees {
-                *after = applied;
-            }
+        if !applied.is_empty() {
+            self.text = Some(Cow::Owned(tree.to_string()));
+            self.applied.extend(applied);
         }
+        self.tree = Some(tree);
         Ok(taken)
     }
 
-    /// The object as it is now.
-    fn tree(&mut self) -> Result<Arc<Value>, EvaluateError> {
-        if let Some((_, after)) = &self.trees {
-            return Ok(Arc::clone(after));
-        }
-        let text = self.text.as_deref().unwrap_or("null");
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| EvaluateError::BadAnswer { reason: format!("there is nothing to change: {error}") })?;
-        let tree = Arc::new(value);
-        self.trees = Some((Arc::clone(&tree), Arc::clone(&tree)));
-        Ok(tree)
+    /// The object as it is now, as a tree.
+    fn read(&self) -> Result<Value, EvaluateError> {
+        serde_json::from_str(self.text.as_deref().unwrap_or("null"))
+            .map_err(|error| EvaluateError::BadAnswer { reason: format!("there is nothing to change: {error}") })
     }
 
-    fn finish(self) -> (Option<json_patch::Patch>, Option<String>) {
-        let patch = self.trees.as_ref().and_then(|(before, after)| patch::diff(before, after));
+    fn finish(mut self, request: &Request<'_>) -> (Option<json_patch::Patch>, Option<String>) {
+        let patch = match self.applied.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            // Later ones may have changed what earlier ones wrote.
+            _ => {
+                let before = request.object.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+                let after = self.tree.take().or_else(|| self.read().ok());
+                before.zip(after).and_then(|(before, after)| patch::diff(&before, &after))
+            }
+        };
         let object = patch.as_ref().and(self.text).map(Cow::into_owned);
         (patch, object)
     }
@@ -178,24 +186,36 @@ fn bad_change(rule: &Rule, error: &PatchError) -> EvaluateError {
     EvaluateError::BadAnswer { reason: clean(&format!("its change for `{}`: {error}", rule.id)).into_owned() }
 }
 
-/// What no policy may change.
-fn check_change(request: &Request<'_>, before: &Value, after: &Value) -> Result<(), PatchError> {
-    for (pointer, field) in IDENTITY {
-        if before.pointer(pointer) != after.pointer(pointer) {
-            return Err(PatchError::Identity { field });
-        }
+/// What no policy may change, as it was before.
+struct Guarded<'r> {
+    request: &'r Request<'r>,
+    identity: [Option<Value>; IDENTITY.len()],
+    /// All of a set that is updated: its template is guarded, too.
+    set: Option<Value>,
+}
+
+impl<'r> Guarded<'r> {
+    fn of(request: &'r Request<'_>, object: &Value) -> Self {
+        let resource = &request.resource;
+        let is_set = resource.group == "apps" && resource.resource == "statefulsets" && resource.subresource.is_empty();
+        let is_guarded = is_set && request.operation == Operation::Update;
+        let identity = IDENTITY.map(|(pointer, _)| object.pointer(pointer).cloned());
+        Self { request, identity, set: is_guarded.then(|| object.clone()) }
     }
-    check_live_template(request, before, after)
+
+    fn check(&self, after: &Value) -> Result<(), PatchError> {
+        for ((pointer, field), before) in IDENTITY.iter().zip(&self.identity) {
+            if before.as_ref() != after.pointer(pointer) {
+                return Err(PatchError::Identity { field });
+            }
+        }
+        self.set.as_ref().map_or(Ok(()), |before| check_live_template(self.request, before, after))
+    }
 }
 
 /// The template of a live set is only ever put back to what it was: anything else restarts a database.
 fn check_live_template(request: &Request<'_>, before: &Value, after: &Value) -> Result<(), PatchError> {
-    let resource = &request.resource;
-    let is_set = resource.group == "apps" && resource.resource == "statefulsets" && resource.subresource.is_empty();
-    if !is_set
-        || request.operation != Operation::Update
-        || before.pointer("/spec/template") == after.pointer("/spec/template")
-    {
+    if before.pointer("/spec/template") == after.pointer("/spec/template") {
         return Ok(());
     }
     let old: Option<Value> = request.old_object.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -209,12 +229,11 @@ fn check_live_template(request: &Request<'_>, before: &Value, after: &Value) -> 
 }
 
 /// A rule that is off may only repeat what the old object has.
-fn check_put_back(request: &Request<'_>, before: &Value, after: &Value) -> Result<(), PatchError> {
+fn check_put_back(request: &Request<'_>, patch: &json_patch::Patch, after: &Value) -> Result<(), PatchError> {
     let old: Option<Value> = request.old_object.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let old = old.unwrap_or_default();
-    let changed = patch::diff(before, after).unwrap_or_default();
     let other =
-        changed.iter().map(|operation| operation.path().as_str()).find(|path| after.pointer(path) != old.pointer(path));
+        patch.iter().map(|operation| operation.path().as_str()).find(|path| after.pointer(path) != old.pointer(path));
     other.map_or(Ok(()), |path| Err(PatchError::NotPutBack { path: path.to_owned() }))
 }
 

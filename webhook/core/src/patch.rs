@@ -9,11 +9,7 @@ use crate::evaluate::Change;
 /// Applies one change. On an error the tree may be half changed: the caller throws it away.
 pub fn apply(object: &mut Value, change: &Change) -> Result<(), PatchError> {
     match change {
-        Change::MergePatch(text) => {
-            let patch: Value = serde_json::from_str(text)
-                .map_err(|error| PatchError::NotJson { form: "merge patch", reason: error.to_string() })?;
-            json_patch::merge(object, &patch);
-        }
+        Change::MergePatch(text) => json_patch::merge(object, &merge_patch(text)?),
         Change::JsonPatch(text) => {
             let patch: Patch = serde_json::from_str(text)
                 .map_err(|error| PatchError::NotJson { form: "JSON Patch", reason: error.to_string() })?;
@@ -31,12 +27,32 @@ pub fn apply(object: &mut Value, change: &Change) -> Result<(), PatchError> {
     if object.is_object() { Ok(()) } else { Err(PatchError::NotAnObject) }
 }
 
+/// Applies one change and answers the difference that it makes; `None`: none. Of a merge patch only what it names is looked at: a tree of a few
+/// hundred nodes costs 20 us to copy and 10 to compare. On an error the tree may be half changed.
+pub fn apply_and_diff(object: &mut Value, change: &Change) -> Result<Option<Patch>, PatchError> {
+    let Change::MergePatch(text) = change else {
+        let before = object.clone();
+        apply(object, change)?;
+        return Ok(diff(&before, object));
+    };
+    let patch = merge_patch(text)?;
+    let mut diff = Diff::default();
+    diff.merge(object, &patch);
+    let difference = diff.patch();
+    json_patch::merge(object, &patch);
+    if object.is_object() { Ok(difference) } else { Err(PatchError::NotAnObject) }
+}
+
 /// The JSON Patch that leads from `before` to `after`; `None` when they are equal. The operations are those of `json_patch::diff`, which writes a
 /// pointer for every node of the trees; this one writes it where they differ.
 pub fn diff(before: &Value, after: &Value) -> Option<Patch> {
     let mut diff = Diff::default();
     diff.values(before, after);
-    (!diff.operations.is_empty()).then_some(Patch(diff.operations))
+    diff.patch()
+}
+
+fn merge_patch(text: &str) -> Result<Value, PatchError> {
+    serde_json::from_str(text).map_err(|error| PatchError::NotJson { form: "merge patch", reason: error.to_string() })
 }
 
 /// The operations so far, and where the walk is.
@@ -53,6 +69,33 @@ enum Step<'v> {
 }
 
 impl<'v> Diff<'v> {
+    fn patch(self) -> Option<Patch> {
+        (!self.operations.is_empty()).then_some(Patch(self.operations))
+    }
+
+    /// What a merge patch will change (RFC 7386 §2), in the order in which [`Self::values`] finds it.
+    fn merge(&mut self, before: &'v Value, patch: &'v Value) {
+        let (Value::Object(before), Value::Object(members)) = (before, patch) else {
+            match patch {
+                // Nulls in it remove what is not there.
+                Value::Object(_) => self.replace(without_nulls(patch)),
+                _ => self.values(before, patch),
+            }
+            return;
+        };
+        for (key, patch) in members.iter().filter(|(_, patch)| !patch.is_null()) {
+            self.path.push(Step::Key(key));
+            match before.get(key) {
+                Some(before) => self.merge(before, patch),
+                None => self.add(&without_nulls(patch)),
+            }
+            self.path.pop();
+        }
+        for (key, _) in members.iter().filter(|(key, patch)| patch.is_null() && before.contains_key(*key)) {
+            self.remove(Step::Key(key));
+        }
+    }
+
     fn values(&mut self, before: &'v Value, after: &'v Value) {
         // Most of an object stays as it is: comparing is cheaper than walking.
         if before == after {
@@ -61,10 +104,7 @@ impl<'v> Diff<'v> {
         match (before, after) {
             (Value::Object(before), Value::Object(after)) => self.objects(before, after),
             (Value::Array(before), Value::Array(after)) => self.arrays(before, after),
-            (_, after) => {
-                let replace = ReplaceOperation { path: self.pointer(), value: after.clone() };
-                self.operations.push(PatchOperation::Replace(replace));
-            }
+            (_, after) => self.replace(after.clone()),
         }
     }
 
@@ -103,6 +143,10 @@ impl<'v> Diff<'v> {
         self.operations.push(PatchOperation::Add(AddOperation { path: self.pointer(), value: value.clone() }));
     }
 
+    fn replace(&mut self, value: Value) {
+        self.operations.push(PatchOperation::Replace(ReplaceOperation { path: self.pointer(), value }));
+    }
+
     fn remove(&mut self, step: Step<'v>) {
         self.path.push(step);
         self.operations.push(PatchOperation::Remove(RemoveOperation { path: self.pointer() }));
@@ -115,6 +159,13 @@ impl<'v> Diff<'v> {
             Step::Index(index) => Token::from(index),
         }))
     }
+}
+
+/// What a merge patch makes of nothing.
+fn without_nulls(patch: &Value) -> Value {
+    let mut made = Value::Null;
+    json_patch::merge(&mut made, patch);
+    made
 }
 
 /// Why a change does not lead to an object.
@@ -208,6 +259,16 @@ mod tests {
         #[test]
         fn operations_are_those_of_the_library(before in object(), after in object()) {
             prop_assert_eq!(diff(&before, &after).unwrap_or_default(), json_patch::diff(&before, &after));
+        }
+
+        #[test]
+        fn what_a_change_does_is_the_difference_that_it_makes(before in object(), patch in object()) {
+            for change in [Change::MergePatch(patch.to_string()), Change::Object(patch.to_string())] {
+                let (mut applied, mut watched) = (before.clone(), before.clone());
+                apply(&mut applied, &change).unwrap();
+                prop_assert_eq!(apply_and_diff(&mut watched, &change).unwrap(), diff(&before, &applied));
+                prop_assert_eq!(watched, applied);
+            }
         }
 
         #[test]
