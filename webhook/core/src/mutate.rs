@@ -170,11 +170,16 @@ impl<'r> Changing<'r> {
         let patch = match self.applied.as_slice() {
             [] => None,
             [only] => Some(only.clone()),
-            // Later ones may have changed what earlier ones wrote.
-            _ => {
-                let before = request.object.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+            several => {
                 let after = self.tree.take().or_else(|| self.read().ok());
-                before.zip(after).and_then(|(before, after)| patch::diff(&before, &after))
+                after.and_then(|after| {
+                    patch::additions(several, &after).or_else(|| {
+                        // Later ones may have changed what earlier ones wrote.
+                        let before: Option<Value> =
+                            request.object.as_deref().and_then(|text| serde_json::from_str(text).ok());
+                        patch::diff(&before?, &after)
+                    })
+                })
             }
         };
         let object = patch.as_ref().and(self.text).map(Cow::into_owned);

@@ -51,6 +51,27 @@ pub fn diff(before: &Value, after: &Value) -> Option<Patch> {
     diff.patch()
 }
 
+/// The JSON Patch of several changes together, where each only added members to objects; `None`: one did more. What rules do is mostly this, and
+/// then the object before them is not needed.
+pub fn additions(changes: &[Patch], after: &Value) -> Option<Patch> {
+    let mut added = Vec::new();
+    for operation in changes.iter().flat_map(|change| &change.0) {
+        let PatchOperation::Add(AddOperation { path, .. }) = operation else { return None };
+        let mut value = after;
+        for token in path.tokens() {
+            value = value.as_object()?.get(&*token.decoded())?;
+        }
+        added.push((path.tokens().map(|token| token.decoded().into_owned()).collect::<Vec<_>>(), path, value));
+    }
+    // In the order of a walk over the tree; what was added to something added is part of it.
+    added.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    added.dedup_by(|(later, ..), (kept, ..)| later.starts_with(kept));
+    let add = |(_, path, value): &(_, &PointerBuf, &Value)| {
+        PatchOperation::Add(AddOperation { path: PointerBuf::clone(path), value: Value::clone(value) })
+    };
+    Some(Patch(added.iter().map(add).collect()))
+}
+
 fn merge_patch(text: &str) -> Result<Value, PatchError> {
     serde_json::from_str(text).map_err(|error| PatchError::NotJson { form: "merge patch", reason: error.to_string() })
 }
@@ -268,6 +289,19 @@ mod tests {
                 apply(&mut applied, &change).unwrap();
                 prop_assert_eq!(apply_and_diff(&mut watched, &change).unwrap(), diff(&before, &applied));
                 prop_assert_eq!(watched, applied);
+            }
+        }
+
+        #[test]
+        fn additions_together_are_the_difference_that_they_make(
+            before in object(),
+            patches in proptest::collection::vec(object(), 2..4),
+        ) {
+            let mut after = before.clone();
+            let apply = |patch: &Value| apply_and_diff(&mut after, &Change::MergePatch(patch.to_string())).unwrap();
+            let changes: Vec<Patch> = patches.iter().filter_map(apply).collect();
+            if let Some(together) = additions(&changes, &after) {
+                prop_assert_eq!(together, diff(&before, &after).unwrap_or_default());
             }
         }
 
