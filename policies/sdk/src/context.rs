@@ -78,7 +78,7 @@ impl<'a> Call<'a> {
         match self.ask(&query) {
             Answer::Unknown => Found::Unknown,
             Answer::Objects(texts) => {
-                texts.first().map_or(Found::Absent, |text| self.typed(text).map_or(Found::Unknown, Found::Found))
+                texts.first().map_or(Found::Absent, |text| Self::typed(text).map_or(Found::Unknown, Found::Found))
             }
         }
     }
@@ -94,7 +94,7 @@ impl<'a> Call<'a> {
         };
         match self.ask(&query) {
             Answer::Unknown => None,
-            Answer::Objects(texts) => texts.iter().map(|text| self.typed(text)).collect(),
+            Answer::Objects(texts) => texts.iter().map(|text| Self::typed(text)).collect(),
         }
     }
 
@@ -108,10 +108,9 @@ impl<'a> Call<'a> {
         )
     }
 
-    fn typed<'s, T: Stored<'s>>(&self, text: &'s str) -> Option<T> {
-        read(text)
-            .map_err(|error| self.fail(format!("a {} that was looked up cannot be read: {error}", T::KIND.kind)))
-            .ok()
+    /// One neighbour with a wrong type, possible in files only, must not keep all rules from judging: the one that asked is undecided.
+    fn typed<'s, T: Stored<'s>>(text: &'s str) -> Option<T> {
+        read(text).ok()
     }
 
     fn fail(&self, message: String) {

@@ -240,7 +240,26 @@ pub enum EvaluateError {
     },
 }
 
+/// A field of the object that has a wrong type, as a guest words it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedField<'a> {
+    /// JSON Pointer into the object. The guest says so: it may not be there.
+    pub path: &'a str,
+    /// What was expected and found.
+    pub message: &'a str,
+    /// The way out.
+    pub hint: Option<&'a str>,
+}
+
 impl EvaluateError {
+    /// What is wrong with the object, where that is what the guest complains about: the form that the contract gives to such an error.
+    pub fn malformed_field(&self) -> Option<MalformedField<'_>> {
+        let Self::GaveUp { message } = self else { return None };
+        let (path, words) = message.split_once(": ").filter(|(path, _)| path.starts_with('/'))?;
+        let (message, hint) = words.rsplit_once("; hint: ").map_or((words, None), |(words, hint)| (words, Some(hint)));
+        Some(MalformedField { path, message, hint })
+    }
+
     /// A closed set for metrics.
     pub const fn cause(&self) -> &'static str {
         match self {
@@ -255,5 +274,34 @@ impl EvaluateError {
             Self::ConditionFailed { .. } => "condition",
             Self::Overloaded { .. } => "overload",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_may_complain_about_a_field_of_the_object() {
+        let gave_up = |message: &str| EvaluateError::GaveUp { message: message.to_owned() };
+        let error =
+            gave_up("/spec/replicas: expected an integer, found the text \"; hint: x: y\"; hint: write a number");
+        assert_eq!(
+            error.malformed_field(),
+            Some(MalformedField {
+                path: "/spec/replicas",
+                message: "expected an integer, found the text \"; hint: x: y\"",
+                hint: Some("write a number"),
+            })
+        );
+        let error = gave_up("/spec: expected an object, found a list");
+        assert_eq!(
+            error.malformed_field(),
+            Some(MalformedField { path: "/spec", message: "expected an object, found a list", hint: None })
+        );
+        for message in ["the settings cannot be read: /grace: no", "/spec", "/spec:", ""] {
+            assert_eq!(gave_up(message).malformed_field(), None, "{message}");
+        }
+        assert_eq!(EvaluateError::Trapped { reason: "/spec: no".to_owned() }.malformed_field(), None);
     }
 }

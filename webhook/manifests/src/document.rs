@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use stateward_core::pointer;
 use stateward_core::request::GroupVersionKind;
 
 use crate::error::{InputError, Position};
+use crate::header::Header;
 use crate::json_span::{self, Node};
 use crate::source::{Excerpt, Format, Source};
 use crate::yaml_span::Outline;
@@ -200,28 +200,6 @@ struct Place<'a> {
 /// `apiVersion` and `kind` that an item takes from a typed list, such as `StatefulSetList`.
 type Inherited<'a> = Option<(&'a str, &'a str)>;
 
-/// The part of an object that says what it is.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header<'a> {
-    #[serde(borrow)]
-    api_version: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    metadata: Option<HeaderMeta<'a>>,
-    #[serde(borrow)]
-    items: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct HeaderMeta<'a> {
-    #[serde(borrow)]
-    namespace: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-}
-
 /// Answers whether it is an object at all.
 fn expand(
     place: &Place<'_>,
@@ -249,8 +227,7 @@ fn expand(
             Some(_) => Err(error(place, "/items", "`items` is no list").hint("each item begins with `- `")),
         };
     }
-    let metadata = header.metadata.unwrap_or_default();
-    let (namespace, name) = (filled(metadata.namespace), filled(metadata.name));
+    let (namespace, name) = header.names();
     let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
     let lacks_type = header.api_version.is_none() || header.kind.is_none();
     found.push(Document {
@@ -349,11 +326,6 @@ fn with_type(json: &str, api_version: &str, kind: &str) -> String {
     format!("{{\"apiVersion\":{api_version},\"kind\":{kind}{comma}{rest}")
 }
 
-/// Kubernetes takes an empty name or namespace as an absent one.
-fn filled(text: Option<Cow<'_, str>>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(Cow::into_owned)
-}
-
 /// `/items/` and digits, a few levels deep: kubectl nests lists never, people by accident once.
 const MAX_LIST_PREFIX: usize = 64;
 
@@ -428,6 +400,11 @@ spec:
         assert_eq!(
             error("apiVersion: v1\nkind: A\nmetadata:\n  name: 123\n"),
             "x:4:9: `metadata.name`: invalid type: integer `123`, expected a string\nhint: put the value in quotes"
+        );
+        // Serde's structs would take it for a name and a namespace.
+        assert_eq!(
+            error("apiVersion: v1\nkind: A\nmetadata: [a, b]\n"),
+            "x:3:11: `metadata`: invalid type: sequence, expected an object"
         );
         assert_eq!(
             error("apiVersion: v1\nkind: List\nitems: [3]\n"),

@@ -15,6 +15,7 @@ mod data;
 mod decode;
 mod document;
 mod error;
+mod header;
 mod inventory;
 mod json;
 mod json_span;

@@ -24,6 +24,8 @@ pub struct CheckReport {
     pub changes: Vec<Change>,
     /// Policies that broke.
     pub failures: Vec<Failure>,
+    /// Fields of a wrong type. Their objects are not judged.
+    pub malformed: Vec<Malformed>,
     /// Objects of a kind that rules judge, in a version that none does: they must not look as if they had passed.
     pub not_judged: Vec<Arc<Object>>,
     /// What each StatefulSet keeps of what is promised.
@@ -161,6 +163,21 @@ pub struct Failure {
     pub error: String,
 }
 
+/// A field that has a wrong type, as the API server would say before it asks anyone.
+#[derive(Clone, Debug)]
+pub struct Malformed {
+    /// Of which object.
+    pub object: Arc<Object>,
+    /// Where.
+    pub at: Place,
+    /// JSON Pointer into the object.
+    pub path: String,
+    /// What was expected and found.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
 /// The report in numbers. Objects count once, by the worst of their findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -200,6 +217,7 @@ impl CheckReport {
         self.not_judged.sort();
         self.promises.sort_by_key(|set| set.object.index);
         self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
+        self.malformed.sort_by_cached_key(|malformed| (malformed.object.index, malformed.path.clone()));
     }
 
     /// Counts.

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, Title};
 use anstyle::{AnsiColor, Style};
 use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
-use crate::check::{Change, ChangeKind, CheckReport, Finding, Object, Place, Summary, Undecided};
+use crate::check::{Change, ChangeKind, CheckReport, Finding, Malformed, Object, Place, Summary, Undecided};
 use crate::promises;
 
 /// Writes the whole report; it ends with the summary, and with what sets keep of what is promised.
@@ -60,32 +60,50 @@ fn rendered(findings: &[&Finding]) -> Vec<String> {
     })
 }
 
+/// A field of a wrong type with its lines.
+pub fn malformed(malformed: &Malformed) -> String {
+    let Malformed { object, at, path, message, hint } = malformed;
+    let title = Level::ERROR.primary_title(printable(message));
+    let of = format!("{}, which is not judged", object.title());
+    Renderer::styled().render(&[located(title, object, at, path, &of, hint.as_deref())])
+}
+
 fn group(finding: &Finding) -> Group<'_> {
+    let Finding { object, at, path, .. } = finding;
     let level = if finding.action == Action::Deny {
         Level::ERROR.with_name(Some("deny"))
     } else {
         Level::WARNING.with_name(Some("warn"))
     };
     let title = level.primary_title(printable(&finding.message)).id(finding.rule.as_str());
-    let mut group = match &finding.at.snippet {
+    located(title, object, at, path, &object.title(), finding.hint.as_deref())
+}
+
+/// The lines under a title, with the field underlined, then whose field it is and the way out.
+fn located<'a>(
+    title: Title<'a>,
+    object: &'a Object,
+    at: &'a Place,
+    path: &str,
+    of: &str,
+    hint: Option<&'a str>,
+) -> Group<'a> {
+    let mut group = match &at.snippet {
         Some(snippet) => {
-            let annotation =
-                AnnotationKind::Primary.span(snippet.span.clone()).label(label(&finding.path, &finding.at));
+            let annotation = AnnotationKind::Primary.span(snippet.span.clone()).label(label(path, at));
             title.element(
                 Snippet::source(snippet.text.as_str())
                     .line_start(snippet.first_line)
-                    .path(printable(&finding.object.file))
+                    .path(printable(&object.file))
                     .annotation(annotation),
             )
         }
-        None => title.element(Level::NOTE.no_name().message(format!(
-            "{}: {}",
-            printable(&finding.object.file),
-            field_path(&finding.path)
-        ))),
+        None => {
+            title.element(Level::NOTE.no_name().message(format!("{}: {}", printable(&object.file), field_path(path))))
+        }
     };
-    group = group.element(Level::NOTE.with_name(Some("in")).message(printable(&finding.object.title()).into_owned()));
-    if let Some(hint) = &finding.hint {
+    group = group.element(Level::NOTE.with_name(Some("in")).message(printable(of).into_owned()));
+    if let Some(hint) = hint {
         group = group.element(Level::HELP.with_name(Some("hint")).message(printable(hint)));
     }
     group

@@ -168,9 +168,7 @@ impl<'c> Judged<'c> {
                 set.spec.replicas = Some(replicas);
                 Object::ReplicaSetScale(set)
             }),
-            _ => Object::parse(resource, json)
-                .map(Self::Object)
-                .map_err(|error| format!("the {} cannot be read: {error}", request.kind.kind)),
+            _ => Object::parse(resource, json).map(Self::Object).map_err(|error| named(&request.kind.kind, error)),
         }
     }
 }
@@ -181,7 +179,7 @@ fn scaled<'c, T: Stored<'c>>(
     json: &str,
     with_replicas: impl FnOnce(T, i64) -> Object<'c>,
 ) -> Result<Judged<'c>, String> {
-    let scale: Scale<'_> = read(json).map_err(|error| format!("the Scale cannot be read: {error}"))?;
+    let scale: Scale<'_> = read(json).map_err(|error| named("Scale", error))?;
     let request = call.request();
     let name = request.name.as_deref().unwrap_or(&scale.metadata.name);
     let namespace = request.namespace.as_deref().unwrap_or(&scale.metadata.namespace);
@@ -210,6 +208,11 @@ view! {
         /// Absent: 0. The Go type omits it, and nothing defaults a Scale.
         "replicas" => pub replicas: Option<i64>,
     }
+}
+
+/// An error that names no field names the object.
+fn named(kind: &str, error: String) -> String {
+    if error.starts_with('/') { error } else { format!("the {kind} cannot be read: {error}") }
 }
 
 /// Reads a view. The error says which field has a wrong type.

@@ -59,6 +59,7 @@ pub(crate) async fn all(
         report.undecided.extend(part.undecided);
         report.changes.extend(part.changes);
         report.failures.extend(part.failures);
+        report.malformed.extend(part.malformed);
         report.not_judged.extend(part.not_judged);
         report.promises.extend(part.promises);
     }
@@ -73,7 +74,6 @@ async fn work(bench: Arc<Bench>) -> CheckReport {
         let Some(document) = bench.objects.get(index) else { return report };
         let resource = kinds::resource(&document.group_version_kind());
         if bench.judged.contains(&resource) {
-            report.judged += 1;
             judge(&bench, index, document, resource, &mut report).await;
         } else if bench.judged.iter().any(|judged| judged.resource == resource.resource) {
             report.not_judged.push(Located::new(index, document, document.namespace_or(&bench.namespace)).object());
@@ -110,12 +110,19 @@ async fn judge(
         old_object: None,
         options: None,
     };
+    let located = Located::new(index, document, namespace);
     let mut mutated = mutate(&bench.set, &request, &facts).await;
+    if located.is_malformed(&mutated, report) {
+        return;
+    }
     if let Some(object) = mutated.object.take() {
         request.object = Some(Cow::Owned(object));
     }
     let judged = validate(&bench.set, &request, Route::All, &facts).await;
-    let located = Located::new(index, document, namespace);
+    if located.is_malformed(&judged, report) {
+        return;
+    }
+    report.judged += 1;
     located.changes(&mutated, report);
     located.verdict(&mutated, &neighbours, report);
     located.verdict(&judged, &neighbours, report);

@@ -1,5 +1,6 @@
 //! Puts what core says of an object at its lines in the file.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stateward_core::evaluate::UndecidedReason;
@@ -7,7 +8,9 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer;
 use stateward_core::verdict::{AppliedChange, Verdict};
 use stateward_manifests::{Document, Excerpt, Location, Neighbours};
-use stateward_report::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Place, Snippet, Undecided};
+use stateward_report::check::{
+    Change, ChangeKind, CheckReport, Failure, Finding, Malformed, Object, Place, Snippet, Undecided,
+};
 
 /// One object of the input, as a report names it.
 pub(crate) struct Located<'a> {
@@ -63,6 +66,25 @@ impl<'a> Located<'a> {
             let (policy, error) = (failure.policy.clone(), failure.error.to_string());
             report.failures.push(Failure { object: Arc::clone(&self.object), policy, error });
         }
+    }
+
+    /// Whether some policy could not read the object; adds each field that is to blame, once for all policies.
+    pub(crate) fn is_malformed(&self, verdict: &Verdict, report: &mut CheckReport) -> bool {
+        let mut paths = BTreeSet::new();
+        for field in verdict.failures.iter().filter_map(|failure| failure.error.malformed_field()) {
+            let at = self.place(field.path);
+            // What is not there cannot be wrong: then it is the policy that is.
+            if at.missing.is_empty() && paths.insert(field.path) {
+                report.malformed.push(Malformed {
+                    object: Arc::clone(&self.object),
+                    at,
+                    path: field.path.to_owned(),
+                    message: field.message.to_owned(),
+                    hint: field.hint.map(str::to_owned),
+                });
+            }
+        }
+        !paths.is_empty()
     }
 
     /// Adds what mutating rules changed, field by field.
