@@ -29,6 +29,7 @@ pub(crate) async fn describe(engine: &Arc<Engine>, compiled: &Component, permits
         engine.room.reserve(u32::try_from(permits).unwrap_or(u32::MAX), &needs).ok_or(LoadError::NoRoom { permits })?;
     let code = Code {
         pre,
+        ticker: Arc::clone(&engine.ticker),
         lane: Arc::clone(&engine.lane),
         permits: Permits::new(permits, engine.options.queue),
         _share: share,

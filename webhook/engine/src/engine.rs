@@ -17,7 +17,7 @@ use crate::guest::Guest;
 use crate::host::Host;
 use crate::lane::SlowLane;
 use crate::room::{Room, Totals};
-use crate::ticker;
+use crate::ticker::Ticker;
 
 /// How much runs at once, and where compiled components are kept.
 #[derive(Clone, Debug)]
@@ -80,6 +80,7 @@ pub struct Engine {
     pub(crate) linker: Linker<Host>,
     pub(crate) options: EngineOptions,
     pub(crate) cache: Option<Cache>,
+    pub(crate) ticker: Arc<Ticker>,
     pub(crate) lane: Arc<SlowLane>,
     pub(crate) room: Arc<Room>,
     /// One compilation uses every core for most of its time, and memory.
@@ -139,12 +140,13 @@ impl Engine {
             (None, Compiler::Child { .. }) => Some(Cache::temporary()?),
             (None, Compiler::InProcess) => None,
         };
-        ticker::start(&wasmtime).map_err(EngineError::Ticker)?;
+        let ticker = Arc::new(Ticker::start(&wasmtime).map_err(EngineError::Ticker)?);
         tracing::info!(pagemap_scan, instances = options.instances, permits = options.permits, "engine started");
         Ok(Arc::new(Self {
             wasmtime,
             linker,
             cache,
+            ticker,
             lane: SlowLane::new(options.cores),
             room: Arc::new(Room::new(totals)),
             compiling: Semaphore::new(COMPILING_AT_ONCE),

@@ -23,10 +23,12 @@ use crate::permits::Permits;
 use crate::room::Share;
 use crate::settings::SettingsSchema;
 use crate::text;
+use crate::ticker::Ticker;
 
 /// A component's code with everything that does not depend on a request.
 pub(crate) struct Code {
     pub(crate) pre: PolicyPre<Host>,
+    pub(crate) ticker: Arc<Ticker>,
     pub(crate) lane: Arc<SlowLane>,
     pub(crate) permits: Permits,
     /// Slots for as many instances as there are permits. Declared last: freed when nothing runs any more.
@@ -130,6 +132,7 @@ impl Code {
             Err(overloaded) => Err(overloaded),
             Ok(_) if started >= bounds.deadline => Err(EvaluateError::DeadlinePassed),
             Ok(_) => {
+                let _running = self.ticker.run();
                 let mut store = self.store(&bounds, inventory, declared);
                 let asking = async {
                     let guest = self.pre.instantiate_async(&mut store).await?;
