@@ -27,7 +27,7 @@ pub struct Position {
 impl InputError {
     /// About the file as a whole.
     pub fn new(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { file: file.into(), position: None, message: message.into(), hint: None }
+        Self { file: file.into(), position: None, message: cut(message.into()), hint: None }
     }
 
     /// The same at a place.
@@ -41,6 +41,15 @@ impl InputError {
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+}
+
+/// The reader's own words quote a value whole, and a value may have megabytes.
+fn cut(mut message: String) -> String {
+    if let Some((at, _)) = message.char_indices().nth(MAX_MESSAGE_CHARACTERS) {
+        message.truncate(at);
+        message.push('…');
+    }
+    message
 }
 
 impl fmt::Display for Position {
@@ -64,3 +73,18 @@ impl fmt::Display for InputError {
 }
 
 impl std::error::Error for InputError {}
+
+/// A component's complaints about a policy take a few hundred.
+const MAX_MESSAGE_CHARACTERS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_no_value_of_megabytes() {
+        let error = InputError::new("a.yaml", format!("wrong: {}", "ä".repeat(1 << 20)));
+        assert_eq!(error.message, format!("wrong: {}…", "ä".repeat(1024 - 7)));
+        assert_eq!(InputError::new("a.yaml", "ä".repeat(1024)).message, "ä".repeat(1024));
+    }
+}

@@ -1,5 +1,6 @@
 //! JSON files: one or several values. The text is handed on as it stands; what is checked here is what serde_json lets pass.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -22,8 +23,15 @@ pub(crate) struct JsonError {
     /// In bytes of the file.
     pub(crate) offset: usize,
     pub(crate) message: String,
+    pub(crate) hint: Option<&'static str>,
     /// Where the key was before, for duplicates.
     pub(crate) first: Option<usize>,
+}
+
+impl JsonError {
+    fn new(offset: usize, message: impl Into<String>) -> Self {
+        Self { offset, message: message.into(), hint: None, first: None }
+    }
 }
 
 /// Reads every value. Text that is not JSON ends the file: the last element says so.
@@ -48,8 +56,7 @@ pub(crate) fn documents(text: &str) -> Vec<JsonDocument> {
                 let offset = line_start(text, error.line()) + error.column().saturating_sub(1);
                 let said = error.to_string();
                 let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-                let error =
-                    JsonError { offset: floor_char(text, offset), message: format!("not JSON: {what}"), first: None };
+                let error = JsonError::new(floor_char(text, offset), format!("not JSON: {what}"));
                 documents.push(JsonDocument { span: before..text.len(), checked: Err(error) });
                 return documents;
             }
@@ -62,24 +69,25 @@ pub(crate) fn is_json(text: &str) -> bool {
     serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().all(|value| value.is_ok())
 }
 
-/// Finds duplicate keys and deep nesting in a valid JSON value.
+/// Finds duplicate keys, halves of characters and deep nesting in a valid JSON value.
 fn check(json: &str) -> Result<(), JsonError> {
     let mut keys = Keys::default();
+    let has_surrogates = json.contains("\\ud") || json.contains("\\uD");
     let mut at = 0;
     while let Some(byte) = json.as_bytes().get(at) {
         match byte {
             b'"' => {
                 let end = skip_string(json, at);
+                if has_surrogates && is_half_a_character(json.get(at..end).unwrap_or_default()) {
+                    let error = JsonError::new(at, "a `\\u` escape in this text is half a character");
+                    return Err(JsonError { hint: Some("write the character itself"), ..error });
+                }
                 keys.text(json, at..end)?;
                 at = end;
                 continue;
             }
             b'{' | b'[' if keys.open.len() >= MAX_DEPTH => {
-                return Err(JsonError {
-                    offset: at,
-                    message: format!("more than {MAX_DEPTH} levels of nesting"),
-                    first: None,
-                });
+                return Err(JsonError::new(at, format!("more than {MAX_DEPTH} levels of nesting")));
             }
             b'{' => keys.open.push(Open { first_key: Some(keys.keys.len()), index: HashMap::new() }),
             b'[' => keys.open.push(Open { first_key: None, index: HashMap::new() }),
@@ -94,6 +102,11 @@ fn check(json: &str) -> Result<(), JsonError> {
         at += 1;
     }
     Ok(())
+}
+
+/// Whether a quoted text has a surrogate without its pair. serde_json looks only when it reads the text, which may be in a guest.
+fn is_half_a_character(quoted: &str) -> bool {
+    quoted.contains("\\u") && serde_json::from_str::<Cow<'_, str>>(quoted).is_err()
 }
 
 /// Keys of all open objects, innermost last.
@@ -131,11 +144,8 @@ impl Keys {
             index.insert(key.clone().into_owned(), quoted.start)
         };
         if let Some(first) = first {
-            return Err(JsonError {
-                offset: quoted.start,
-                message: format!("the key `{key}` is there twice"),
-                first: Some(first),
-            });
+            let error = JsonError::new(quoted.start, format!("the key `{key}` is there twice"));
+            return Err(JsonError { first: Some(first), ..error });
         }
         self.keys.push(quoted);
         Ok(())
@@ -171,6 +181,15 @@ mod tests {
         let many: String = (0..40).map(|n| format!("\"k{n}\":[{{\"k\":0}}],")).collect();
         assert_eq!(error(&format!("{{{many}\"k39\":1}}")).message, "the key `k39` is there twice");
         assert_eq!(documents(&format!("{{{many}\"k40\":\"k1\"}}")).remove(0).checked, Ok(()));
+    }
+
+    #[test]
+    fn halves_of_characters_are_found_wherever_they_are() {
+        let checked = |text: &str| documents(text).remove(0).checked.map_err(|error| error.offset);
+        assert_eq!(checked(r#"{"a": "\ud83d\uDE00 \u00e9 \\ud83d", "\ud83d\ude00": 1}"#), Ok(()));
+        assert_eq!(checked(r#"{"a": "x", "b": ["y \ud83d"]}"#), Err(17));
+        assert_eq!(checked(r#"{"\uDE00": "x"}"#), Err(1));
+        assert_eq!(checked(r#"{"a": "\uD83Dx"}"#), Err(6));
     }
 
     #[test]

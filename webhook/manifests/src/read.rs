@@ -79,8 +79,8 @@ fn list(paths: &[PathBuf], errors: &mut Vec<InputError>) -> Vec<File> {
     for path in paths {
         if path.as_os_str() == STDIN || !path.is_dir() {
             files.push(File { path: path.clone(), named: true, link: false });
-        } else if let Err(error) = list_folder(path, 0, &mut files) {
-            errors.push(error);
+        } else {
+            list_folder(path, 0, &mut files, errors);
         }
     }
     // One folder without links holds every file once.
@@ -91,28 +91,38 @@ fn list(paths: &[PathBuf], errors: &mut Vec<InputError>) -> Vec<File> {
     files
 }
 
-fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>) -> Result<(), InputError> {
-    let unreadable = |error: std::io::Error| {
-        InputError::new(folder.display().to_string(), format!("cannot be read: {}", cause(&error)))
-    };
+/// A folder that cannot be read costs what is in it, not what comes after it.
+fn list_folder(folder: &Path, depth: usize, files: &mut Vec<File>, errors: &mut Vec<InputError>) {
+    let name = folder.display().to_string();
     if depth > MAX_FOLDERS {
-        return Err(InputError::new(folder.display().to_string(), format!("more than {MAX_FOLDERS} folders deep")));
+        errors.push(InputError::new(name, format!("more than {MAX_FOLDERS} folders deep")));
+        return;
     }
-    let mut entries = fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    entries.retain(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
-    entries.sort_by_key(fs::DirEntry::path);
-    for entry in entries {
-        let path = entry.path();
-        // Links to files are followed (a mounted ConfigMap is made of them), links to folders are not: they may lead back.
-        // The kernel has listed the kind already; asking for it by path costs three system calls for each file.
-        let kind = entry.file_type().map_err(unreadable)?;
+    let mut unreadable = |error: std::io::Error| {
+        errors.push(InputError::new(&*name, format!("cannot be read: {}", cause(&error))));
+    };
+    let mut entries = Vec::new();
+    match fs::read_dir(folder) {
+        Ok(listed) => listed.for_each(|entry| match entry {
+            Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+            // Links to files are followed (a mounted ConfigMap is made of them), links to folders are not: they may lead back.
+            // The kernel has listed the kind already; asking for it by path costs three system calls for each file.
+            Ok(entry) => match entry.file_type() {
+                Ok(kind) => entries.push((entry.path(), kind)),
+                Err(error) => unreadable(error),
+            },
+            Err(error) => unreadable(error),
+        }),
+        Err(error) => unreadable(error),
+    }
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (path, kind) in entries {
         if kind.is_dir() {
-            list_folder(&path, depth + 1, files)?;
+            list_folder(&path, depth + 1, files, errors);
         } else if format_of(&path).is_some() && (kind.is_file() || (kind.is_symlink() && path.is_file())) {
             files.push(File { path, named: false, link: kind.is_symlink() });
         }
     }
-    Ok(())
 }
 
 /// The texts of files and folders one after the other, each with whether it was named.
@@ -230,6 +240,11 @@ fn read_source(source: &Arc<Source>, named: bool) -> Documents {
 /// The documents of a file as JSON.
 pub(crate) fn parse(source: &Arc<Source>) -> Vec<(Arc<Origin>, Result<String, InputError>)> {
     let origin = |span| Arc::new(Origin::new(Arc::clone(source), span));
+    // YAML's reader takes it for the end, and what follows would be lost in silence.
+    if let Some(at) = source.text.bytes().position(|byte| byte == 0) {
+        let error = InputError::new(&*source.name, "a NUL byte, which no text has").at(source.position(at));
+        return vec![(origin(at..at), Err(error.hint("is it UTF-16, or no text at all? save it as UTF-8")))];
+    }
     match source.format {
         Format::Yaml => yaml::documents(&source.text)
             .into_iter()
@@ -267,7 +282,8 @@ fn json_error(source: &Source, error: &json::JsonError) -> InputError {
         Some(first) => format!("{}, first in line {}", error.message, source.position(first).line),
         None => error.message.clone(),
     };
-    InputError::new(&*source.name, message).at(source.position(error.offset))
+    let at = InputError::new(&*source.name, message).at(source.position(error.offset));
+    InputError { hint: error.hint.map(str::to_owned), ..at }
 }
 
 fn format_of(path: &Path) -> Option<Format> {
@@ -353,6 +369,17 @@ mod tests {
         assert_eq!((documents.objects.len(), documents.files), (1, 2));
     }
 
+    /// Deeper than is read, since to root no folder is closed.
+    #[test]
+    fn a_folder_that_cannot_be_read_hides_no_other() {
+        let deep = format!("a/{}x.yaml", "b/".repeat(MAX_FOLDERS));
+        let folder =
+            folder(&[(&deep, OBJECT.as_bytes()), ("c/x.yaml", OBJECT.as_bytes()), ("d.yaml", OBJECT.as_bytes())]);
+        let documents = read(&[folder.path().to_owned()]);
+        assert_eq!((documents.objects.len(), documents.errors.len()), (2, 1));
+        assert_eq!(documents.errors[0].message, "more than 64 folders deep");
+    }
+
     #[test]
     fn files_that_are_no_text_say_so() {
         let folder = folder(&[
@@ -360,6 +387,8 @@ mod tests {
             ("b.yaml", b"\xff\xfea\0"),
             ("c.yaml", b"a: {{ .Values.x }}\n"),
             ("d.json", b"{\"a\": 1,}"),
+            ("e.json", br#"{"a": "\ud83d"}"#),
+            ("f.yaml", b"a: 1\nb: \0\nc: 2\n"),
         ]);
         let mut errors = names(folder.path(), &read(&[folder.path().to_owned()]).errors);
         errors.extend(names(folder.path(), &read(&[folder.path().join("none.yaml")]).errors));
@@ -370,6 +399,8 @@ mod tests {
                 "b.yaml:1:1: not UTF-8: the byte `0xff`\nhint: it is UTF-16; save it as UTF-8",
                 "c.yaml:1:5: a key that is a list or a mapping\nhint: this looks like a template; render it first: `helm template CHART | stateward check -`",
                 "d.json:1:9: not JSON: key must be a string",
+                "e.json:1:7: a `\\u` escape in this text is half a character\nhint: write the character itself",
+                "f.yaml:2:4: a NUL byte, which no text has\nhint: is it UTF-16, or no text at all? save it as UTF-8",
                 "none.yaml: cannot be read: no such file or directory",
             ]
         );
