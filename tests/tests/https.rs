@@ -97,8 +97,8 @@ async fn a_file_that_is_emptied_or_cut_off_ends_no_policy() {
 
     for cut_off in [String::new(), "# soon\n".to_owned(), format!("{other}---\n")] {
         fs::write(&file, cut_off).unwrap();
-        serve.until("the gap", || problems(&serve).contains("is gone from the file")).unwrap();
-        assert!(problems(&serve).contains("hint: to remove policies, delete the file"));
+        serve.until("the gap", || problems(&serve).contains("gone from the file: `ours`")).unwrap();
+        assert!(problems(&serve).contains("hint: to remove what a file holds, delete the file"));
         assert_eq!(policy_status(&serve, "ours")["loaded"], true);
         assert!(is_ready() && is_denied(&endpoint).await);
         fs::write(&file, &both).unwrap();
@@ -189,7 +189,8 @@ async fn looks_up_what_the_inventory_folder_holds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inventory_that_was_never_whole_answers_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: other\n  namespace: demo\n";
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: other\n  namespace: demo\nspec: {clusterIP: 10.0.0.7}\n";
     fs::write(folder.path().join("a.yaml"), service).unwrap();
     let file = folder.path().join("b.yaml");
     fs::write(&file, "kind: [\n").unwrap();
@@ -208,10 +209,36 @@ async fn an_inventory_that_was_never_whole_answers_nothing() {
     assert_eq!(problems(&serve), "{}");
     assert_eq!(endpoint.post(Protocol::Http1, "/validate/fail", review()).await.unwrap().status, 200);
 
-    // From now on the last whole one stays.
-    fs::write(&file, "kind: [\n").unwrap();
-    serve.until("the mistake", || problems(&serve).contains("b.yaml:")).unwrap();
-    assert_eq!(serve.get("/readyz").unwrap().0, 200);
+    // From now on the last whole one stays: what was in a file that is broken, emptied or cut off is not absent.
+    let said_of_db = async || {
+        let answer = endpoint.post(Protocol::Http1, "/validate/fail", review()).await.unwrap();
+        let answer = answer.text();
+        let is_said = |words| answer.contains(words);
+        match (is_said("Service `db` is not headless"), is_said("[ordered-identity/not-headless] could not be decided"))
+        {
+            (true, _) => "found",
+            (_, true) => "unknown",
+            _ => "absent",
+        }
+    };
+    let (third, db) = (service.replace("other", "third"), service.replace("other", "db"));
+    let both = format!("{third}---\n{db}");
+    for (broken, complaint, said) in [
+        ("kind: [\n".to_owned(), "b.yaml:", "found"),
+        (String::new(), "gone from the file: `v1 Service demo/db`", "found"),
+        (format!("{third}---\n"), "gone from the file: `v1 Service demo/db`", "found"),
+        (both.replace("name: db\n", "generateName: db\n"), "the object has no `metadata.name`", "unknown"),
+    ] {
+        fs::write(&file, &both).unwrap();
+        serve.until("the repair", || problems(&serve) == "{}").unwrap();
+        assert_eq!(said_of_db().await, "found");
+        fs::write(&file, &broken).unwrap();
+        serve.until("the mistake", || problems(&serve).contains(complaint)).unwrap();
+        assert_eq!((serve.get("/readyz").unwrap().0, said_of_db().await), (200, said), "{broken}");
+    }
+    fs::write(&file, third).unwrap();
+    serve.until("the end of `db`", || problems(&serve) == "{}").unwrap();
+    assert_eq!(said_of_db().await, "absent");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use stateward_core::manifest::Profile;
 
@@ -46,7 +47,7 @@ pub(crate) struct PolicyArgs {
     #[arg(long, value_name = "DIR", env = "STATEWARD_INVENTORY", value_delimiter = ',')]
     pub(crate) inventory: Vec<PathBuf>,
     /// The namespace of objects that name none.
-    #[arg(short, long, default_value = "default", env = "STATEWARD_NAMESPACE")]
+    #[arg(short, long, default_value = "default", env = "STATEWARD_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) namespace: String,
 }
 

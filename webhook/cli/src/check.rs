@@ -13,6 +13,7 @@ use stateward_report::check::CheckReport;
 use stateward_report::{json, jsonl, text};
 
 use crate::args::CheckArgs;
+use crate::engine;
 use crate::exit::{ERROR, Exit, NOTE, print_errors};
 use crate::output::{Format, accept};
 use crate::policies::{LoadedSet, PolicySource};
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let reading = runtime.spawn_blocking(move || read(&paths));
     let more = read(&args.policies.inventory);
     let source = PolicySource::of(&args.policies);
-    let loader = PolicyLoader::new(crate::engine::start()?);
+    let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
     let policies = runtime.block_on(source.load(&loader));
     let input = runtime.block_on(reading).context("reading the input broke off")?;
     complain(&input, &more, &policies, &mut exit);
@@ -36,6 +37,10 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         FileInventory::new(&objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
+    // What could not be read there would count as absent: verdicts would be about another cluster.
+    if !(more.errors.is_empty() && errors.is_empty()) {
+        return Ok(exit);
+    }
     let report = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace));
     for object in &report.not_judged {
         anstream::eprintln!(
@@ -45,6 +50,10 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
             object.api_version
         );
     }
+    for malformed in &report.malformed {
+        anstream::eprintln!("{}\n", text::malformed(malformed));
+    }
+    exit.unreadable |= !report.malformed.is_empty();
     for failure in &report.failures {
         anstream::eprintln!(
             "{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}",

@@ -8,18 +8,23 @@ use stateward_engine::{Compiler, Engine, EngineError, EngineOptions};
 
 use crate::exit::NOTE;
 
-/// Starts it. A cache that cannot be used costs time, not the command.
-pub(crate) fn start() -> anyhow::Result<Arc<Engine>> {
+/// Starts it. A cache that cannot be used costs time, not the command: `warn` is told why.
+pub(crate) fn start(warn: impl FnOnce(&EngineError)) -> anyhow::Result<Arc<Engine>> {
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     let compiler = Compiler::Child { program, args: vec!["compile-component".into()] };
     let options = EngineOptions { compiler, cache: cache_folder(), ..EngineOptions::default() };
     match Engine::new(options.clone()) {
         Err(error @ (EngineError::UntrustedCache { .. } | EngineError::Cache { .. })) => {
-            anstream::eprintln!("{NOTE}warning{NOTE:#}: compiled policies are not kept: {error}");
+            warn(&error);
             Ok(Engine::new(EngineOptions { cache: None, ..options })?)
         }
         engine => Ok(engine?),
     }
+}
+
+/// For a person at a terminal.
+pub(crate) fn print_warning(error: &EngineError) {
+    anstream::eprintln!("{NOTE}warning{NOTE:#}: compiled policies are not kept: {error}");
 }
 
 /// `STATEWARD_CACHE_DIR`, else below the folder that the XDG base directories name.

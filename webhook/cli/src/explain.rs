@@ -15,6 +15,7 @@ use stateward_report::explain::{Answered, write_json, write_text};
 use stateward_server::review;
 
 use crate::args::ExplainArgs;
+use crate::engine;
 use crate::exit::{Exit, print_errors};
 use crate::output::{Format, accept};
 use crate::policies::PolicySource;
@@ -25,12 +26,16 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let body = read_review(&args.review)?;
     let request = review::decode(&body).map_err(|error| anyhow!("`{}`: {error}", args.review.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
-    let loader = PolicyLoader::new(crate::engine::start()?);
+    let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
     let policies = runtime.block_on(PolicySource::of(&args.policies).load(&loader));
     let more = read(&args.policies.inventory);
     let (inventory, refused) = stored(&more.objects, &policies.set.reads(), &args.policies.namespace);
     for errors in [&policies.unreadable, &more.errors, &refused, &policies.refused] {
         print_errors(errors);
+    }
+    // What could not be read there would count as absent.
+    if !(more.errors.is_empty() && refused.is_empty()) {
+        return Ok(Exit::usage());
     }
     let facts = Facts {
         inventory: Arc::new(inventory),
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
         })?;
     }
     Ok(Exit {
-        unreadable: !(policies.unreadable.is_empty() && more.errors.is_empty() && refused.is_empty()),
+        unreadable: !policies.unreadable.is_empty(),
         policy_failed: !policies.refused.is_empty() || answers.iter().any(|answer| !answer.verdict.failures.is_empty()),
         denied: !validated.allowed,
         ..Exit::default()

@@ -1,12 +1,13 @@
 //! `-o FORMAT[=FILE]`.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anstream::{AutoStream, ColorChoice, StripStream};
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 /// One report that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +25,13 @@ pub(crate) enum Format {
     Markdown,
 }
 
-/// Refuses what a command cannot write.
+/// Refuses what a command cannot write, before it does anything.
 pub(crate) fn accept(command: &str, outputs: &[Output], formats: &[Format]) -> anyhow::Result<()> {
-    match outputs.iter().find(|output| !formats.contains(&output.format)) {
-        None => Ok(()),
-        Some(output) => {
-            let names: Vec<String> = formats.iter().map(|format| format!("`{}`", format.name())).collect();
-            anyhow::bail!("`{command}` has no format `{}`\nhint: {}", output.format.name(), names.join(", "))
-        }
+    if let Some(output) = outputs.iter().find(|output| !formats.contains(&output.format)) {
+        let names: Vec<String> = formats.iter().map(|format| format!("`{}`", format.name())).collect();
+        bail!("`{command}` has no format `{}`\nhint: {}", output.format.name(), names.join(", "));
     }
+    require_distinct_files(outputs)
 }
 
 impl Format {
@@ -65,6 +64,18 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Two reports in one file would leave only the later one.
+fn require_distinct_files(outputs: &[Output]) -> anyhow::Result<()> {
+    let mut known = HashSet::new();
+    for path in outputs.iter().filter_map(|output| output.file.as_deref()) {
+        // `report` and `./report` are one file.
+        if !known.insert(std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())) {
+            bail!("two reports go to `{}`\nhint: give each `-o FORMAT=FILE` a file of its own", path.display());
+        }
+    }
+    Ok(())
 }
 
 /// The buffer is below what takes colours away: that writes each piece between two colours on its own, six system calls for a finding.
@@ -108,5 +119,15 @@ mod tests {
         assert_eq!("text".parse(), Ok(Output { format: Format::Text, file: None }));
         assert!("sarif".parse::<Output>().is_err());
         assert!("json=".parse::<Output>().is_err());
+    }
+
+    #[test]
+    fn each_report_has_a_file_of_its_own() {
+        let is_refused = |outputs: &[&str]| {
+            let outputs: Vec<Output> = outputs.iter().map(|output| output.parse().unwrap()).collect();
+            require_distinct_files(&outputs).is_err()
+        };
+        assert!(!is_refused(&["text", "json=a", "jsonl=b", "json"]));
+        assert!(is_refused(&["json=a", "text=./a"]));
     }
 }

@@ -9,6 +9,7 @@ use stateward_engine::PolicyLoader;
 use stateward_report::rules::{RuleInForce, write_json, write_markdown, write_page, write_table};
 
 use crate::args::RulesArgs;
+use crate::engine;
 use crate::exit::{Exit, print_errors};
 use crate::output::{Format, Output, accept};
 use crate::policies::PolicySource;
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     accept("rules", &args.output, &[Format::Text, Format::Json, Format::Markdown])?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().context("cannot start a runtime")?;
-    let loader = PolicyLoader::new(crate::engine::start()?);
+    let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
     let source = PolicySource { paths: args.policies.clone(), profile: None, namespace: "default".to_owned() };
     let loaded = runtime.block_on(source.load(&loader));
     for errors in [&loaded.unreadable, &loaded.refused] {

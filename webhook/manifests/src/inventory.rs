@@ -136,7 +136,9 @@ pub fn stored(documents: &[Document], reads: &[Read], default_namespace: &str) -
     let mut inventory = StoredInventory::default();
     let mut errors = Vec::new();
     for document in documents {
-        if let Err(error) = inventory.insert_json(&document.json, document.namespace_or(default_namespace), &fields) {
+        let namespace = document.namespace_or(default_namespace);
+        if let Err(error) = inventory.insert_json(&document.json, namespace, &fields) {
+            inventory.insert_unreadable(&document.group_version_kind(), namespace);
             errors.push(document.error("/metadata", error.to_string()));
         }
     }
@@ -171,11 +173,13 @@ impl Neighbours {
         let mut found: BTreeMap<&str, &StoredObject> =
             more.iter().flatten().map(|object| (object.name.as_str(), &**object)).collect();
         for (name, entries) in nearest {
-            let stored = entries.iter().filter_map(|entry| self.inventory.stored(entry, query.namespace));
-            let mut stored = stored.map(|object| &**object);
-            let Some(one) = stored.next() else { continue };
+            let stored: Option<Vec<_>> =
+                entries.iter().map(|entry| self.inventory.stored(entry, query.namespace)).collect();
+            // There it is, and cannot be read: that is not absent.
+            let Some(stored) = stored else { return Found::Unknown };
+            let Some((one, copies)) = stored.split_first() else { continue };
             // Copies that say the same to every rule are one object.
-            if !stored.all(|copy| copy == one) {
+            if copies.iter().any(|copy| copy != one) {
                 let documents = entries.iter().take(2).filter_map(|entry| self.inventory.document(entry));
                 let files = documents.map(|document| document.file.to_string()).collect();
                 self.note(Ambiguity { kind: query.kind.to_owned(), name: name.to_owned(), files });

@@ -1,7 +1,8 @@
 //! Folders of policies and manifests become what the server has in force, again after each change. Whatever breaks stays as it was last good.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+mod kept;
+
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,13 +11,14 @@ use stateward_core::manifest::Profile;
 use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
-use stateward_engine::{LoadedPolicies, PolicyError, PolicyLoader};
+use stateward_engine::{EngineError, LoadedPolicies, PolicyError, PolicyLoader};
 use stateward_manifests::policy_files::{self, FromFile, PolicyFiles};
 use stateward_manifests::{Document, Documents, InputError};
 use stateward_server::watch::Watch;
 use stateward_server::{PolicyStatus, State};
 
 use crate::{engine, policies};
+use kept::{Held, cut_off, keep};
 
 /// Where policies and other objects come from.
 pub(super) struct Sources {
@@ -29,6 +31,8 @@ pub(super) struct Sources {
     known_exemptions: Vec<FromFile<PolicyExemption>>,
     /// `None` until all files of the folder could be read: what is in the others is not absent.
     known_objects: Option<Vec<Document>>,
+    /// The complaints of the last load.
+    said: HashSet<String>,
 }
 
 impl Sources {
@@ -48,6 +52,7 @@ impl Sources {
             known_policies: Vec::new(),
             known_exemptions: Vec::new(),
             known_objects,
+            said: HashSet::new(),
         })
     }
 
@@ -56,7 +61,8 @@ impl Sources {
         // Watched from before the first reading, so that nothing falls between the two.
         let mut policies_watch = self.policies.as_deref().map(Watch::new);
         let mut inventory_watch = self.inventory.as_deref().map(Watch::new);
-        let engine = tokio::task::spawn_blocking(engine::start).await.context("could not start the engine")??;
+        let engine =
+            tokio::task::spawn_blocking(|| engine::start(log_engine)).await.context("could not start the engine")??;
         let loader = PolicyLoader::new(engine);
         loop {
             self.load(&loader, state).await?;
@@ -89,10 +95,17 @@ impl Sources {
         file_errors.extend(self.policies.as_deref().filter(|_| is_first && loaded == 0).map(no_policy));
         let is_usable = !is_first || (loaded > 0 && self.known_objects.is_some());
 
+        let mut said = HashSet::new();
         for error in &errors {
-            self.log(error);
+            let words = format!("{} {}", error.policy, one_line(&self.located(error)));
+            if self.is_news(&words, &mut said) {
+                self.log(error);
+            }
         }
         for error in file_errors.iter().chain(&object_errors).chain(&unstored) {
+            if !self.is_news(&one_line(error), &mut said) {
+                continue;
+            }
             let (line, column) = error.position.map(|position| (position.line, position.column)).unzip();
             tracing::error!(
                 file = error.file,
@@ -103,21 +116,27 @@ impl Sources {
                 "file not loaded"
             );
         }
+        self.said = said;
         state.metrics().count_policy_reload(errors.is_empty() && file_errors.is_empty());
-        state.report("policies", file_errors.iter().map(one_line).collect());
-        state.report("inventory", object_errors.iter().chain(&unstored).map(one_line).collect());
+        let report = || {
+            state.report("policies", file_errors.iter().map(one_line).collect());
+            state.report("inventory", object_errors.iter().chain(&unstored).map(one_line).collect());
+        };
         if !is_usable {
             tracing::error!(
                 policies = loaded,
                 inventory = self.known_objects.is_some(),
                 "not ready: what is to be in force could not be loaded"
             );
+            report();
             return Ok(());
         }
         if loaded == 0 {
             tracing::warn!("no policy is loaded: nothing is enforced");
         }
         state.install(set, Arc::new(inventory), statuses);
+        // Afterwards, so that whoever reads of a repair is answered by it.
+        report();
         let generation = state.in_force().map(|in_force| in_force.generation);
         tracing::info!(generation, policies = loaded, failed = errors.len() + file_errors.len(), "policies in force");
         Ok(())
@@ -126,10 +145,13 @@ impl Sources {
     /// Takes what could be read. What is gone from a file that could not be read whole stays as it was: a slip of the pen must not end a policy.
     fn take_policies(&mut self, (files, with_objects): (PolicyFiles, HashSet<Arc<str>>)) -> Vec<InputError> {
         let PolicyFiles { policies, exemptions, mut errors } = files;
-        errors.extend(cut_off(&self.known_policies, &policies, &with_objects));
-        let broken: HashSet<&str> = errors.iter().map(|error| error.file.as_str()).collect();
-        let whole_folder = self.policies.as_ref().is_some_and(|folder| broken.contains(&*folder.to_string_lossy()));
-        let is_broken = |document: &Document| whole_folder || broken.contains(&*document.file);
+        let held = |policies: &[FromFile<WasmPolicy>]| -> Vec<Held> {
+            policies.iter().map(|policy| Held::new(&policy.document.file, &policy.resource.metadata.name)).collect()
+        };
+        errors.extend(cut_off(&held(&self.known_policies), &held(&policies), &with_objects));
+        // A folder that cannot be read stands for all that is below it.
+        let broken: BTreeSet<&Path> = errors.iter().map(|error| Path::new(&error.file)).collect();
+        let is_broken = |document: &Document| Path::new(&*document.file).ancestors().any(|path| broken.contains(path));
         keep(&mut self.known_policies, policies, &is_broken, |policy| policy.metadata.name.clone());
         keep(&mut self.known_exemptions, exemptions, &is_broken, |exemption| {
             (exemption.metadata.namespace.clone(), exemption.metadata.name.clone())
@@ -139,10 +161,22 @@ impl Sources {
 
     /// Takes the objects, unless some could not be read: an object that is not there is known to be absent, and rules act on that.
     fn take_objects(&mut self, documents: Documents) -> Vec<InputError> {
-        if documents.errors.is_empty() {
+        let held = |objects: &[Document]| -> Vec<Held> {
+            objects.iter().map(|object| Held::new(&object.file, &title(object))).collect()
+        };
+        let mut errors = documents.errors;
+        let with_objects = documents.objects.iter().map(|object| Arc::clone(&object.file)).collect();
+        let known = self.known_objects.as_deref().unwrap_or_default();
+        errors.extend(cut_off(&held(known), &held(&documents.objects), &with_objects));
+        if errors.is_empty() {
             self.known_objects = Some(documents.objects);
         }
-        documents.errors
+        errors
+    }
+
+    /// Whether a complaint has not been logged since it last was in order: each file that changes brings all of them again.
+    fn is_news(&self, words: &str, said: &mut HashSet<String>) -> bool {
+        said.insert(words.to_owned()) && !self.said.contains(words)
     }
 
     /// The policy as it is to be loaded.
@@ -235,64 +269,10 @@ fn read(folder: &Path) -> Documents {
     stateward_manifests::read(&[folder.to_path_buf()])
 }
 
-/// Files that are still there and were emptied, or end in a bare `---` with fewer policies than before: a write in place that is not finished, or
-/// never was, looks like this. It must not end a policy; a file that is removed, or holds other policies, does.
-fn cut_off(
-    known: &[FromFile<WasmPolicy>],
-    found: &[FromFile<WasmPolicy>],
-    with_objects: &HashSet<Arc<str>>,
-) -> Vec<InputError> {
-    let mut missing: BTreeMap<&Arc<str>, Vec<&str>> = BTreeMap::new();
-    for FromFile { resource, document } in known {
-        let name = &resource.metadata.name;
-        if found.iter().all(|found| found.resource.metadata.name != *name) {
-            missing.entry(&document.file).or_default().push(name);
-        }
-    }
-    let count = |policies: &[FromFile<WasmPolicy>], file: &Arc<str>| {
-        policies.iter().filter(|policy| policy.document.file == *file).count()
-    };
-    let is_cut_off = |file: &Arc<str>| {
-        if with_objects.contains(file) {
-            count(found, file) < count(known, file) && ends_in_separator(file)
-        } else {
-            Path::new(&**file).is_file()
-        }
-    };
-    let files = missing.into_iter().filter(|(file, _)| is_cut_off(file));
-    files
-        .map(|(file, names)| {
-            InputError::new(&**file, format!("`{}` is gone from the file; it stays in force", names.join("`, `")))
-                .hint("to remove policies, delete the file, or end it with an object and not with `---`")
-        })
-        .collect()
-}
-
-/// Whether an object was to follow.
-fn ends_in_separator(file: &str) -> bool {
-    fs::read_to_string(file).is_ok_and(|text| text.trim_end().lines().last() == Some("---"))
-}
-
 fn no_policy(folder: &Path) -> InputError {
     InputError::new(folder.to_string_lossy(), "no policy could be loaded; nothing is answered until one is").hint(
         "policies are objects of kind `WasmPolicy` in `*.yaml`, `*.yml` or `*.json` files; without --policies the built-in ones are in force",
     )
-}
-
-/// Replaces what is known by what was found, and keeps what a broken file held before and does not hold now. Two of one name are both passed on:
-/// which of them counts is for the loader to say, that knows what is in force.
-fn keep<T, K: PartialEq>(
-    known: &mut Vec<FromFile<T>>,
-    found: Vec<FromFile<T>>,
-    is_broken: &dyn Fn(&Document) -> bool,
-    name: impl Fn(&T) -> K,
-) {
-    let former = std::mem::replace(known, found);
-    for former in former.into_iter().filter(|former| is_broken(&former.document)) {
-        if known.iter().all(|known| name(&known.resource) != name(&former.resource)) {
-            known.push(former);
-        }
-    }
 }
 
 /// The exemption in its namespace.
@@ -300,6 +280,20 @@ fn exemption(from: &FromFile<PolicyExemption>) -> PolicyExemption {
     let mut exemption = from.resource.clone();
     exemption.metadata.namespace.get_or_insert_with(|| DEFAULT_NAMESPACE.to_owned());
     exemption
+}
+
+/// What a file holds, for a person.
+fn title(object: &Document) -> String {
+    let name = object.name.as_deref().unwrap_or("(generated name)");
+    let namespace = object.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    format!("{} {namespace}{name}", object.group_version_kind())
+}
+
+fn log_engine(error: &EngineError) {
+    let words = error.to_string();
+    let (error, hint) =
+        words.split_once("\nhint: ").map_or((words.as_str(), None), |(error, hint)| (error, Some(hint)));
+    tracing::warn!(error, hint, "compiled policies are not kept");
 }
 
 fn one_line(error: &InputError) -> String {

@@ -134,6 +134,8 @@ struct Kind {
     known: HashSet<Option<String>>,
     /// The kind is known in every namespace: a watch has synced.
     everywhere: bool,
+    /// Where some object could not be read: what is not found there may be it.
+    unreadable: HashSet<Option<String>>,
 }
 
 impl StoredInventory {
@@ -151,6 +153,11 @@ impl StoredInventory {
     pub fn insert_json(&mut self, json: &str, namespace: Option<&str>, fields: &Fields) -> Result<(), StoreError> {
         self.insert(Arc::new(StoredObject::read(json, namespace, fields)?));
         Ok(())
+    }
+
+    /// There is an object of this kind that cannot be read: nobody knows what is there.
+    pub fn insert_unreadable(&mut self, kind: &GroupVersionKind<'_>, namespace: Option<&str>) {
+        self.kinds.entry(kind.to_owned()).or_default().unreadable.insert(namespace.map(str::to_owned));
     }
 
     /// From now on, what is not found of this kind there is absent. `None`: the cluster scope.
@@ -180,7 +187,10 @@ impl StoredInventory {
                     .is_none_or(|selector| selector.matches(|key| object.labels.get(key).map(String::as_str)))
         };
         let namespace = query.namespace.map(str::to_owned);
-        let is_known = kind.everywhere || kind.known.contains(&namespace);
+        // All namespaces are only known where each is.
+        let is_readable =
+            if namespace.is_some() { !kind.unreadable.contains(&namespace) } else { kind.unreadable.is_empty() };
+        let is_known = is_readable && (kind.everywhere || kind.known.contains(&namespace));
         let in_one = |scope: &BTreeMap<String, Arc<StoredObject>>| match query.name {
             Some(name) => scope.get(name).into_iter().filter(is_meant).cloned().collect(),
             None => scope.values().filter(is_meant).cloned().collect(),
@@ -188,7 +198,7 @@ impl StoredInventory {
         match kind.objects.get(&namespace) {
             Some(scope) if is_known => Some(in_one(scope)),
             // All namespaces of a namespaced kind.
-            None if namespace.is_none() && kind.everywhere => {
+            None if namespace.is_none() && kind.everywhere && is_readable => {
                 Some(kind.objects.values().flat_map(BTreeMap::values).filter(is_meant).cloned().collect())
             }
             _ if is_known => Some(Vec::new()),
@@ -304,6 +314,10 @@ mod tests {
         inventory.know_everywhere(&service());
         assert_eq!(found(&inventory, &query(service(), Some("test"))), none);
         assert_eq!(found(&inventory, &query(service(), None)).unwrap().len(), 2);
+        inventory.insert_unreadable(&service(), Some("prod"));
+        assert_eq!(found(&inventory, &query(service(), Some("prod"))), None);
+        assert_eq!(found(&inventory, &query(service(), None)), None);
+        assert_eq!(found(&inventory, &query(service(), Some("test"))), none);
     }
 
     #[test]
