@@ -86,8 +86,13 @@ fn record(
     metrics::count(&in_force.metrics, verdict);
 }
 
+/// The uid of a review that was not answered, for the log.
+pub(crate) fn uid(body: &[u8]) -> Option<String> {
+    review::decode(body).ok().map(|request| request.uid.into_owned())
+}
+
 /// A client's text in our log: a body of 3 MiB must not become a line of 3 MiB.
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_LOGGED_BYTES)).unwrap_or_default()
 }
 

@@ -14,13 +14,13 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::post;
 use stateward_core::admit;
 use tokio::sync::Semaphore;
 
-use crate::admission::{self, Question};
+use crate::admission::{self, Question, cut};
 use crate::options::Limits;
 use crate::state::State;
 
@@ -42,9 +42,11 @@ pub fn router(state: Arc<State>, limits: Limits) -> Router {
         .route("/validate/closed", ask(Question::Validate(admit::Route::Closed)))
         .route("/validate/fail", ask(Question::Validate(admit::Route::Fail)))
         .route("/validate/ignore", ask(Question::Validate(admit::Route::Ignore)))
-        .fallback(|Shared(app): Shared<Arc<App>>| async move { reject(&app, &Rejection::NotFound) })
-        .method_not_allowed_fallback(|Shared(app): Shared<Arc<App>>| async move {
-            reject(&app, &Rejection::MethodNotAllowed)
+        .fallback(|Shared(app): Shared<Arc<App>>, uri: Uri| async move {
+            reject(&app, uri.path(), &Rejection::NotFound.into())
+        })
+        .method_not_allowed_fallback(|Shared(app): Shared<Arc<App>>, uri: Uri| async move {
+            reject(&app, uri.path(), &Rejection::MethodNotAllowed.into())
         })
         .with_state(shared)
 }
@@ -59,17 +61,31 @@ struct App {
 }
 
 async fn respond(app: Arc<App>, question: Question, request: Request) -> Response {
+    let uri = request.uri().clone();
     match unpanicked(answer(&app, question, request)).await {
         Ok(bytes) => {
             let mut response = Response::new(Body::from(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             response
         }
-        Err(rejection) => reject(&app, &rejection),
+        Err(rejected) => reject(&app, uri.path(), &rejected),
     }
 }
 
-async fn answer(app: &App, question: Question, request: Request) -> Result<Vec<u8>, Rejection> {
+/// A request that is not answered with a review.
+struct Rejected {
+    rejection: Rejection,
+    /// Of the review, where it could be read.
+    uid: Option<String>,
+}
+
+impl From<Rejection> for Rejected {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, uid: None }
+    }
+}
+
+async fn answer(app: &App, question: Question, request: Request) -> Result<Vec<u8>, Rejected> {
     let received = Instant::now();
     require_json(request.headers())?;
     let timeout = timeout::of_query(request.uri().query())?;
@@ -80,12 +96,14 @@ async fn answer(app: &App, question: Question, request: Request) -> Result<Vec<u
     let _permit = app.in_flight.try_acquire().map_err(|_full| Rejection::Overloaded)?;
     let _counted = InFlight::count(app);
     let deadline = timeout::deadline(received, timeout);
-    let decided = admission::decide(&app.state, question, &body, received, deadline);
+    let decided = unpanicked(admission::decide(&app.state, question, &body, received, deadline));
     // The engine keeps the deadline itself; this is the net below it.
-    match tokio::time::timeout_at((received + timeout).into(), decided).await {
+    let decided = match tokio::time::timeout_at((received + timeout).into(), decided).await {
         Ok(decided) => decided,
         Err(_elapsed) => Err(Rejection::DeadlinePassed),
-    }
+    };
+    // Read again, since only who is refused pays for it.
+    decided.map_err(|rejection| Rejected { uid: admission::uid(&body), rejection })
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Rejection> {
@@ -99,23 +117,25 @@ fn require_json(headers: &HeaderMap) -> Result<(), Rejection> {
     }
 }
 
-fn reject(app: &App, rejection: &Rejection) -> Response {
+fn reject(app: &App, path: &str, Rejected { rejection, uid }: &Rejected) -> Response {
     let metrics = app.state.metrics();
     metrics.rejected.get_or_create(&crate::metrics::Cause { cause: rejection.cause() }).inc();
+    let (path, uid, status) = (cut(path), uid.as_deref().map(cut), rejection.status().as_u16());
     if matches!(rejection, Rejection::Panicked) {
         metrics.panics.inc();
-        tracing::error!(status = rejection.status().as_u16(), error = %rejection, "request failed");
+        tracing::error!(path, uid, status, error = rejection.text(), "request failed");
     } else {
-        tracing::info!(status = rejection.status().as_u16(), error = %rejection, "request rejected");
+        tracing::info!(path, uid, status, error = rejection.text(), "request rejected");
     }
     rejection.to_response()
 }
 
 /// A panic costs its own request, never the connection: over HTTP/2 that carries everybody's requests.
-async fn unpanicked<T>(future: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
+async fn unpanicked<T, E: From<Rejection>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or(Poll::Ready(Err(Rejection::Panicked)))
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
+            .unwrap_or_else(|_panic| Poll::Ready(Err(Rejection::Panicked.into())))
     })
     .await
 }

@@ -74,7 +74,8 @@ impl Rejection {
         }
     }
 
-    pub(crate) fn to_response(&self) -> Response {
+    /// What is wrong and why, for the client and the log. The reader quotes a value of the wrong type whole, and a body has 8 MiB.
+    pub(crate) fn text(&self) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(source) = cause {
@@ -82,10 +83,20 @@ impl Rejection {
             text.push_str(&source.to_string());
             cause = source.source();
         }
-        text.push('\n');
-        let mut response = Response::new(Body::from(text));
+        if let Some((at, _)) = text.char_indices().nth(MAX_TEXT_CHARACTERS) {
+            text.truncate(at);
+            text.push('…');
+        }
+        text
+    }
+
+    pub(crate) fn to_response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.text() + "\n"));
         *response.status_mut() = self.status();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         response
     }
 }
+
+/// The longest text of our own has 200.
+const MAX_TEXT_CHARACTERS: usize = 256;
