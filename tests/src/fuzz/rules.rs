@@ -71,7 +71,7 @@ fn set(saying: &Saying, policies: &[(&str, &str, &str)]) -> PolicySet {
     let policies = policies.iter().map(|(name, mode, on_failure)| {
         let spec = serde_json::json!({"component": "builtin:fuzz", "mode": mode, "failurePolicy": on_failure});
         let spec = serde_json::from_value(spec).expect("a policy's spec");
-        let metadata = ObjectMeta { name: (*name).to_owned(), namespace: None };
+        let metadata = ObjectMeta { name: (*name).to_owned(), ..ObjectMeta::default() };
         Policy::new(&WasmPolicy { metadata, spec }, component.clone()).expect("a policy")
     });
     PolicySet::new(policies.collect(), Vec::new()).unwrap_or_default()

@@ -47,13 +47,24 @@ pub fn check(exemption: &PolicyExemption, now: Option<Timestamp>) -> Vec<SpecErr
     if let Some(selector) = &spec.selector {
         Selector::compile(selector, "/spec/selector", &mut errors);
     }
-    if let Some(now) = now
-        && spec.expires.duration_since(now) > MAX_LIFE
-    {
-        let error = SpecError::new("/spec/expires", format!("`{}` is more than 90 days away", spec.expires));
-        errors.push(error.hint("exemptions end; renew it when the time comes"));
+    match expires(exemption) {
+        None => errors.push(
+            SpecError::new("/spec/expires", "is missing, and nothing says when the exemption was created")
+                .hint("exemptions end: write a time within the next 90 days"),
+        ),
+        Some(expires) if now.is_some_and(|now| expires.duration_since(now) > MAX_LIFE) => {
+            let error = SpecError::new("/spec/expires", format!("`{expires}` is more than 90 days away"));
+            errors.push(error.hint("exemptions end; renew it when the time comes"));
+        }
+        Some(_) => {}
     }
     errors
+}
+
+/// When it ends: as it says, else 90 days after its creation.
+fn expires(exemption: &PolicyExemption) -> Option<Timestamp> {
+    let from_creation = || exemption.metadata.creation_timestamp?.checked_add(MAX_LIFE).ok();
+    exemption.spec.expires.or_else(from_creation)
 }
 
 impl Exemption {
@@ -68,7 +79,8 @@ impl Exemption {
             rules: spec.rules.clone(),
             names: spec.names.clone(),
             selector: spec.selector.as_ref().map(|selector| Selector::compile(selector, "", &mut Vec::new())),
-            expires: spec.expires,
+            // Never without: that has been refused.
+            expires: expires(exemption).unwrap_or(Timestamp::MIN),
         }
     }
 
@@ -120,6 +132,31 @@ mod tests {
         let told: Vec<String> =
             check(&exemption, Some(Timestamp::UNIX_EPOCH)).iter().map(ToString::to_string).collect();
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn ends_90_days_after_its_creation_unless_it_says_otherwise() {
+        let read = |created: &str, spec: &str| -> PolicyExemption {
+            let spec = format!(r#"{{"rules":["a/b"],"reason":"r"{spec}}}"#);
+            serde_json::from_str(&format!(r#"{{"metadata":{{"name":"e"{created}}},"spec":{spec}}}"#)).unwrap()
+        };
+        let created = r#","creationTimestamp":"1970-01-01T00:00:00Z""#;
+        let told = |exemption| {
+            let told = check(&exemption, Some(Timestamp::UNIX_EPOCH));
+            (
+                told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                Exemption::compile(&exemption).expires.to_string(),
+            )
+        };
+        assert_eq!(told(read(created, "")), (vec![], "1970-04-01T00:00:00Z".to_owned()));
+        let early = r#","expires":"1970-01-02T00:00:00Z""#;
+        assert_eq!(told(read(created, early)), (vec![], "1970-01-02T00:00:00Z".to_owned()));
+        assert_eq!(told(read("", early)), (vec![], "1970-01-02T00:00:00Z".to_owned()));
+        let missing = "/spec/expires: is missing, and nothing says when the exemption was created".to_owned();
+        for not_created in ["", r#","creationTimestamp":null"#] {
+            let (told, expires) = told(read(not_created, ""));
+            assert_eq!((told, expires), (vec![missing.clone()], Timestamp::MIN.to_string()));
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct ObjectMeta {
     /// `None` for cluster-scoped objects, or where a file leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Written by the API server; `None` in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_timestamp: Option<jiff::Timestamp>,
 }
 
 /// What a [`WasmPolicy`] asks for.
@@ -251,8 +254,10 @@ pub struct PolicyExemptionSpec {
     pub selector: Option<LabelSelector>,
     /// For whoever reads the audit log.
     pub reason: String,
-    /// From then on it is as if it were not there.
-    pub expires: jiff::Timestamp,
+    /// From then on it is as if it were not there. Default: 90 days after `metadata.creationTimestamp`; where there is none, in files, it must be
+    /// given: the age of a file says when it was copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<jiff::Timestamp>,
 }
 
 fn all_rules() -> Vec<String> {

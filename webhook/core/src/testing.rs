@@ -187,7 +187,7 @@ pub(crate) fn finding(rule: u32) -> Finding {
 /// A policy with all rules of a component, changed by `change`.
 pub(crate) fn wasm_policy(name: &str, change: impl FnOnce(&mut WasmPolicy)) -> WasmPolicy {
     let mut policy = WasmPolicy {
-        metadata: ObjectMeta { name: name.to_owned(), namespace: None },
+        metadata: ObjectMeta { name: name.to_owned(), ..ObjectMeta::default() },
         spec: serde_json::from_str(r#"{"component":"builtin:demo"}"#).unwrap(),
     };
     change(&mut policy);

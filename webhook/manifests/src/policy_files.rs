@@ -191,6 +191,16 @@ mod tests {
                 "p.yaml:7:12: `spec.expires`: `2029-01-01T00:00:00Z` is more than 90 days away\nhint: exemptions end; renew it when the time comes",
             ]
         );
+        let without =
+            exemption.replace("[]", "[a/b]").replace("' '", "why").replace("  expires: 2029-01-01T00:00:00Z\n", "");
+        assert_eq!(
+            errors(&without),
+            [
+                "p.yaml:4:1: `spec.expires`: is missing, and nothing says when the exemption was created\nhint: exemptions end: write a time within the next 90 days"
+            ]
+        );
+        let created = "metadata: {name: e, creationTimestamp: 2026-10-01T00:00:00Z}";
+        assert_eq!(errors(&without.replace("metadata: {name: e}", created)), Vec::<String>::new());
     }
 
     #[test]

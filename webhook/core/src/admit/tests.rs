@@ -310,7 +310,7 @@ fn an_exemption_turns_denials_into_audit_and_says_so() {
         e.spec.names = vec!["db".into()];
         e.spec.selector = serde_json::from_str(r#"{"matchLabels":{"app":"web"}}"#).unwrap();
     }));
-    assert!(!covers(|e| e.spec.expires = jiff::Timestamp::UNIX_EPOCH));
+    assert!(!covers(|e| e.spec.expires = Some(jiff::Timestamp::UNIX_EPOCH)));
     assert!(!covers(|e| e.metadata.namespace = Some("other".into())));
     assert!(!covers(|e| e.spec.reason.clear()), "one that says no reason exempts nothing");
 }
