@@ -47,6 +47,27 @@ const WALLS: &[(&str, &[&str])] = &[
     ("stateward-builtin", &["tokio", "wasmtime", "stateward-core", "stateward-engine", "stateward-server"]),
 ];
 
+/// Crates in `policies/` that hold no rules.
+const NOT_FAMILIES: [&str; 3] = ["stateward-sdk", "stateward-stateful", "stateward-builtin"];
+
+const FORBIDDEN_IN_GUESTS: [&str; 5] = ["tokio", "wasmtime", "k8s-openapi", "kube", "serde_yaml"];
+
+/// How a program asks for what core must be told.
+const ASKS: [&str; 12] = [
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::io::stdin",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "File::open",
+    "println!",
+];
+
 #[test]
 fn every_crate_keeps_to_its_walls() {
     let metadata = metadata();
@@ -59,6 +80,47 @@ fn every_crate_keeps_to_its_walls() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Policies are plain functions: a family knows the SDK and what that knows, and the component its families.
+#[test]
+fn families_know_the_sdk_and_nothing_of_the_host() {
+    let metadata = metadata();
+    let policies = root().join("policies");
+    let families = metadata.workspace_packages().into_iter().filter(|package| {
+        let folder = package.manifest_path.parent().unwrap().as_std_path();
+        folder.starts_with(&policies) && !NOT_FAMILIES.contains(&package.name.as_str())
+    });
+    let families: Vec<String> = families.map(|package| package.name.to_string()).collect();
+    assert!(families.len() >= 3, "{families:?}");
+    for family in &families {
+        let reached = reachable(&metadata, family);
+        let forbidden = |name: &&String| FORBIDDEN_IN_GUESTS.contains(&name.as_str());
+        let ours: Vec<&String> = reached.iter().filter(|name| name.starts_with("stateward")).collect();
+        assert_eq!(ours, ["stateward-sdk"], "{family} reaches {ours:?}");
+        assert_eq!(reached.iter().find(forbidden), None, "{family}");
+    }
+    let of_component = reachable(&metadata, "stateward-stateful");
+    let ours: BTreeSet<&String> = of_component.iter().filter(|name| name.starts_with("stateward")).collect();
+    let sdk = "stateward-sdk".to_owned();
+    assert!(ours.iter().all(|name| families.contains(name) || **name == sdk), "{ours:?}");
+}
+
+/// Core takes facts as arguments: its sources name no file, no socket, no environment and no clock.
+#[test]
+fn core_asks_nobody() {
+    let sources = tracked_files().into_iter().filter(|file| file.starts_with("webhook/core/src"));
+    let mut sources: Vec<(PathBuf, String)> =
+        sources.map(|file| (file.clone(), std::fs::read_to_string(root().join(file)).unwrap())).collect();
+    let is_test = |file: &Path| ["tests.rs", "testing.rs", "laws.rs"].iter().any(|name| file.ends_with(name));
+    sources.retain(|(file, _)| file.extension().is_some_and(|extension| extension == "rs") && !is_test(file));
+    assert!(sources.len() > 20, "core has only {} files", sources.len());
+    for (file, text) in sources {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for asks in ASKS {
+            assert!(!code.contains(asks), "{}: `{asks}`", file.display());
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! One small report in every format, byte for byte.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use anstream::StripStream;
+use stateward_core::manifest::{Action, Severity};
+use stateward_report::check::{
+    Change, ChangeKind, CheckReport, Failure, Finding, Malformed, Object, Place, Snippet, Undecided,
+};
+use stateward_report::{json, jsonl, text};
+
+type WriteReport = fn(&CheckReport, &mut dyn Write) -> io::Result<()>;
+
+/// Without colours.
+fn written(report: &CheckReport, write: WriteReport) -> String {
+    let mut plain = StripStream::new(Vec::new());
+    write(report, &mut plain).unwrap();
+    String::from_utf8(plain.into_inner()).unwrap()
+}
+
+const SET: &str = "kind: StatefulSet\nmetadata:\n  name: db\nspec:\n  replicas: \"3\"\n";
+
+fn object(index: usize, name: Option<&str>) -> Arc<Object> {
+    Arc::new(Object {
+        index,
+        file: format!("{index}.yaml"),
+        api_version: "apps/v1".to_owned(),
+        kind: "StatefulSet".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: name.map(str::to_owned),
+    })
+}
+
+/// Where `underlined` is in the set.
+fn place(underlined: &str, missing: &str) -> Place {
+    let start = SET.find(underlined).unwrap();
+    let line_start = SET[..start].rfind('\n').map_or(0, |at| at + 1);
+    Place {
+        line: SET[..line_start].lines().count() + 1,
+        column: start - line_start + 1,
+        snippet: Some(Snippet { text: SET.to_owned(), first_line: 1, span: start..start + underlined.len() }),
+        missing: missing.to_owned(),
+    }
+}
+
+fn finding(object: &Arc<Object>, action: Action, rule: &str, message: &str) -> Finding {
+    Finding {
+        object: Arc::clone(object),
+        at: place("replicas", ""),
+        policy: "p".to_owned(),
+        rule: format!("test/{rule}"),
+        action,
+        severity: Severity::High,
+        path: "/spec/replicas".to_owned(),
+        place: "replicas".to_owned(),
+        message: message.to_owned(),
+        hint: Some("write another".to_owned()),
+    }
+}
+
+/// One of everything, in no order.
+fn report() -> CheckReport {
+    let (db, unnamed) = (object(0, Some("db")), object(1, None));
+    let mut missing = finding(&db, Action::Warn, "missing", "no Service is named");
+    missing.at = place("spec", "/serviceName");
+    missing.path = "/spec/serviceName".to_owned();
+    missing.hint = None;
+    let undecided = Undecided {
+        object: Arc::clone(&db),
+        at: place("StatefulSet", ""),
+        policy: "p".to_owned(),
+        rule: "test/looks-up".to_owned(),
+        action: Action::Audit,
+        reason: "v1 Service cannot be looked up here".to_owned(),
+    };
+    let change = |action, operation, path: &str, value: Option<&str>| Change {
+        object: Arc::clone(&db),
+        at: place("metadata", ""),
+        policy: "p".to_owned(),
+        rule: "test/stamps".to_owned(),
+        action,
+        operation,
+        path: path.to_owned(),
+        value: value.map(str::to_owned),
+        note: (operation == ChangeKind::Add).then(|| "only `db-0` may write".to_owned()),
+    };
+    CheckReport {
+        objects: 4,
+        judged: 2,
+        findings: vec![
+            finding(&unnamed, Action::Deny, "control", "never\u{1b}[2J\nhere"),
+            finding(&db, Action::Audit, "noted", "only noted"),
+            missing,
+            finding(&db, Action::Deny, "wrong", "`3` are too many"),
+        ],
+        undecided: vec![undecided],
+        changes: vec![
+            change(Action::Apply, ChangeKind::Add, "/metadata/labels/a.b~1c", Some("\"x\"")),
+            change(Action::Warn, ChangeKind::Replace, "/spec/replicas", Some("1")),
+            change(Action::Apply, ChangeKind::Remove, "/spec/replicas", None),
+        ],
+        failures: vec![Failure {
+            object: Arc::clone(&unnamed),
+            policy: "q".to_owned(),
+            error: "trapped: no".to_owned(),
+        }],
+        malformed: Vec::new(),
+        not_judged: vec![object(2, Some("old"))],
+    }
+}
+
+#[test]
+fn one_of_everything_for_people() {
+    let mut report = report();
+    report.sort();
+    insta::assert_snapshot!(written(&report, text::write));
+}
+
+#[test]
+fn one_of_everything_as_a_document() {
+    let mut report = report();
+    report.sort();
+    insta::assert_snapshot!(written(&report, json::write));
+}
+
+#[test]
+fn one_finding_a_line() {
+    let mut report = report();
+    report.sort();
+    let lines = written(&report, jsonl::write);
+    assert_eq!(lines.lines().count(), report.findings.len());
+    insta::assert_snapshot!(lines);
+}
+
+#[test]
+fn nothing_to_report() {
+    let report = CheckReport { objects: 1, judged: 1, ..CheckReport::default() };
+    assert_eq!(written(&report, text::write), "1 object, 1 judged: 0 denied, 0 warned, 0 undecided, 0 changed\n");
+    assert_eq!(written(&report, jsonl::write), "");
+}
+
+#[test]
+fn a_field_of_a_wrong_type() {
+    let malformed = Malformed {
+        object: object(0, Some("db")),
+        at: place("\"3\"", ""),
+        path: "/spec/replicas".to_owned(),
+        message: "expected an integer, found the text \"3\"".to_owned(),
+        hint: Some("write `replicas: 3`, without quotes".to_owned()),
+    };
+    insta::assert_snapshot!(anstream::adapter::strip_str(&text::malformed(&malformed)).to_string());
+}
+
+/// Two runs on one input say the same, whoever was done first.
+#[test]
+fn the_order_does_not_depend_on_who_was_done_first() {
+    let (mut report, mut reversed) = (report(), report());
+    reversed.findings.reverse();
+    reversed.undecided.reverse();
+    reversed.failures.reverse();
+    report.sort();
+    reversed.sort();
+    for write in [text::write as WriteReport, json::write, jsonl::write] {
+        assert_eq!(written(&report, write), written(&reversed, write));
+    }
+}
