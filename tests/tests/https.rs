@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 use serde_json::Value;
 use stateward_tests::client::{Endpoint, Protocol};
@@ -202,6 +203,10 @@ async fn an_inventory_that_was_never_whole_answers_nothing() {
     assert_eq!(serve.get("/readyz").unwrap().0, 503);
     for route in ["/mutate", "/validate/closed", "/validate/fail", "/validate/ignore"] {
         assert_eq!(endpoint.post(Protocol::Http1, route, review()).await.unwrap().status, 503);
+        let is_rejected = |line: &Value| text(line, "message") == "request rejected" && text(line, "path") == route;
+        serve
+            .until("the line", || serve.log().iter().any(|line| is_rejected(line) && text(line, "uid") == uid()))
+            .unwrap();
     }
 
     fs::write(&file, service.replace("other", "db")).unwrap();
@@ -239,6 +244,42 @@ async fn an_inventory_that_was_never_whole_answers_nothing() {
     fs::write(&file, third).unwrap();
     serve.until("the end of `db`", || problems(&serve) == "{}").unwrap();
     assert_eq!(said_of_db().await, "absent");
+}
+
+#[test]
+fn what_is_wrong_is_logged_once_while_it_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    fs::write(&file, policy("ours", "Enforce", "Deny")).unwrap();
+    fs::write(folder.path().join("b.yaml"), policy("theirs", "Enforced", "Deny")).unwrap();
+    fs::write(folder.path().join("c.yaml"), policy("others", "Enforce", "Deny").replace("zero-grace", "zero-grief"))
+        .unwrap();
+    let serve = Serve::start(&["--policies", folder.path().to_str().unwrap()]).unwrap();
+    for (generation, mode) in [(2.0, "Warn"), (3.0, "Audit")] {
+        fs::write(&file, policy("ours", mode, "Deny")).unwrap();
+        serve.until("the change", || serve.metric("stateward_policy_set_generation ") >= generation).unwrap();
+        serve.until("the line", || policy_status(&serve, "ours")["mode"] == mode).unwrap();
+    }
+    serve.terminate().unwrap();
+    let (_, log) = serve.wait().unwrap();
+    let said = |message: &str| log.iter().filter(|line| text(line, "message") == message).count();
+    assert_eq!((said("file not loaded"), said("policy not loaded")), (1, 2), "{log:#?}");
+    assert!(said("policies in force") >= 3);
+}
+
+/// Whoever collects the log reads JSON, from the first line on.
+#[test]
+fn a_cache_that_cannot_be_used_is_a_line_of_the_log() {
+    let mut serve = command(&[]).env("STATEWARD_CACHE_DIR", "/dev/null/cache").spawn().unwrap();
+    let lines = BufReader::new(serve.stderr.take().unwrap()).lines();
+    let warning = lines
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .find(|line| text(line, "message") == "compiled policies are not kept")
+        .unwrap();
+    serve.kill().unwrap();
+    serve.wait().unwrap();
+    assert_eq!(text(&warning, "level"), "WARN");
+    assert!(text(&warning, "error").contains("`/dev/null/cache`"), "{warning}");
 }
 
 #[test]

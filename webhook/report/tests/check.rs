@@ -108,6 +108,7 @@ fn report() -> CheckReport {
         }],
         malformed: Vec::new(),
         not_judged: vec![object(2, Some("old"))],
+        promises: Vec::new(),
     }
 }
 

@@ -113,6 +113,7 @@ async fn refuses_what_is_no_review() {
         ("a resource in an array", |review| review["request"]["resource"] = json!(["apps", "v1", "statefulsets"])),
         ("a user in an array", |review| review["request"]["userInfo"] = json!(["alice", "", [], {}])),
         ("a text for a request", |review| review["request"] = "none".into()),
+        ("megabytes for a request", |review| review["request"] = "ä".repeat(1 << 20).into()),
     ] {
         let mut review = good.clone();
         change(&mut review);
