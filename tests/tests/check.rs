@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -202,8 +202,4 @@ fn namespaces_raise_the_profile() {
     let code = |text: &str| check_stdin(&["-"], text.as_bytes()).status.code();
     assert_eq!(code(&parallel), Some(0));
     assert_eq!(code(&(parallel + namespace)), Some(1));
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
 }

@@ -24,7 +24,7 @@ impl<'a> Examples<'a> {
     pub(super) async fn new(bound: &'a Bound<'a>) -> anyhow::Result<Self> {
         let files = stateward_builtin::CASES.iter().flat_map(|(name, text)| read_text(name, (*text).to_owned()).files);
         let named = |policy: &Policy| WasmPolicy {
-            metadata: ObjectMeta { name: policy.name.clone(), namespace: None },
+            metadata: ObjectMeta { name: policy.name.clone(), ..ObjectMeta::default() },
             spec: WasmPolicySpec::of(policy.component.reference.clone()),
         };
         let policies = bound.0.policies().iter().map(named).collect();
