@@ -41,8 +41,8 @@ fn imports_the_contract_alone() {
 #[test]
 fn is_small_and_tells_nothing_of_the_machine() {
     let component = stateward_builtin::component("stateful").unwrap();
-    // Compiling it takes time in proportion, and every start without a cache waits for that.
-    assert!(component.len() < 700 * 1024, "{} bytes", component.len());
+    // Compiling it takes time in proportion, and every start without a cache waits for that. 92 rules are 1.2 MB.
+    assert!(component.len() < 1300 * 1024, "{} bytes", component.len());
     let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_str().unwrap();
     assert!(!component.windows(workspace.len()).any(|window| window == workspace.as_bytes()));
 }

@@ -10,7 +10,7 @@ pub const NO_CLAIM_TEMPLATE: Rule = Rule {
     title: "Members have volumes of their own",
     description: "Without `volumeClaimTemplates` a member has nothing that outlives it: what it wrote is gone with the pod, or shared with others. \
                   Caches and controllers may do without; the field cannot be changed later.",
-    category: "own volume, re-attaching",
+    category: "own volume, remote, re-attaching",
     severity: Severity::Medium,
     baseline: Action::Audit,
     strict: Action::Deny,
