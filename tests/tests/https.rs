@@ -98,7 +98,11 @@ async fn a_file_that_is_emptied_or_cut_off_ends_no_policy() {
 
     for cut_off in [String::new(), "# soon\n".to_owned(), format!("{other}---\n")] {
         fs::write(&file, cut_off).unwrap();
-        serve.until("the gap", || problems(&serve).contains("gone from the file: `ours`")).unwrap();
+        serve
+            .until("the gap", || {
+                problems(&serve).contains("gone from the file: ") && problems(&serve).contains("`ours`")
+            })
+            .unwrap();
         assert!(problems(&serve).contains("hint: to remove what a file holds, delete the file"));
         assert_eq!(policy_status(&serve, "ours")["loaded"], true);
         assert!(is_ready() && is_denied(&endpoint).await);
@@ -230,8 +234,8 @@ async fn an_inventory_that_was_never_whole_answers_nothing() {
     let both = format!("{third}---\n{db}");
     for (broken, complaint, said) in [
         ("kind: [\n".to_owned(), "b.yaml:", "found"),
-        (String::new(), "gone from the file: `v1 Service demo/db`", "found"),
-        (format!("{third}---\n"), "gone from the file: `v1 Service demo/db`", "found"),
+        (String::new(), "`v1 Service demo/db`; ", "found"),
+        (format!("{third}---\n"), "`v1 Service demo/db`; ", "found"),
         (both.replace("name: db\n", "generateName: db\n"), "the object has no `metadata.name`", "unknown"),
     ] {
         fs::write(&file, &both).unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
 use stateward_core::manifest::Profile;
 
 use crate::output::Output;
@@ -21,6 +22,8 @@ pub(crate) struct Stateward {
 pub(crate) enum Command {
     /// Judge manifests as the API server would let them be judged.
     Check(CheckArgs),
+    /// Run cases: what a rule must say of an object, in files beside the rules or the policies.
+    Test(TestArgs),
     /// Say step by step why an AdmissionReview gets its answer.
     Explain(ExplainArgs),
     /// List the rules in force, or say all about one.
@@ -64,6 +67,31 @@ pub(crate) struct CheckArgs {
     /// Exit with 1 where a rule could not be decided.
     #[arg(long)]
     pub(crate) require_decided: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TestArgs {
+    /// Case files, or folders with them (*.yaml, *.yml, *.json, recursively).
+    #[arg(value_name = "FILE|DIR", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Folders or files with WasmPolicy objects, instead of the built-in policies.
+    #[arg(long, value_name = "DIR", env = "STATEWARD_POLICIES", value_delimiter = ',')]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Only cases whose `FILE: NAME` matches.
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) run: Option<Regex>,
+    /// text, json or junit; with `=FILE` into a file. May be given several times.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    pub(crate) output: Vec<Output>,
+    /// Write what the rules say now into failing cases; the rest of a file stays as it is, byte by byte.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// Why the findings are right that `--update` adds; without it no finding is added.
+    #[arg(long, value_name = "TEXT", requires = "update")]
+    pub(crate) why: Option<String>,
+    /// Exit with 1 where a rule of the policies has no case.
+    #[arg(long)]
+    pub(crate) require_coverage: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -121,9 +149,9 @@ impl From<ProfileName> for Profile {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing is denied; warnings, audit findings and undecided rules do not count
-  1  something is denied
+  1  something is denied; `test`: a case fails
   2  wrong arguments, input that cannot be read or parsed
   3  a policy did not load, or failed
   4  the cluster or a registry cannot be reached
-  5  no object that any rule judges
+  5  no object that any rule judges; `test`: no case
 Of several the first in this order: 2, 4, 3, 1.";

@@ -18,10 +18,12 @@ mod output;
 mod policies;
 mod rules;
 mod serve;
+mod test;
 
 fn main() -> ExitCode {
     let exit = match Stateward::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Serve(args) => serve::run(args),

@@ -23,6 +23,7 @@ pub(crate) enum Format {
     Json,
     Jsonl,
     Markdown,
+    Junit,
 }
 
 /// Refuses what a command cannot write, before it does anything.
@@ -35,7 +36,7 @@ pub(crate) fn accept(command: &str, outputs: &[Output], formats: &[Format]) -> a
 }
 
 impl Format {
-    const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Jsonl, Self::Markdown];
+    const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Jsonl, Self::Markdown, Self::Junit];
 
     fn name(self) -> &'static str {
         match self {
@@ -43,6 +44,7 @@ impl Format {
             Self::Json => "json",
             Self::Jsonl => "jsonl",
             Self::Markdown => "markdown",
+            Self::Junit => "junit",
         }
     }
 }

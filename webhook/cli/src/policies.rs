@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use stateward_core::manifest::Profile;
+use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use stateward_engine::{FetchError, MAX_COMPONENT_BYTES, PolicyLoader};
-use stateward_manifests::policy_files::{self, FromFile};
+use stateward_manifests::policy_files::{self, FromFile, PolicyFiles};
 use stateward_manifests::{Documents, InputError, cause, read, read_text};
 
 use crate::args::PolicyArgs;
@@ -34,6 +35,14 @@ pub(crate) struct LoadedSet {
     pub(crate) refused: Vec<InputError>,
 }
 
+/// Policies as they are written, with what the arguments change in them.
+pub(crate) struct Written {
+    /// With what is wrong with them.
+    pub(crate) files: PolicyFiles,
+    /// Files that cannot be read or parsed.
+    pub(crate) unreadable: Vec<InputError>,
+}
+
 impl PolicySource {
     /// As the arguments say.
     pub(crate) fn of(args: &PolicyArgs) -> Self {
@@ -42,9 +51,19 @@ impl PolicySource {
 
     /// Reads and loads all of it; `loader` keeps the last good version of what fails.
     pub(crate) async fn load(&self, loader: &PolicyLoader) -> LoadedSet {
+        let Written { files, unreadable } = self.written();
+        let mut refused = files.errors;
+        let policies: Vec<WasmPolicy> = files.policies.iter().map(|from| from.resource.clone()).collect();
+        let exemptions: Vec<PolicyExemption> = files.exemptions.iter().map(|from| from.resource.clone()).collect();
+        let loaded = loader.load(&policies, &exemptions, &fetch).await;
+        refused.extend(loaded.errors.iter().map(|wrong| located(&files.policies, &wrong.policy, &wrong.error)));
+        LoadedSet { set: loaded.set, unreadable, refused }
+    }
+
+    /// Reads all of it.
+    pub(crate) fn written(&self) -> Written {
         let documents = self.read();
         let mut files = policy_files::parse(&documents.objects);
-        let mut refused = std::mem::take(&mut files.errors);
         for FromFile { resource, document } in &mut files.policies {
             resource.spec.profile = self.profile.unwrap_or(resource.spec.profile);
             resource.spec.component = from_folder(&resource.spec.component, document.folder());
@@ -52,17 +71,7 @@ impl PolicySource {
         for FromFile { resource, .. } in &mut files.exemptions {
             resource.metadata.namespace.get_or_insert_with(|| self.namespace.clone());
         }
-        let policies: Vec<WasmPolicy> = files.policies.iter().map(|from| from.resource.clone()).collect();
-        let exemptions: Vec<PolicyExemption> = files.exemptions.iter().map(|from| from.resource.clone()).collect();
-        let loaded = loader.load(&policies, &exemptions, &fetch).await;
-        for wrong in &loaded.errors {
-            let from = files.policies.iter().find(|from| from.resource.metadata.name == wrong.policy);
-            refused.push(match from {
-                Some(from) => from.error(&wrong.error),
-                None => InputError::new(format!("policy {}", wrong.policy), wrong.error.message.clone()),
-            });
-        }
-        LoadedSet { set: loaded.set, unreadable: documents.errors, refused }
+        Written { files, unreadable: documents.errors }
     }
 
     fn read(&self) -> Documents {
@@ -70,6 +79,14 @@ impl PolicySource {
             return read_text("built-in policies", stateward_builtin::DEFAULT_POLICIES.to_owned());
         }
         read(&self.paths)
+    }
+}
+
+/// An error of a policy at its line.
+pub(crate) fn located(policies: &[FromFile<WasmPolicy>], name: &str, error: &SpecError) -> InputError {
+    match policies.iter().find(|from| from.resource.metadata.name == name) {
+        Some(from) => from.error(error),
+        None => InputError::new(format!("policy {name}"), error.message.clone()),
     }
 }
 

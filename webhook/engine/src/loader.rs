@@ -109,6 +109,13 @@ impl PolicyLoader {
         LoadedPolicies { set, errors }
     }
 
+    /// One policy by itself, checked and bound: it comes into no set, and nothing is remembered of it. Answers everything that is wrong with it.
+    pub async fn bind_alone(&self, resource: &WasmPolicy, fetch: &dyn Fetch) -> Result<Policy, Vec<SpecError>> {
+        let components = self.load_components(std::slice::from_ref(resource), fetch).await;
+        let bound = self.bind(resource, &components).await;
+        bound.map_err(|errors| errors.into_iter().map(|wrong| wrong.error).collect())
+    }
+
     /// Every component that is named, once, side by side.
     async fn load_components(&self, resources: &[WasmPolicy], fetch: &dyn Fetch) -> BTreeMap<String, Loaded> {
         let mut references: Vec<&str> = resources.iter().map(|resource| resource.spec.component.as_str()).collect();

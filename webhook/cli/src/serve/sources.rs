@@ -148,7 +148,7 @@ impl Sources {
         let held = |policies: &[FromFile<WasmPolicy>]| -> Vec<Held> {
             policies.iter().map(|policy| Held::new(&policy.document.file, &policy.resource.metadata.name)).collect()
         };
-        errors.extend(cut_off(&held(&self.known_policies), &held(&policies), &with_objects));
+        errors.extend(cut_off(&held(&self.known_policies), &held(&policies), &with_objects, &errors));
         // A folder that cannot be read stands for all that is below it.
         let broken: BTreeSet<&Path> = errors.iter().map(|error| Path::new(&error.file)).collect();
         let is_broken = |document: &Document| Path::new(&*document.file).ancestors().any(|path| broken.contains(path));
@@ -167,7 +167,7 @@ impl Sources {
         let mut errors = documents.errors;
         let with_objects = documents.objects.iter().map(|object| Arc::clone(&object.file)).collect();
         let known = self.known_objects.as_deref().unwrap_or_default();
-        errors.extend(cut_off(&held(known), &held(&documents.objects), &with_objects));
+        errors.extend(cut_off(&held(known), &held(&documents.objects), &with_objects, &errors));
         if errors.is_empty() {
             self.known_objects = Some(documents.objects);
         }

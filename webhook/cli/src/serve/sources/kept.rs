@@ -21,11 +21,19 @@ impl Held {
 }
 
 /// Files that are still there and were emptied, or end in a bare `---` with fewer objects than before: a write in place that is not finished, or
-/// never was, looks like this. It must not end a policy, nor make an object absent; a file that is removed, or holds other objects, does.
-pub(super) fn cut_off(known: &[Held], found: &[Held], with_objects: &HashSet<Arc<str>>) -> Vec<InputError> {
+/// never was, looks like this. It must not end a policy, nor make an object absent; a file that is removed, or holds other objects, does. Of files
+/// that are broken enough is said already.
+pub(super) fn cut_off(
+    known: &[Held],
+    found: &[Held],
+    with_objects: &HashSet<Arc<str>>,
+    broken: &[InputError],
+) -> Vec<InputError> {
     let there: HashSet<&str> = found.iter().map(|held| held.name.as_str()).collect();
     let mut missing: BTreeMap<&Arc<str>, Vec<&str>> = BTreeMap::new();
-    for Held { file, name } in known.iter().filter(|held| !there.contains(held.name.as_str())) {
+    let is_missing =
+        |held: &&Held| !there.contains(held.name.as_str()) && broken.iter().all(|error| *error.file != *held.file);
+    for Held { file, name } in known.iter().filter(is_missing) {
         missing.entry(file).or_default().push(name);
     }
     let (before, now) = (by_file(known), by_file(found));

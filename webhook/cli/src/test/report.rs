@@ -1,0 +1,64 @@
+//! Cases and what came of them as a report.
+
+use stateward_cases::{CaseFile, CaseFiles, CaseResult, Coverage, Outcome, Sign};
+use stateward_manifests::InputError;
+use stateward_report::cases;
+
+/// Puts results beside the cases that they are of.
+pub(crate) fn of(
+    files: &CaseFiles,
+    results: Vec<Vec<CaseResult>>,
+    coverage: &Coverage,
+    requires_coverage: bool,
+) -> cases::CasesReport {
+    cases::CasesReport {
+        files: files.files.iter().zip(results).map(|(file, results)| file_of(file, results)).collect(),
+        unreadable: files.errors.iter().map(wrong).collect(),
+        coverage: cases::Coverage {
+            rules: coverage.rules.len(),
+            with_cases: coverage.with_cases(),
+            without: coverage.without_cases().map(str::to_owned).collect(),
+        },
+        requires_coverage,
+    }
+}
+
+fn file_of(file: &CaseFile, results: Vec<CaseResult>) -> cases::CaseFile {
+    let result = |(case, result): (&stateward_cases::Case, CaseResult)| cases::CaseResult {
+        name: case.name.clone(),
+        rule: case.rule.clone(),
+        line: case.position.line,
+        column: case.position.column,
+        took: result.took,
+        outcome: outcome(result.outcome),
+    };
+    cases::CaseFile { file: file.data.file.to_string(), cases: file.cases.iter().zip(results).map(result).collect() }
+}
+
+fn outcome(outcome: Outcome) -> cases::Outcome {
+    match outcome {
+        Outcome::Passed => cases::Outcome::Passed,
+        Outcome::Broken(error) => cases::Outcome::Broken(wrong(&error)),
+        Outcome::Failed(differences) => cases::Outcome::Failed(differences.into_iter().map(difference).collect()),
+    }
+}
+
+fn difference(difference: stateward_cases::Difference) -> cases::Difference {
+    let sign = |sign| match sign {
+        Sign::Same => ' ',
+        Sign::Expected => '-',
+        Sign::Found => '+',
+    };
+    let lines = difference.lines.into_iter().map(|line| cases::DiffLine { sign: sign(line.sign), text: line.text });
+    cases::Difference { profiles: difference.profiles, lines: lines.collect() }
+}
+
+fn wrong(error: &InputError) -> cases::Wrong {
+    cases::Wrong {
+        file: error.file.clone(),
+        line: error.position.map(|position| position.line),
+        column: error.position.map(|position| position.column),
+        message: error.message.clone(),
+        hint: error.hint.clone(),
+    }
+}

@@ -1,0 +1,140 @@
+//! What `test` found, in the order in which it is reported.
+
+pub mod json;
+pub mod junit;
+pub mod text;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use stateward_core::manifest::Profile;
+
+/// What `test` found.
+#[derive(Clone, Debug, Default)]
+pub struct CasesReport {
+    /// Files with cases that ran, in name order.
+    pub files: Vec<CaseFile>,
+    /// What could not be read.
+    pub unreadable: Vec<Wrong>,
+    /// Which rules have cases.
+    pub coverage: Coverage,
+    /// Nothing may be left out of the list of rules without cases: it was asked for.
+    pub requires_coverage: bool,
+}
+
+/// The cases of one file.
+#[derive(Clone, Debug, Default)]
+pub struct CaseFile {
+    /// As it was named.
+    pub file: String,
+    /// In the file's order.
+    pub cases: Vec<CaseResult>,
+}
+
+/// What came of one case.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    /// Its name.
+    pub name: String,
+    /// What it is about: `family/name`.
+    pub rule: String,
+    /// Where it begins, from 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    /// In all profiles.
+    pub took: Duration,
+    /// Passed, failed or broken.
+    pub outcome: Outcome,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exactly what is expected was said.
+    Passed,
+    /// Something else was said.
+    Failed(Vec<Difference>),
+    /// It could not be asked.
+    Broken(Wrong),
+}
+
+/// What is wrong with a file or a case, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrong {
+    /// As it was named.
+    pub file: String,
+    /// From 1; `None` when it is about the file as a whole.
+    pub line: Option<usize>,
+    /// From 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do instead.
+    pub hint: Option<String>,
+}
+
+/// Where what was said differs from what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// In which profiles it is the same.
+    pub profiles: Vec<Profile>,
+    /// In the words of the file.
+    pub lines: Vec<DiffLine>,
+}
+
+/// One line of a difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiffLine {
+    /// `-` expected, `+` found, or a space.
+    pub sign: char,
+    /// Without the sign.
+    pub text: String,
+}
+
+/// Which rules have cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Coverage {
+    /// All rules of the policies.
+    pub rules: usize,
+    /// Those with at least one case.
+    pub with_cases: usize,
+    /// The others.
+    pub without: Vec<String>,
+}
+
+/// The report in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Files with cases that ran.
+    pub files: usize,
+    /// Cases that ran.
+    pub cases: usize,
+    /// Cases that said what they expect.
+    pub passed: usize,
+    /// Cases that said something else.
+    pub failed: usize,
+    /// Cases that could not be asked.
+    pub broken: usize,
+}
+
+impl CasesReport {
+    /// Counts.
+    pub fn summary(&self) -> Summary {
+        let count = |is_it: fn(&Outcome) -> bool| {
+            self.files.iter().flat_map(|file| &file.cases).filter(|case| is_it(&case.outcome)).count()
+        };
+        let passed = count(|outcome| *outcome == Outcome::Passed);
+        let broken = count(|outcome| matches!(outcome, Outcome::Broken(_)));
+        let cases = count(|_| true);
+        Summary { files: self.files.len(), cases, passed, failed: cases - passed - broken, broken }
+    }
+}
+
+impl Difference {
+    /// `baseline and strict`.
+    pub fn profiles(&self) -> String {
+        self.profiles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    }
+}

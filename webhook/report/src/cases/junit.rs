@@ -1,0 +1,149 @@
+//! Cases as CI systems read them: JUnit's XML, a suite for each file.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use super::{CaseFile, CaseResult, CasesReport, Outcome, Wrong};
+
+/// Writes the whole report.
+pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
+    let summary = report.summary();
+    let unreadable = report.unreadable.len();
+    let took: Duration = report.files.iter().flat_map(|file| &file.cases).map(|case| case.took).sum();
+    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+    writeln!(
+        out,
+        r#"<testsuites name="stateward test" tests="{}" failures="{}" errors="{}" time="{}">"#,
+        summary.cases + unreadable,
+        summary.failed,
+        summary.broken + unreadable,
+        seconds(took)
+    )?;
+    for file in &report.files {
+        suite(file, report, out)?;
+    }
+    for wrong in &report.unreadable {
+        unreadable_suite(wrong, out)?;
+    }
+    writeln!(out, "</testsuites>")
+}
+
+fn suite(file: &CaseFile, report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
+    let count = |is_it: fn(&Outcome) -> bool| file.cases.iter().filter(|case| is_it(&case.outcome)).count();
+    let took: Duration = file.cases.iter().map(|case| case.took).sum();
+    writeln!(
+        out,
+        r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="0" time="{}">"#,
+        escaped(&file.file),
+        file.cases.len(),
+        count(|outcome| matches!(outcome, Outcome::Failed(_))),
+        count(|outcome| matches!(outcome, Outcome::Broken(_))),
+        seconds(took)
+    )?;
+    writeln!(out, "    <properties>")?;
+    property("rules", &report.coverage.rules.to_string(), "      ", out)?;
+    property("rules-with-cases", &report.coverage.with_cases.to_string(), "      ", out)?;
+    writeln!(out, "    </properties>")?;
+    for each in &file.cases {
+        case(file, each, out)?;
+    }
+    writeln!(out, "  </testsuite>")
+}
+
+fn case(file: &CaseFile, case: &CaseResult, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        r#"    <testcase name="{}" classname="{}" file="{}" line="{}" time="{}">"#,
+        escaped(&case.name),
+        // Readers take a dot for a level.
+        escaped(&case.rule.replace('/', ".")),
+        escaped(&file.file),
+        case.line,
+        seconds(case.took)
+    )?;
+    writeln!(out, "      <properties>")?;
+    property("rule", &case.rule, "        ", out)?;
+    writeln!(out, "      </properties>")?;
+    match &case.outcome {
+        Outcome::Passed => {}
+        Outcome::Failed(differences) => {
+            let mut text = format!("{}:{}:{}\n", file.file, case.line, case.column);
+            for difference in differences {
+                let _ = writeln!(text, "in profile {}: - expected, + found", difference.profiles());
+                for line in &difference.lines {
+                    let _ = writeln!(text, "{} {}", line.sign, line.text);
+                }
+            }
+            let profiles: Vec<String> = differences.iter().map(super::Difference::profiles).collect();
+            let message = format!("`{}` says something else in profile {}", case.rule, profiles.join(" and "));
+            writeln!(
+                out,
+                r#"      <failure type="difference" message="{}">{}</failure>"#,
+                escaped(&message),
+                escaped(&text)
+            )?;
+        }
+        Outcome::Broken(wrong) => error(wrong, "      ", out)?,
+    }
+    writeln!(out, "    </testcase>")
+}
+
+/// A file that cannot be read must not look as if it had no cases.
+fn unreadable_suite(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
+    let file = escaped(&wrong.file);
+    writeln!(out, r#"  <testsuite name="{file}" tests="1" failures="0" errors="1" skipped="0" time="0.000000">"#)?;
+    let line = wrong.line.unwrap_or(1);
+    writeln!(out, r#"    <testcase name="can be read" classname="file" file="{file}" line="{line}" time="0.000000">"#)?;
+    error(wrong, "      ", out)?;
+    writeln!(out, "    </testcase>\n  </testsuite>")
+}
+
+fn error(wrong: &Wrong, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+    let place = match (wrong.line, wrong.column) {
+        (Some(line), Some(column)) => format!("{}:{line}:{column}", wrong.file),
+        _ => wrong.file.clone(),
+    };
+    let hint = wrong.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+    writeln!(
+        out,
+        r#"{indent}<error type="broken" message="{}">{}</error>"#,
+        escaped(&wrong.message),
+        escaped(&format!("{place}: {}{hint}", wrong.message))
+    )
+}
+
+fn property(name: &str, value: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, r#"{indent}<property name="{name}" value="{}"/>"#, escaped(value))
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.6}", took.as_secs_f64())
+}
+
+/// For text and attributes in double quotes. What XML 1.0 cannot hold at all becomes a space.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' => escaped.push('\n'),
+            other if other.is_control() || matches!(other, '\u{fffe}' | '\u{ffff}') => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn what_xml_cannot_hold_is_replaced() {
+        assert_eq!(escaped("a<b> & \"c\"\u{1b}[2J\u{0}\n\u{ffff}é"), "a&lt;b&gt; &amp; &quot;c&quot; [2J \n é");
+    }
+}
