@@ -148,7 +148,7 @@ fn findings(edits: &mut Edits<'_>, case: &Case, runs: &[ProfileRun], why: Option
     if removed.len() == old.len() && added.is_empty() {
         return edits.replace_list("findings", &[]);
     }
-    let is_rewritten = !edits.is_block_list("findings") && !(removed.is_empty() && added.is_empty());
+    let is_rewritten = !(edits.is_block_list("findings") || removed.is_empty() && added.is_empty());
     if is_rewritten || removed.len() == old.len() {
         let kept = merged.iter().zip(&pairs).filter_map(|(merged, pair)| {
             let old = old.get((*pair)?)?;
