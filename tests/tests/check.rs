@@ -63,7 +63,9 @@ fn every_object_of_the_corpus_is_judged_and_twice_the_same() {
         assert_eq!(report["version"], "v1alpha1");
         let is_denied = report["summary"]["denied"].as_u64().unwrap() > 0;
         assert!(is_denied || profile == "baseline");
-        assert_eq!(output.status.code(), Some(i32::from(is_denied)));
+        // One real neighbour writes a number in quotes, which no API server takes.
+        let malformed = text(&output.stderr).lines().filter(|line| line.starts_with("error")).count();
+        assert_eq!((output.status.code(), malformed), (Some(2), 1));
         assert_eq!(check(&["--profile", profile, "-o", "json", corpus.to_str().unwrap()]).stdout, output.stdout);
     }
 }
