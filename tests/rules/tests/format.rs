@@ -89,6 +89,26 @@ fn what_was_wrong_before_is_a_warning_and_the_difference_says_so() {
     insta::assert_snapshot!(report(&files));
 }
 
+/// A rule that is off in a profile says nothing there. YAML reads a plain `Off` as a boolean.
+#[test]
+fn off_means_no_finding_in_that_profile() {
+    let files = cases(
+        "",
+        "
+- &off
+  name: plain
+  rule: operations/no-owner
+  findings:
+  - {path: /metadata/annotations, place: annotations, action: {baseline: Off, strict: Audit}, why: nobody is named to ask}
+- <<: *off
+  name: quoted
+  findings:
+  - {path: /metadata/annotations, place: annotations, action: {baseline: 'Off', strict: Audit}, why: nobody is named to ask}
+",
+    );
+    assert_eq!(report(&files), "passed: plain\npassed: quoted\n");
+}
+
 #[test]
 fn what_a_file_may_not_say() {
     insta::assert_snapshot!(

@@ -135,6 +135,10 @@ fn reasons_and_changes_are_lists_of_their_own() {
     value: db-1
 - name: by profile
   rule: manager-writes/declare-writes
+- name: off in one of them
+  rule: operations/no-owner
+  findings:
+  - {path: /metadata/annotations, place: annotations, action: Audit, why: nobody is named to ask}
 ";
     insta::assert_snapshot!(shown(&format!("{TOP}{cases}"), None));
 }
@@ -178,7 +182,16 @@ fn written() -> impl Strategy<Value = String> {
     let fields = (
         field("path", &["/spec", "'/spec'", "/spec/template/spec/terminationGracePeriodSeconds"]),
         field("place", &["terminationGracePeriodSeconds", "\"terminationGracePeriodSeconds\""]),
-        field("action", &["Warn", "Deny", "{baseline: Audit, strict: Deny}", "{baseline: 'Deny', strict: Off}"]),
+        field(
+            "action",
+            &[
+                "Warn",
+                "Deny",
+                "{baseline: Audit, strict: Deny}",
+                "{baseline: 'Deny', strict: Off}",
+                "{baseline: \"Off\", strict: Deny}",
+            ],
+        ),
         field("message", &["short", "'is: short'", "\"a \\\"b\\\"\"", "|-\n      several\n      lines"]),
         field("why", &["because", "'because # of'", ">-\n      it\n      breaks"]),
     );

@@ -114,8 +114,11 @@ fn finding_of(
 
 fn action_of(data: &Data, pointer: &str, value: &Value, profiles: &[Profile]) -> Result<ByProfile, InputError> {
     let one = |pointer: &str, value: &Value| {
-        let action: Option<Action> =
-            serde_json::from_value(value.clone()).ok().filter(|&action| action != Action::Apply);
+        let action: Option<Action> = match value {
+            // YAML 1.1 reads a plain `Off` as a boolean, and people write it plainly.
+            Value::Bool(false) => Some(Action::Off),
+            _ => serde_json::from_value(value.clone()).ok().filter(|&action| action != Action::Apply),
+        };
         action.ok_or_else(|| {
             data.field_error(pointer, &format!("`{}` is not an action", plain(value)))
                 .hint("`Deny`, `Warn`, `Audit` or `Off`")
