@@ -132,3 +132,11 @@ fn standard_input_is_read_and_never_updated() {
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("`--update` writes into files"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn completions_know_it() {
+    for shell in ["bash", "fish", "zsh"] {
+        let output = Command::new(stateward()).args(["completions", shell]).output().unwrap();
+        assert!(text(&output.stdout).contains("require-coverage"), "{shell}");
+    }
+}
