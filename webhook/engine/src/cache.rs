@@ -3,12 +3,11 @@
 //! A file's name is the digest of the Wasm, plus a hash of the compiler's version and settings. Its own digest is stored beside it, so that a
 //! file that a crash or a disk has damaged is compiled again instead of run.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -19,8 +18,6 @@ use crate::engine::EngineError;
 /// A folder that only our user can write.
 pub(crate) struct Cache {
     folder: PathBuf,
-    /// Tells apart what this process writes at the same time.
-    written: AtomicU64,
     /// Removed with the cache.
     _temporary: Option<TempDir>,
 }
@@ -51,7 +48,7 @@ impl Cache {
             return Err(untrusted("it is not a folder".to_owned()));
         }
         check_owner(&metadata).map_err(untrusted)?;
-        Ok(Self { folder: folder.to_owned(), written: AtomicU64::new(0), _temporary: None })
+        Ok(Self { folder: folder.to_owned(), _temporary: None })
     }
 
     /// A folder of this process alone, for as long as the cache lives.
@@ -81,25 +78,20 @@ impl Cache {
         map(engine, &self.path(key, CODE))
     }
 
-    /// Writes beside and renames: a reader sees the old file, the new one, or none. The digest comes last.
+    /// Writes beside and renames: a reader sees the old file, the new one, or none. The digest comes last. Others may store the same key at
+    /// the same time, from this process or another: what compiles the same Wasm with the same settings writes the same bytes.
     pub(crate) fn store(&self, key: &Key, code: &[u8]) -> io::Result<()> {
         self.write(key, CODE, code)?;
         self.write(key, DIGEST, hex(&Sha256::digest(code)).as_bytes())
     }
 
     fn write(&self, key: &Key, extension: &str, bytes: &[u8]) -> io::Result<()> {
-        let unique = format!("{}.{}.tmp", std::process::id(), self.written.fetch_add(1, Ordering::Relaxed));
-        let temporary = self.path(key, &unique);
-        let written = (|| {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&temporary, self.path(key, extension))
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        // A random name: process ids repeat between containers that share a folder.
+        let mut file = tempfile::Builder::new().permissions(Permissions::from_mode(0o400)).tempfile_in(&self.folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path(key, extension))?;
+        Ok(())
     }
 
     /// Reads the whole file and compares it with the digest stored beside it.
@@ -163,12 +155,10 @@ const DIGEST_BYTES: u64 = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn mode(path: &Path, mode: u32) {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
     /// The smallest component, compiled.
@@ -225,5 +215,26 @@ mod tests {
         // Not ours to run, though undamaged: wasmtime's own check.
         cache.store(&key, b"not machine code").unwrap();
         assert!(cache.load(&engine, &key).is_none());
+    }
+
+    #[test]
+    fn many_may_store_the_same_component_at_once() {
+        let (engine, code) = compiled();
+        let folder = tempfile::tempdir().unwrap();
+        let key = Key::new(&engine, "sha256:00");
+        // Each with a cache of its own, as several processes would.
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let cache = Cache::open(folder.path()).unwrap();
+                    for _ in 0..20 {
+                        cache.store(&key, &code).unwrap();
+                        cache.load_stored(&engine, &key).unwrap();
+                    }
+                });
+            }
+        });
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "the code and its digest: {left:?}");
     }
 }
