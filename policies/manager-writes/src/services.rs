@@ -79,19 +79,18 @@ pub fn mixed_service_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut
     }
     let Some(services) = cx.list::<Service>() else { return out.unavailable::<Service>() };
     for service in services {
-        if is_for_reading(&service, cx) || governs(&service, set) {
+        let (manager, worker) = (selects(&service, set, Role::Manager), selects(&service, set, Role::Worker));
+        if !(manager || worker) || is_for_reading(&service, cx) {
             continue;
         }
-        let (manager, worker) = (selects(&service, set, Role::Manager), selects(&service, set, Role::Worker));
         let name = &service.metadata.name;
-        let other = if manager || worker { other_set(&service, set, cx, out) } else { None };
         let place = || format!("services[{name}]");
-        if let Some(other) = other {
+        if let Some(other) = other_set(&service, set, cx, out) {
             out.finding(TEMPLATE_LABELS, place(), reaches_two(name, &set.metadata.name, &other)).hint(format!(
                 "add `stateward.dev/set: {}` to its selector, or mark it `{SERVICE}: read-only`",
                 set.metadata.name
             ));
-        } else if manager && worker {
+        } else if manager && worker && !governs(&service, set) {
             let finding = out.finding(TEMPLATE_LABELS, place(), reaches_all(name, &set.metadata.name));
             lower(finding, cx).hint(narrow(&set.metadata.name));
         }
@@ -104,18 +103,29 @@ pub fn mixed_service(service: &Service, cx: &Context<Settings>, out: &mut Findin
         return;
     }
     let Some(sets) = cx.list::<StatefulSet>() else { return out.unavailable::<StatefulSet>() };
-    let mut reached = sets.iter().filter(|set| is_governed(set) && !governs(service, set)).filter_map(|set| {
-        let (manager, worker) = (selects(service, set, Role::Manager), selects(service, set, Role::Worker));
-        (manager || worker).then_some((set, manager && worker))
-    });
-    let Some((first, is_mixed)) = reached.next() else { return };
-    let (name, first) = (&service.metadata.name, &first.metadata.name);
-    if let Some((second, _)) = reached.next() {
-        out.finding(SELECTOR, "selector", reaches_two(name, first, &second.metadata.name)).hint(format!(
-            "add `stateward.dev/set` with the name of the one that is meant, or mark the Service `{SERVICE}: read-only`"
-        ));
-    } else if is_mixed {
-        lower(out.finding(SELECTOR, "selector", reaches_all(name, first)), cx).hint(narrow(first));
+    let reached: Vec<_> = sets
+        .iter()
+        .filter(|set| is_governed(set))
+        .map(|set| (set, selects(service, set, Role::Manager), selects(service, set, Role::Worker)))
+        .filter(|(_, manager, worker)| *manager || *worker)
+        .collect();
+    let name = &service.metadata.name;
+    let clients = reached.iter().find(|(set, ..)| !governs(service, set));
+    match (clients, reached.as_slice()) {
+        (None, _) => {}
+        (Some(_), [(first, ..), (second, ..), ..]) => {
+            out.finding(SELECTOR, "selector", reaches_two(name, &first.metadata.name, &second.metadata.name)).hint(
+                format!(
+                    "add `stateward.dev/set` with the name of the one that is meant, or mark the Service `{SERVICE}: read-only`"
+                ),
+            );
+        }
+        (Some((set, manager, worker)), _) => {
+            if *manager && *worker {
+                let set = &set.metadata.name;
+                lower(out.finding(SELECTOR, "selector", reaches_all(name, set)), cx).hint(narrow(set));
+            }
+        }
     }
 }
 
@@ -180,7 +190,8 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
     }
 }
 
-/// Another governed set in which the Service selects somebody. A selector that names a set, or a pod, leads to no other.
+/// Another governed set in which the Service selects somebody. A selector that names a set, or a pod, leads to no other; a headless Service
+/// that governs both gives both their names.
 fn other_set(service: &Service, set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) -> Option<String> {
     if [SET, POD_NAME].iter().any(|key| service.spec.selector.has(key)) {
         return None;
@@ -192,7 +203,7 @@ fn other_set(service: &Service, set: &StatefulSet, cx: &Context<Settings>, out: 
     let is_other = |other: &&StatefulSet| {
         other.metadata.name != set.metadata.name
             && is_governed(other)
-            && !governs(service, other)
+            && !(governs(service, set) && governs(service, other))
             && (selects(service, other, Role::Manager) || selects(service, other, Role::Worker))
     };
     sets.iter().find(is_other).map(|other| other.metadata.name.to_string())

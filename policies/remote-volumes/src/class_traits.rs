@@ -168,15 +168,15 @@ pub fn fixed_size_class(set: &StatefulSet, cx: &Context<Settings>, out: &mut Fin
 /// Fires on network file systems that a known database mounts.
 pub fn file_system_database(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for template in set.claim_templates() {
-        let Some(class) = known_class(&template, cx, out) else { continue };
-        if !is_file_system(&class.provisioner) {
-            continue;
-        }
         let database = set.spec.template.spec.running_containers().find(|container| {
             let mounts = || container.volume_mounts.iter().any(|mount| mount.name == template.claim.metadata.name);
             is_database(&container.image, &cx.settings.database_images) && mounts()
         });
         let Some(database) = database else { continue };
+        let Some(class) = known_class(&template, cx, out) else { continue };
+        if !is_file_system(&class.provisioner) {
+            continue;
+        }
         let (which, driver) = (which(&template, class), &class.provisioner);
         out.finding(
             class_path(&template),

@@ -1,5 +1,7 @@
 //! Names of claims that two sets would share, and claims that wait under a member's name.
 
+use std::collections::BTreeSet;
+
 use stateward_sdk::objects::{Quantity, readings};
 use stateward_sdk::prelude::*;
 
@@ -27,6 +29,7 @@ pub const CLAIM_COLLISION: Rule = Rule {
             kind: PersistentVolumeClaim::KIND,
             fields: &[
                 "/metadata/annotations/volume.beta.kubernetes.io~1storage-class",
+                "/spec/accessModes",
                 "/spec/resources/requests/storage",
                 "/spec/storageClassName",
                 "/spec/volumeMode",
@@ -132,6 +135,10 @@ fn report_other(template: &ClaimTemplate, claim: &PersistentVolumeClaim, out: &m
         && class != wanted
     {
         (spec.key("storageClassName"), format!("claim `{name}` exists with class `{class}`"))
+    } else if let (Some(has), Some(wants)) = (access_modes(claim), access_modes(template.claim))
+        && has != wants
+    {
+        (spec.key("accessModes"), format!("claim `{name}` exists with access mode {}", words(&has)))
     } else if let Some(size) = smaller(claim, wanted.resources.requests.storage.as_ref()) {
         (
             spec.key("resources").key("requests").key("storage"),
@@ -143,6 +150,16 @@ fn report_other(template: &ClaimTemplate, claim: &PersistentVolumeClaim, out: &m
     out.finding(path, template.place(), format!("{what}: the member gets it as it is"))
         .hint(format!("delete or move the claim `{name}` if nothing needs it, or make the template fit it"));
     true
+}
+
+/// Without order; `None` where none is said.
+fn access_modes<'c>(claim: &'c PersistentVolumeClaim) -> Option<BTreeSet<&'c str>> {
+    let modes: BTreeSet<_> = claim.spec.access_modes.iter().map(|mode| mode.as_str()).collect();
+    (!modes.is_empty()).then_some(modes)
+}
+
+fn words(modes: &BTreeSet<&str>) -> String {
+    modes.iter().map(|mode| format!("`{mode}`")).collect::<Vec<_>>().join(" and ")
 }
 
 /// What a claim has, if it is less than wanted. A volume may be larger than its claim asked for.
