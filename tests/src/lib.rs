@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod corpus;
 pub mod fuzz;
 pub mod guests;
 pub mod oracle;

@@ -1,0 +1,110 @@
+//! Each member its own volume: the volumes of the pod template.
+
+use serde_json::Value;
+
+use super::tree::{Set, containers, is_mapped, list, long_running, mounts, name, text, written_claim};
+use super::{Verdicts, lists};
+
+pub(super) fn judge(set: Set<'_>, verdicts: &mut Verdicts) {
+    for container in long_running(set.pod()).filter(|container| writes_to_image(set, container)) {
+        verdicts.fires("remote-volumes/ephemeral-data", &format!("container {}", container["name"]), "audit", "audit");
+    }
+    for volume in set.effective_volumes() {
+        let place = text(&volume["name"]);
+        let is_data = is_on_data_path(set, place);
+        // A volume without a source is an emptyDir: the API server writes that in.
+        if is_data && (volume["emptyDir"].is_object() || has_no_source(volume)) {
+            verdicts.fires("remote-volumes/ephemeral-data", place, "warn", "deny");
+        }
+        if is_data && volume["ephemeral"].is_object() {
+            verdicts.fires("remote-volumes/ephemeral-claim", place, "warn", "deny");
+        }
+        host_path(set, volume, is_data, verdicts);
+        if written_claim(volume, set.pod()).is_some() {
+            match set.replicas() {
+                2.. => verdicts.fires("remote-volumes/shared-claim", place, "deny", "deny"),
+                1 => verdicts.fires("remote-volumes/unscalable-claim", place, "warn", "warn"),
+                _ => {}
+            }
+        }
+    }
+    for volume in list(&set.pod()["volumes"]).iter().filter(|volume| set.is_hidden(volume)) {
+        let claim = &volume["persistentVolumeClaim"];
+        if !claim.is_object() || claim["claimName"] != volume["name"] {
+            verdicts.fires("remote-volumes/shadowed-volume", text(&volume["name"]), "audit", "warn");
+        }
+    }
+    for template in set.claim_templates() {
+        let is_used = mounts(set.pod(), name(template)).next().is_some() || is_mapped(set.pod(), name(template));
+        if !is_used {
+            verdicts.fires("remote-volumes/unmounted-claim", name(template), "warn", "deny");
+        }
+        volume_mode(set, template, verdicts);
+    }
+}
+
+/// On a data path it must not be written; `strict` has none that is written, but sockets. Read-only ones (time zones, kernel modules) pass, as
+/// the reference says of VOL-11.
+fn host_path(set: Set<'_>, volume: &Value, is_data: bool, verdicts: &mut Verdicts) {
+    let place = text(&volume["name"]);
+    let is_folder = volume["hostPath"].is_object() && volume["hostPath"]["type"] != "Socket";
+    // One that nobody mounts is written by nobody.
+    let is_written = mounts(set.pod(), place).any(|mount| mount["readOnly"] != true);
+    if is_folder && is_written {
+        verdicts.fires("remote-volumes/host-path-data", place, if is_data { "deny" } else { "off" }, "deny");
+    }
+}
+
+fn volume_mode(set: Set<'_>, template: &Value, verdicts: &mut Verdicts) {
+    let is_mounted = mounts(set.pod(), name(template)).next().is_some();
+    let is_wrong = match text(&template["spec"]["volumeMode"]) {
+        "" | "Filesystem" => is_mapped(set.pod(), name(template)),
+        "Block" => is_mounted,
+        _ => return verdicts.undecided("remote-volumes/volume-mode-mismatch"),
+    };
+    if is_wrong {
+        verdicts.fires("remote-volumes/volume-mode-mismatch", name(template), "deny", "deny");
+    }
+}
+
+/// Whether a container mounts it where databases keep their data.
+fn is_on_data_path(set: Set<'_>, volume: &str) -> bool {
+    containers(set.pod()).any(|container| {
+        let mut mounts = list(&container["volumeMounts"]).iter().filter(|mount| text(&mount["name"]) == volume);
+        mounts.any(|mount| is_at_data(container, mount))
+    })
+}
+
+fn is_at_data(container: &Value, mount: &Value) -> bool {
+    let path = text(&mount["mountPath"]);
+    let moved = list(&container["env"]).iter().find(|variable| variable["name"] == "PGDATA");
+    let moved = moved.map_or("", |variable| text(&variable["value"]));
+    lists::is_data_path(path) || (!moved.is_empty() && is_within(moved, path))
+}
+
+/// A known database that mounts nothing which could keep its data: it writes to the layer of its image.
+fn writes_to_image(set: Set<'_>, container: &Value) -> bool {
+    let holds_data = |mount: &Value| {
+        let name = text(&mount["name"]);
+        let is_scratch = |volume: &Value| has_no_source(volume) || SCRATCH.iter().any(|kind| volume[*kind].is_object());
+        let mut volumes = set.effective_volumes().filter(|volume| volume["name"] == mount["name"]);
+        set.claim_templates().iter().any(|template| self::name(template) == name)
+            || is_at_data(container, mount)
+            || volumes.any(|volume| !is_scratch(volume))
+    };
+    let is_mapped = !list(&container["volumeDevices"]).is_empty();
+    let is_database = lists::keeps_data(text(&container["image"]));
+    is_database && !is_mapped && !list(&container["volumeMounts"]).iter().any(holds_data)
+}
+
+fn is_within(path: &str, mount: &str) -> bool {
+    let mount = mount.trim_end_matches('/');
+    path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn has_no_source(volume: &Value) -> bool {
+    volume.as_object().is_some_and(|fields| fields.iter().all(|(key, value)| key == "name" || value.is_null()))
+}
+
+/// Volumes that hold nothing of their own, or nothing that lasts.
+const SCRATCH: &[&str] = &["emptyDir", "configMap", "secret", "projected", "downwardAPI"];
