@@ -1,5 +1,6 @@
 //! A client like the API server's: TLS, keep-alive, HTTP/1.1 or HTTP/2, and it keeps to `Connection: close` and `GOAWAY`.
 
+use std::error::Error as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -190,6 +191,7 @@ impl Connection {
             Ok(response) => self.read(response).await.map(Some),
             Err(mut error) => match error.take_message() {
                 Some(_unsent) => Ok(None),
+                None if is_refused_by_goaway(error.error()) => Ok(None),
                 None => Err(error.into_error().into()),
             },
         }
@@ -201,6 +203,12 @@ impl Connection {
         let body = timeout(PATIENCE, response.into_body().collect()).await.context("no body in time")??.to_bytes();
         Ok(Answer { status, body })
     }
+}
+
+/// Sent while the server's `GOAWAY` was on its way, with a stream id above the last that it looks at. Go's client sends such a request again.
+fn is_refused_by_goaway(error: &hyper::Error) -> bool {
+    let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    h2.is_some_and(|error| error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 /// What reviews are sent as.
