@@ -143,6 +143,18 @@ impl Connection {
         self.certificate.as_ref()
     }
 
+    /// The same connection again, for calls beside those of this one; `None` over HTTP/1.1, which has one call at a time.
+    pub fn beside(&self) -> Option<Self> {
+        match &self.sender {
+            Sender::Http1(_) => None,
+            Sender::Http2(sender) => Some(Self {
+                sender: Sender::Http2(sender.clone()),
+                certificate: self.certificate.clone(),
+                is_last: self.is_last,
+            }),
+        }
+    }
+
     /// Whether it takes another request: the server has neither closed it nor asked us to go.
     pub async fn is_usable(&mut self) -> bool {
         self.ready().await.is_ok() && !self.is_last

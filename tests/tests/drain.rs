@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use stateward_tests::client::{Connection, Endpoint, JSON, Protocol};
 use stateward_tests::root;
 use stateward_tests::server::{Serve, text};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Two replicas behind a Service, one of them goes. Its endpoint is forgotten some time after it said that it is not ready, so new connections still
 /// come to it while it drains.
@@ -45,6 +46,51 @@ async fn loses_no_call_of_5000_when_one_of_two_replicas_goes() {
     let served = |log: &[serde_json::Value]| log.iter().filter(|line| text(line, "message") == "admission").count();
     assert!(served(&log) as u32 >= CALLS / 16, "the replica that goes took {} calls", served(&log));
     staying.terminate().unwrap();
+}
+
+/// A socket that is closed at once answers what still arrives with a reset, and the client throws away what it has not read: Go's client then fails the
+/// calls that the last `GOAWAY` told it to send elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_its_last_word_it_still_listens() {
+    let serve = Serve::start(&["--drain-delay", "60s"]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    let mut client = endpoint.connect_tls(Protocol::Http1).await.unwrap();
+    serve.terminate().unwrap();
+    serve.logged("draining").unwrap();
+    let body = review();
+    let head = format!(
+        "POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&answer));
+    // Far less than it listens for.
+    let mut turns = tokio::time::interval(Duration::from_millis(5));
+    for turn in 0..40 {
+        turns.tick().await;
+        client.get_mut().0.write_all(b"late").await.unwrap_or_else(|error| panic!("turn {turn}: {error}"));
+    }
+}
+
+/// The API server's way: many calls at once on one connection over HTTP/2. Each is answered, or refused by `GOAWAY` and sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn loses_no_call_of_many_on_one_connection() {
+    let serve = Serve::start(&["--drain-delay", "60s"]).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    let pool = Arc::new(Pool {
+        current: tokio::sync::Mutex::new(endpoint.connect(Protocol::Http2).await.unwrap()),
+        endpoint,
+        left: AtomicU32::new(CALLS),
+    });
+    let clients: Vec<_> = (0..16).map(|_| tokio::spawn(Arc::clone(&pool).call())).collect();
+    until("a part of the calls", || pool.left.load(Relaxed) < CALLS - CALLS / 4).await;
+    serve.terminate().unwrap();
+    for client in clients {
+        client.await.unwrap().unwrap();
+    }
+    assert_eq!(pool.left.load(Relaxed), 0);
 }
 
 /// Without a delay: what has been sent is answered, idle connections are closed, and the process is gone soon.
@@ -89,6 +135,37 @@ async fn says_connection_close_while_it_drains() {
     let mut fresh = endpoint.connect(Protocol::Http2).await.unwrap();
     assert_eq!(fresh.post("/mutate", review()).await.unwrap().status, 200);
     until_async("GOAWAY", async || !fresh.is_usable().await).await;
+}
+
+/// One connection for all, replaced when it takes no more.
+struct Pool {
+    current: tokio::sync::Mutex<Connection>,
+    endpoint: Endpoint,
+    left: AtomicU32,
+}
+
+impl Pool {
+    async fn call(self: Arc<Self>) -> Result<()> {
+        let body = Bytes::from(review());
+        while self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            loop {
+                let answer = self.connection().await?.try_post("/validate/fail?timeout=5s", JSON, body.clone()).await;
+                if let Some(answer) = answer.context("a call failed")? {
+                    ensure!(answer.status == 200, "{answer:?}");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn connection(&self) -> Result<Connection> {
+        let mut current = self.current.lock().await;
+        if !current.is_usable().await {
+            *current = self.endpoint.connect(Protocol::Http2).await.context("a connection failed")?;
+        }
+        current.beside().context("HTTP/2 takes several calls at once")
+    }
 }
 
 /// A Service with two endpoints.

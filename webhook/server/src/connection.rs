@@ -19,6 +19,7 @@ use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
@@ -84,10 +85,11 @@ pub(crate) async fn serve(
     phase: watch::Receiver<Phase>,
 ) -> Ended {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+    let (watched, mut handed_back) = Watched::new(stream, Arc::clone(&activity));
+    let io = TokioIo::new(watched);
     let service = Requests { router, activity: Arc::clone(&activity) };
     let supervisor = Supervisor { limits, activity: &activity, is_http2, opened: Instant::now(), phase };
-    if is_http2 {
+    let ended = if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -106,7 +108,24 @@ pub(crate) async fn serve(
             .max_buf_size(READ_BUFFER_BYTES)
             .serve_connection(io, service);
         supervisor.run(connection).await
+    };
+    if ended == Ended::Done
+        && let Ok(stream) = handed_back.try_recv()
+    {
+        linger(stream.into_inner().0).await;
     }
+    ended
+}
+
+/// Reads what the client still sends until it closes, too. Our last words (`GOAWAY`, the last answer) are on their way; a socket that is closed
+/// while something arrives answers with a reset, and a client that gets it throws away what it has not read yet. Go's client then failed 12 to 28
+/// of 5,000 calls instead of sending them elsewhere.
+async fn linger(mut stream: TcpStream) {
+    let until_closed = async {
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await.is_ok_and(|bytes| bytes > 0) {}
+    };
+    let _ = timeout(LINGER, until_closed).await;
 }
 
 /// Ends a connection in time.
@@ -168,7 +187,9 @@ impl Supervisor<'_> {
             && in_flight == 0
             && draining_since.is_some_and(|since| now >= since + LAST_REQUEST_GRACE)
             && now >= self.opened + LAST_REQUEST_GRACE;
-        idle || gone_quiet || (self.is_http2 && renewing && served)
+        // Calls that are on the way are refused by it and sent again: not after each answer of each new connection.
+        let is_young = now < self.opened + LAST_REQUEST_GRACE;
+        idle || gone_quiet || (self.is_http2 && renewing && served && !is_young)
     }
 
     /// Over HTTP/1.1, when the header that has begun must be whole.
@@ -249,5 +270,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// A peer that vanished without a word is noticed in half a minute.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that got our last words closes at once. As Go's server.
+const LINGER: Duration = Duration::from_secs(1);
 /// While draining: for a request that was on its way when we decided to close.
 const LAST_REQUEST_GRACE: Duration = Duration::from_millis(500);
