@@ -24,8 +24,8 @@ pub const MANAGER_DELETE: Rule = Rule {
         Subject::of(Resource::PODS.sub("eviction"), &[Operation::Create]).when(conditions::MEMBER_EVICTED),
     ],
     reads: &[
-        Read { kind: Pod::KIND, fields: &["/metadata/ownerReferences", "/metadata/deletionTimestamp"], live: true },
-        Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false },
+        Read::by_name(Pod::KIND, &["/metadata/ownerReferences", "/metadata/deletionTimestamp"]).live(),
+        Read::by_name(StatefulSet::KIND, SET_FIELDS),
     ],
     ..Rule::VALIDATE
 };
@@ -39,7 +39,7 @@ pub const SCALED_TO_ZERO: Rule = Rule {
     category: promise::AVAILABLE,
     severity: Severity::Low,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", WRITES_FIELD], live: false }],
+    reads: &[Read::by_name(StatefulSet::KIND, &["/spec/replicas", WRITES_FIELD])],
     ..Rule::VALIDATE
 };
 

@@ -24,7 +24,7 @@ pub const FORGED_ROLE: Rule = Rule {
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
         Subject::of(Resource::PODS, POD_CREATED).when(conditions::WITH_KEYS).fail_closed(),
     ],
-    reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: true }],
+    reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
     ..Rule::VALIDATE
 };
 

@@ -18,7 +18,7 @@ pub const UNDECLARED_WRITES: Rule = Rule {
     baseline: Action::Audit,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", WRITES_FIELD], live: false }],
+    reads: &[Read::by_name(StatefulSet::KIND, &["/spec/replicas", WRITES_FIELD])],
     ..Rule::VALIDATE
 };
 

@@ -20,7 +20,7 @@ pub const MOVED_MANAGER: Rule = Rule {
     fixed: true,
     compares: true,
     subjects: &[Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_START_MOVED).fail_closed()],
-    reads: &[Read { kind: Pod::KIND, fields: &[], live: true }],
+    reads: &[Read::of(Pod::KIND, &[]).live()],
     ..Rule::VALIDATE
 };
 

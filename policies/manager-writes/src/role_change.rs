@@ -31,7 +31,7 @@ pub const ROLE_CHANGE: Rule = Rule {
             .when(conditions::SET_STATUS_KEYS_DIFFER)
             .fail_closed(),
     ],
-    reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false }],
+    reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS)],
     ..Rule::VALIDATE
 };
 

@@ -58,17 +58,10 @@ pub const WRITE_SERVICE_CHANGED: Rule = Rule {
     needs_user: true,
     subjects: &[Subject::of(Resource::SERVICES, &[Operation::Update, Operation::Delete])
         .when(conditions::WRITE_SERVICE_CHANGED)],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &[
-            WRITES_FIELD,
-            "/spec/replicas",
-            "/spec/ordinals",
-            "/spec/template/metadata/labels",
-            "/status/replicas",
-        ],
-        live: false,
-    }],
+    reads: &[Read::by_name(
+        StatefulSet::KIND,
+        &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/template/metadata/labels", "/status/replicas"],
+    )],
     ..Rule::VALIDATE
 };
 
@@ -236,23 +229,21 @@ fn narrow(set: &str) -> String {
     format!("select `stateward.dev/role: manager` and `stateward.dev/set: {set}`, or mark it `{SERVICE}: read-only`")
 }
 
-const SERVICES: Read = Read {
-    kind: Service::KIND,
-    fields: &[
+const SERVICES: Read = Read::of(
+    Service::KIND,
+    &[
         "/metadata/annotations/stateward.dev~1service",
         "/spec/clusterIP",
         "/spec/clusterIPs",
         "/spec/selector",
         "/spec/type",
     ],
-    live: false,
-};
+);
 
-const SETS: Read = Read {
-    kind: StatefulSet::KIND,
-    fields: &[WRITES_FIELD, "/spec/ordinals", "/spec/serviceName", "/spec/template/metadata/labels"],
-    live: false,
-};
+const SETS: Read = Read::of(
+    StatefulSet::KIND,
+    &[WRITES_FIELD, "/spec/ordinals", "/spec/serviceName", "/spec/template/metadata/labels"],
+);
 
 const SELECTOR: &str = "/spec/selector";
 const TEMPLATE_LABELS: &str = "/spec/template/metadata/labels";

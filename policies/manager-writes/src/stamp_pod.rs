@@ -23,7 +23,7 @@ pub const STAMP_POD: Rule = Rule {
         Subject::of(Resource::PODS, POD_CREATED).when(conditions::POD_TO_STAMP),
         Subject::of(Resource::PODS, POD_UPDATED).when(conditions::POD_ADOPTED),
     ],
-    reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: true }],
+    reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
     ..Rule::MUTATE
 };
 

@@ -17,17 +17,16 @@ pub const UNDECLARED_SYNC: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &[
+    reads: &[Read::by_name(
+        StatefulSet::KIND,
+        &[
             "/spec/replicas",
             WRITES_FIELD,
             "/metadata/annotations/stateward.dev~1sync",
             "/spec/template/spec/containers",
             "/spec/template/spec/initContainers",
         ],
-        live: false,
-    }],
+    )],
     ..Rule::VALIDATE
 };
 

@@ -21,7 +21,7 @@ pub const UNBOUND_POD: Rule = Rule {
     fixed: true,
     needs_user: true,
     subjects: &[Subject::of(Resource::PODS, POD_CREATED).when(conditions::POD_CLAIMS_SET).fail_closed()],
-    reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: true }],
+    reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
     ..Rule::VALIDATE
 };
 

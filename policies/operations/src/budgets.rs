@@ -18,10 +18,7 @@ pub const NO_DISRUPTION_BUDGET: Rule = Rule {
     baseline: Action::Audit,
     strict: Action::Warn,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[
-        Read { kind: PodDisruptionBudget::KIND, fields: &["/spec/selector"], live: false },
-        Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false },
-    ],
+    reads: &[Read::of(PodDisruptionBudget::KIND, &["/spec/selector"]), Read::by_name(StatefulSet::KIND, SET_FIELDS)],
     ..Rule::VALIDATE
 };
 
@@ -39,7 +36,7 @@ pub const BLOCKING_BUDGET: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Warn,
     subjects: &[Subject::of(Resource::BUDGETS, &[Operation::Create, Operation::Update])],
-    reads: &[Read { kind: StatefulSet::KIND, fields: SET_FIELDS, live: false }],
+    reads: &[Read::of(StatefulSet::KIND, SET_FIELDS)],
     ..Rule::VALIDATE
 };
 

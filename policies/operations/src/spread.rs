@@ -16,11 +16,10 @@ pub const NO_SPREAD: Rule = Rule {
     baseline: Action::Audit,
     strict: Action::Warn,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &["/spec/replicas", "/spec/template/spec/affinity", "/spec/template/spec/topologySpreadConstraints"],
-        live: false,
-    }],
+    reads: &[Read::by_name(
+        StatefulSet::KIND,
+        &["/spec/replicas", "/spec/template/spec/affinity", "/spec/template/spec/topologySpreadConstraints"],
+    )],
     ..Rule::VALIDATE
 };
 

@@ -51,16 +51,10 @@ pub const FORCE_DELETE: Rule = Rule {
         Subject::of(Resource::PODS, &[Operation::Delete]).when(conditions::POD_FORCED),
         Subject::of(Resource::PODS.sub("eviction"), &[Operation::Create]).when(conditions::EVICTION_FORCED),
     ],
-    reads: &[Read {
-        kind: Pod::KIND,
-        fields: &[
-            "/metadata/ownerReferences",
-            "/spec/nodeName",
-            "/spec/terminationGracePeriodSeconds",
-            "/status/phase",
-        ],
-        live: false,
-    }],
+    reads: &[Read::by_name(
+        Pod::KIND,
+        &["/metadata/ownerReferences", "/spec/nodeName", "/spec/terminationGracePeriodSeconds", "/status/phase"],
+    )],
     ..Rule::VALIDATE
 };
 

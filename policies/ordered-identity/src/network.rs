@@ -16,7 +16,7 @@ pub const NO_SERVICE_NAME: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", "/spec/serviceName"], live: false }],
+    reads: &[Read::by_name(StatefulSet::KIND, &["/spec/replicas", "/spec/serviceName"])],
     ..Rule::VALIDATE
 };
 
@@ -32,8 +32,8 @@ pub const NOT_HEADLESS: Rule = Rule {
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
     reads: &[
-        Read { kind: Service::KIND, fields: &["/spec/clusterIP", "/spec/clusterIPs"], live: false },
-        Read { kind: StatefulSet::KIND, fields: &["/spec/replicas", "/spec/serviceName"], live: false },
+        Read::by_name(Service::KIND, &["/spec/clusterIP", "/spec/clusterIPs"]),
+        Read::by_name(StatefulSet::KIND, &["/spec/replicas", "/spec/serviceName"]),
     ],
     ..Rule::VALIDATE
 };
@@ -49,7 +49,7 @@ pub const MISSING_SERVICE: Rule = Rule {
     baseline: Action::Audit,
     strict: Action::Warn,
     subjects: &[Subject::STATEFUL_SETS],
-    reads: &[Read { kind: Service::KIND, fields: &[], live: false }],
+    reads: &[Read::by_name(Service::KIND, &[])],
     ..Rule::VALIDATE
 };
 
@@ -66,7 +66,7 @@ pub const DEAD_SERVICE: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS],
-    reads: &[Read { kind: Service::KIND, fields: &["/spec/type", "/spec/selector"], live: false }],
+    reads: &[Read::by_name(Service::KIND, &["/spec/type", "/spec/selector"])],
     ..Rule::VALIDATE
 };
 

@@ -30,16 +30,15 @@ pub const NO_READINESS_GATE: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &[
+    reads: &[Read::by_name(
+        StatefulSet::KIND,
+        &[
             "/spec/replicas",
             "/spec/podManagementPolicy",
             "/spec/template/spec/containers",
             "/spec/template/spec/initContainers",
         ],
-        live: false,
-    }],
+    )],
     ..Rule::VALIDATE
 };
 
@@ -57,7 +56,7 @@ pub const UNREADY_DNS: Rule = Rule {
     baseline: Action::Audit,
     strict: Action::Warn,
     subjects: &[Subject::STATEFUL_SETS],
-    reads: &[Read { kind: Service::KIND, fields: &["/spec/publishNotReadyAddresses"], live: false }],
+    reads: &[Read::by_name(Service::KIND, &["/spec/publishNotReadyAddresses"])],
     ..Rule::VALIDATE
 };
 

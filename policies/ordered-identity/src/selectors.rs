@@ -16,7 +16,7 @@ pub const OVERLAPPING_SELECTOR: Rule = Rule {
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS],
-    reads: &[Read { kind: StatefulSet::KIND, fields: &["/spec/template/metadata/labels"], live: false }],
+    reads: &[Read::of(StatefulSet::KIND, &["/spec/template/metadata/labels"])],
     ..Rule::VALIDATE
 };
 

@@ -17,11 +17,7 @@ pub const SERVICE_REMOVED: Rule = Rule {
     subjects: &[
         Subject::of(Resource::SERVICES, &[Operation::Update, Operation::Delete]).when(conditions::SERVICE_REMOVED)
     ],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &["/spec/serviceName", "/spec/replicas", "/status/replicas"],
-        live: false,
-    }],
+    reads: &[Read::of(StatefulSet::KIND, &["/spec/serviceName", "/spec/replicas", "/status/replicas"])],
     ..Rule::VALIDATE
 };
 

@@ -58,11 +58,10 @@ pub const LOCAL_CLAIM: Rule = Rule {
     subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(CLAIM_MADE)],
     reads: &[
         class_read(&["/provisioner", CREATED, DEFAULT, BETA_DEFAULT]),
-        Read {
-            kind: PersistentVolume::KIND,
-            fields: &["/spec/csi/driver", "/spec/hostPath", "/spec/local", "/spec/nodeAffinity"],
-            live: false,
-        },
+        Read::by_name(
+            PersistentVolume::KIND,
+            &["/spec/csi/driver", "/spec/hostPath", "/spec/local", "/spec/nodeAffinity"],
+        ),
     ],
     ..Rule::VALIDATE
 };
@@ -201,8 +200,7 @@ fn member_of_live_set<'c>(
     None
 }
 
-const SETS: Read = Read {
-    kind: StatefulSet::KIND,
-    fields: &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates", "/status/replicas"],
-    live: false,
-};
+const SETS: Read = Read::by_name(
+    StatefulSet::KIND,
+    &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates", "/status/replicas"],
+);

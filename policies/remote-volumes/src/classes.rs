@@ -229,7 +229,7 @@ pub(crate) fn which(template: &ClaimTemplate, class: &StorageClass) -> String {
 
 /// What rules read of StorageClasses.
 pub(crate) const fn class_read(fields: &'static [&'static str]) -> Read {
-    Read { kind: StorageClass::KIND, fields, live: false }
+    Read::of(StorageClass::KIND, fields)
 }
 
 /// What tells the default class, beside its name.

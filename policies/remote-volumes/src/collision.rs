@@ -20,14 +20,10 @@ pub const CLAIM_COLLISION: Rule = Rule {
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS],
     reads: &[
-        Read {
-            kind: StatefulSet::KIND,
-            fields: &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates"],
-            live: false,
-        },
-        Read {
-            kind: PersistentVolumeClaim::KIND,
-            fields: &[
+        Read::by_name(StatefulSet::KIND, &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates"]),
+        Read::of(
+            PersistentVolumeClaim::KIND,
+            &[
                 "/metadata/annotations/volume.beta.kubernetes.io~1storage-class",
                 "/spec/accessModes",
                 "/spec/resources/requests/storage",
@@ -35,8 +31,7 @@ pub const CLAIM_COLLISION: Rule = Rule {
                 "/spec/volumeMode",
                 "/status/capacity/storage",
             ],
-            live: false,
-        },
+        ),
     ],
     ..Rule::VALIDATE
 };

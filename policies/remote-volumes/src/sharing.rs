@@ -15,17 +15,16 @@ pub const SHARED_CLAIM: Rule = Rule {
     baseline: Action::Deny,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &[
+    reads: &[Read::by_name(
+        StatefulSet::KIND,
+        &[
             "/spec/replicas",
             "/spec/template/spec/containers",
             "/spec/template/spec/initContainers",
             "/spec/template/spec/volumes",
             "/spec/volumeClaimTemplates",
         ],
-        live: false,
-    }],
+    )],
     ..Rule::VALIDATE
 };
 

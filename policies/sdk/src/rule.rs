@@ -83,8 +83,27 @@ pub struct Read {
     pub kind: Kind,
     /// JSON Pointers; a look-up answers these beside name, namespace, uid and labels.
     pub fields: &'static [&'static str],
+    /// Rules ask for these by name; a list of the kind is spared them.
+    pub by_name: bool,
     /// Asks the API server, not a cache.
     pub live: bool,
+}
+
+impl Read {
+    /// Of every object of a kind that is listed, or of one that is asked for by its name.
+    pub const fn of(kind: Kind, fields: &'static [&'static str]) -> Self {
+        Self { kind, fields, by_name: false, live: false }
+    }
+
+    /// Of one object, asked for by its name. What a rule reads of one should not weigh on those that list many.
+    pub const fn by_name(kind: Kind, fields: &'static [&'static str]) -> Self {
+        Self { by_name: true, ..Self::of(kind, fields) }
+    }
+
+    /// Asks the API server, not a cache.
+    pub const fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
 }
 
 impl Rule {
@@ -203,6 +222,7 @@ impl From<&Read> for wit::Read {
         Self {
             kind: read.kind.into(),
             fields: read.fields.iter().map(|&field| field.to_owned()).collect(),
+            by_name: read.by_name,
             live: read.live,
         }
     }

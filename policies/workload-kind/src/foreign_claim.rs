@@ -28,11 +28,10 @@ pub const FOREIGN_CLAIM: Rule = Rule {
         Subject::of(Resource::REPLICA_SETS, &[Operation::Create, Operation::Update]).when(TEMPLATE_WITH_CLAIM),
         Subject::of(Resource::PODS, &[Operation::Create]).when(POD_WITH_FOREIGN_CLAIM),
     ],
-    reads: &[Read {
-        kind: StatefulSet::KIND,
-        fields: &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/volumeClaimTemplates", "/status/replicas"],
-        live: false,
-    }],
+    reads: &[Read::of(
+        StatefulSet::KIND,
+        &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/volumeClaimTemplates", "/status/replicas"],
+    )],
     ..Rule::VALIDATE
 };
 

@@ -45,8 +45,8 @@ pub const REPLICATED_CLAIM: Rule = Rule {
     ],
     reads: &[
         CLAIMS,
-        Read { kind: Deployment::KIND, fields: WORKLOAD_FIELDS, live: false },
-        Read { kind: ReplicaSet::KIND, fields: WORKLOAD_FIELDS, live: false },
+        Read::by_name(Deployment::KIND, WORKLOAD_FIELDS),
+        Read::by_name(ReplicaSet::KIND, WORKLOAD_FIELDS),
     ],
     ..Rule::VALIDATE
 };
@@ -160,7 +160,7 @@ fn is_single(claim: &PersistentVolumeClaim) -> Option<bool> {
 
 const WRITTEN: &[Operation] = &[Operation::Create, Operation::Update];
 
-const CLAIMS: Read = Read { kind: PersistentVolumeClaim::KIND, fields: &["/spec/accessModes"], live: false };
+const CLAIMS: Read = Read::by_name(PersistentVolumeClaim::KIND, &["/spec/accessModes"]);
 
 /// What a Scale is judged by.
 const WORKLOAD_FIELDS: &[&str] = &["/metadata/ownerReferences", "/spec/replicas", "/spec/template/spec/volumes"];

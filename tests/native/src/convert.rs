@@ -159,7 +159,12 @@ fn rule(from: wit::Rule) -> manifest::Rule {
         reads: from
             .reads
             .into_iter()
-            .map(|read| manifest::Read { kind: kind(read.kind), fields: read.fields, live: read.live })
+            .map(|read| manifest::Read {
+                kind: kind(read.kind),
+                fields: read.fields,
+                by_name: read.by_name,
+                live: read.live,
+            })
             .collect(),
     }
 }

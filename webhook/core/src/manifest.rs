@@ -128,6 +128,8 @@ pub struct Read {
     pub kind: GroupVersionKind<'static>,
     /// JSON Pointers; look-ups answer these beside name, namespace, uid and labels.
     pub fields: Vec<String>,
+    /// Only look-ups by name answer them; a list is spared what one rule reads of one object.
+    pub by_name: bool,
     /// May ask the API server instead of a cache.
     pub live: bool,
 }

@@ -109,13 +109,14 @@ impl PolicySet {
         &self.exemptions
     }
 
-    /// What look-ups may ask for: kinds with the union of their fields, sorted.
+    /// What look-ups may ask for: kinds with the union of their fields, sorted; apart what is asked for by name only.
     pub fn reads(&self) -> Vec<Read> {
-        let mut reads: BTreeMap<&GroupVersionKind<'static>, Read> = BTreeMap::new();
+        let mut reads: BTreeMap<(&GroupVersionKind<'static>, bool), Read> = BTreeMap::new();
         for read in self.policies.iter().flat_map(Policy::described).flat_map(|(_, rule)| &rule.reads) {
-            let joined = reads.entry(&read.kind).or_insert_with(|| Read {
+            let joined = reads.entry((&read.kind, read.by_name)).or_insert_with(|| Read {
                 kind: read.kind.clone(),
                 fields: Vec::new(),
+                by_name: read.by_name,
                 live: false,
             });
             joined.fields.extend(read.fields.iter().cloned());
@@ -254,18 +255,20 @@ mod tests {
         let read = |fields: &[&str], live| Read {
             kind: GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Service".into() },
             fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            by_name: false,
             live,
         };
         let mut manifest: Manifest = manifest();
         manifest.rules[0].reads = vec![read(&["/spec/type", "/spec/clusterIP"], false)];
-        manifest.rules[1].reads = vec![read(&["/spec/selector", "/spec/type"], true)];
+        let by_name = Read { by_name: true, ..read(&["/spec/ports"], false) };
+        manifest.rules[1].reads = vec![read(&["/spec/selector", "/spec/type"], true), by_name.clone()];
         let with = |rules: &[&str]| {
             let change =
                 |policy: &mut WasmPolicy| policy.spec.rules = rules.iter().map(|rule| (*rule).to_owned()).collect();
             let policy = Policy::new(&wasm_policy("p", change), component(manifest.clone(), broken_rules(&manifest)));
             PolicySet::new(vec![policy.unwrap()], vec![]).unwrap().reads()
         };
-        assert_eq!(with(&["*"]), [read(&["/spec/clusterIP", "/spec/selector", "/spec/type"], true)]);
+        assert_eq!(with(&["*"]), [read(&["/spec/clusterIP", "/spec/selector", "/spec/type"], true), by_name]);
         assert_eq!(with(&["demo/deny"]), [read(&["/spec/clusterIP", "/spec/type"], false)]);
         assert_eq!(with(&["demo/strict"]), []);
     }

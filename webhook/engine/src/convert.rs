@@ -150,7 +150,7 @@ fn rule(rule: wit::Rule) -> Rule {
         reads: rule
             .reads
             .into_iter()
-            .map(|read| Read { kind: kind(read.kind), fields: read.fields, live: read.live })
+            .map(|read| Read { kind: kind(read.kind), fields: read.fields, by_name: read.by_name, live: read.live })
             .collect(),
     }
 }

@@ -27,30 +27,42 @@ pub(crate) struct Host {
 
 /// The kinds that a component's rules look up.
 #[derive(Default)]
-pub(crate) struct Declared(Vec<(GroupVersionKind<'static>, bool)>);
+pub(crate) struct Declared(Vec<Kind>);
+
+struct Kind {
+    kind: GroupVersionKind<'static>,
+    /// Some rule lists it.
+    listed: bool,
+    /// Some rule reads it live.
+    live: bool,
+}
 
 impl Declared {
     pub(crate) fn new(manifest: &stateward_core::manifest::Manifest) -> Self {
-        let mut kinds: Vec<(GroupVersionKind<'static>, bool)> = Vec::new();
+        let mut kinds: Vec<Kind> = Vec::new();
         for read in manifest.rules.iter().flat_map(|rule| &rule.reads) {
-            match kinds.iter_mut().find(|(kind, _)| *kind == read.kind) {
-                Some((_, live)) => *live |= read.live,
-                None => kinds.push((read.kind.clone(), read.live)),
+            match kinds.iter_mut().find(|declared| declared.kind == read.kind) {
+                Some(declared) => {
+                    declared.listed |= !read.by_name;
+                    declared.live |= read.live;
+                }
+                None => kinds.push(Kind { kind: read.kind.clone(), listed: !read.by_name, live: read.live }),
             }
         }
         Self(kinds)
     }
 
-    /// `None`: no rule declares the kind. Else whether a rule reads it live.
-    fn live(&self, kind: &GroupVersionKind<'_>) -> Option<bool> {
-        self.0.iter().find(|(declared, _)| declared == kind).map(|(_, live)| *live)
+    /// `None`: no rule declares the kind, or none a list of it. Else whether a rule reads it live.
+    fn live(&self, kind: &GroupVersionKind<'_>, is_list: bool) -> Option<bool> {
+        let declared = self.0.iter().find(|declared| declared.kind == *kind)?;
+        (declared.listed || !is_list).then_some(declared.live)
     }
 }
 
 impl lookup::Host for Host {
     async fn find(&mut self, query: lookup::Query) -> wasmtime::Result<lookup::Found> {
         let kind = convert::kind_borrowed(&query.kind);
-        let (Some(live), Some(inventory)) = (self.declared.live(&kind), &self.inventory) else {
+        let (Some(live), Some(inventory)) = (self.declared.live(&kind, query.name.is_none()), &self.inventory) else {
             return Err(Stop::UndeclaredLookup { kind: crate::text::clean(&kind.to_string(), MAX_KIND_BYTES) }.into());
         };
         self.lookups += 1;

@@ -190,7 +190,7 @@ impl Neighbours {
         let selected = |object: &&&StoredObject| {
             selector.as_ref().is_none_or(|selector| selector.matches(|key| object.labels.get(key).map(String::as_str)))
         };
-        Found::Objects(found.values().filter(selected).filter_map(|object| object.json.clone()).collect())
+        Found::Objects(found.values().filter(selected).filter_map(|object| object.answer(query)).collect())
     }
 
     /// The input's other objects that are meant, by name: of each name the nearest ones.

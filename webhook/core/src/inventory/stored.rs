@@ -16,15 +16,22 @@ use crate::request::GroupVersionKind;
 /// Which fields of which kinds are kept: the union of what the loaded rules declare, besides name, namespace, uid and labels.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    kinds: HashMap<GroupVersionKind<'static>, Paths>,
+    kinds: HashMap<GroupVersionKind<'static>, Kept>,
+}
+
+/// Of one kind. A StatefulSet with all that rules read of one is 3.8 KB on average of 337 real ones; what is read of many is 0.8 KB.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    named: Paths,
+    listed: Paths,
 }
 
 impl Fields {
     /// Of the loaded rules: [`crate::policy_set::PolicySet::reads`].
     pub fn new(reads: &[Read]) -> Self {
-        let mut kinds: HashMap<GroupVersionKind<'static>, Paths> = HashMap::new();
+        let mut kinds: HashMap<GroupVersionKind<'static>, Kept> = HashMap::new();
         for read in reads {
-            let paths = kinds.entry(read.kind.clone()).or_insert_with(|| {
+            let kept = kinds.entry(read.kind.clone()).or_insert_with(|| {
                 let mut paths = Paths::default();
                 for always in [
                     "/apiVersion",
@@ -36,10 +43,13 @@ impl Fields {
                 ] {
                     paths.add(pointer::tokens(always));
                 }
-                paths
+                Kept { named: paths.clone(), listed: paths }
             });
             for field in &read.fields {
-                paths.add(pointer::tokens(field));
+                kept.named.add(pointer::tokens(field));
+                if !read.by_name {
+                    kept.listed.add(pointer::tokens(field));
+                }
             }
         }
         Self { kinds }
@@ -57,8 +67,15 @@ pub struct StoredObject {
     pub name: String,
     /// Its labels.
     pub labels: Arc<Labels>,
-    /// The answer of a look-up; `None` for a kind that no rule declares.
-    pub json: Option<Arc<str>>,
+    /// `None` for a kind that no rule declares.
+    answers: Option<Answers>,
+}
+
+/// JSON texts. The same one twice where no rule reads more of one than of many.
+#[derive(Clone, Debug, PartialEq)]
+struct Answers {
+    named: Arc<str>,
+    listed: Arc<str>,
 }
 
 /// JSON that is not an object of Kubernetes.
@@ -102,11 +119,25 @@ impl StoredObject {
             // The API server always writes this one.
             labels.insert(NAME_LABEL.to_owned(), name.0.to_string());
         }
-        let json = match fields.kinds.get(&kind) {
+        let answers = match fields.kinds.get(&kind) {
             None => None,
-            Some(paths) => Some(cut(json, paths, namespace.as_deref())?),
+            Some(kept) => {
+                let named = cut(json, &kept.named, namespace.as_deref())?;
+                let listed = if kept.named == kept.listed {
+                    Arc::clone(&named)
+                } else {
+                    cut(&named, &kept.listed, namespace.as_deref())?
+                };
+                Some(Answers { named, listed })
+            }
         };
-        Ok(Self { name: name.0.to_string(), kind, namespace, labels: Arc::new(labels), json })
+        Ok(Self { name: name.0.to_string(), kind, namespace, labels: Arc::new(labels), answers })
+    }
+
+    /// What a look-up is answered, as JSON text; `None` for a kind that no rule declares.
+    pub fn answer(&self, query: &Query<'_>) -> Option<Arc<str>> {
+        let answers = self.answers.as_ref()?;
+        Some(Arc::clone(if query.name.is_some() { &answers.named } else { &answers.listed }))
     }
 }
 
@@ -212,7 +243,7 @@ impl Inventory for StoredInventory {
         let found = match self.matching(query) {
             None => Found::Unknown,
             // An object without JSON is of a kind that no rule declares; the engine refuses such queries.
-            Some(objects) => Found::Objects(objects.iter().filter_map(|object| object.json.clone()).collect()),
+            Some(objects) => Found::Objects(objects.iter().filter_map(|object| object.answer(query)).collect()),
         };
         Box::pin(std::future::ready(found))
     }
@@ -249,10 +280,11 @@ mod tests {
         let read = |kind, fields: &[&str]| Read {
             kind,
             fields: fields.iter().map(|f| (*f).to_owned()).collect(),
+            by_name: false,
             live: false,
         };
-        let fields =
-            Fields::new(&[read(service(), &["/spec/clusterIP", "/spec/ports"]), read(class(), &["/provisioner"])]);
+        let by_name = Read { by_name: true, ..read(service(), &["/spec/ports"]) };
+        let fields = Fields::new(&[read(service(), &["/spec/clusterIP"]), by_name, read(class(), &["/provisioner"])]);
         let mut inventory = StoredInventory::default();
         for (json, namespace) in [
             (
@@ -291,6 +323,14 @@ mod tests {
             [
                 r#"{"apiVersion":"v1","kind":"Service","metadata":{"labels":{"app":"db"},"name":"db","namespace":"prod","uid":"u"},"spec":{"clusterIP":"None","ports":[{"port":1}]}}"#
             ]
+        );
+        let all = Query { labels: Some("app=db"), ..query(service(), Some("prod")) };
+        assert_eq!(
+            found(&inventory, &all).unwrap(),
+            [
+                r#"{"apiVersion":"v1","kind":"Service","metadata":{"labels":{"app":"db"},"name":"db","namespace":"prod","uid":"u"},"spec":{"clusterIP":"None"}}"#
+            ],
+            "a list is spared what is read by name"
         );
         assert_eq!(
             found(&inventory, &query(class(), None)).unwrap(),

@@ -31,7 +31,7 @@ impl World {
         };
         let input = Arc::new(files.iter().flat_map(|(name, text)| objects(name, text)).collect());
         let more: Vec<Document> = more.iter().flat_map(|text| objects("more.yaml", text)).collect();
-        let reads = [Read { kind: SERVICE, fields: vec!["/spec".to_owned()], live: false }];
+        let reads = [Read { kind: SERVICE, fields: vec!["/spec".to_owned()], by_name: false, live: false }];
         let (inventory, errors) = FileInventory::new(&input, &more, &reads, "default");
         assert_eq!(errors, []);
         Self { neighbours: inventory.neighbours(&input[0]) }

@@ -58,6 +58,7 @@ struct SubjectEntry<'a> {
 struct ReadEntry<'a> {
     kind: String,
     fields: &'a [String],
+    by_name: bool,
     live: bool,
 }
 
@@ -75,6 +76,7 @@ impl<'a> Entry<'a> {
         let reads = rule.reads.iter().map(|read| ReadEntry {
             kind: read.kind.to_string(),
             fields: &read.fields,
+            by_name: read.by_name,
             live: read.live,
         });
         Self {
