@@ -24,14 +24,19 @@ pub const PROFILE_LOWERED: Rule = Rule {
     id: "operations/profile-lowered",
     title: "A namespace keeps the profile that it raised itself to",
     description: "The label `stateward.dev/profile` puts a namespace under a stricter profile than the cluster's. Whoever may label it could take it back \
-                  for the time of one change, and nobody would know why the next set was let in.",
+                  for the time of one change, and nobody would know why the next set was let in. A profile that is not known here counts as \
+                  none: it is in force nowhere. Labels can be changed through `namespaces/status` and `namespaces/finalize`, too.",
     category: promise::MANAGED,
     severity: Severity::High,
     baseline: Action::Warn,
     strict: Action::Deny,
     compares: true,
     needs_user: true,
-    subjects: &[Subject::of(Resource::NAMESPACES, &[Operation::Update]).when(PROFILE_DIFFERS)],
+    subjects: &[
+        Subject::of(Resource::NAMESPACES, &[Operation::Update]).when(PROFILE_DIFFERS),
+        Subject::of(Resource::NAMESPACES.sub("status"), &[Operation::Update]).when(PROFILE_DIFFERS),
+        Subject::of(Resource::NAMESPACES.sub("finalize"), &[Operation::Update]).when(PROFILE_DIFFERS),
+    ],
     ..Rule::VALIDATE
 };
 
@@ -53,42 +58,46 @@ pub fn no_owner(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     }
 }
 
-/// Fires when a person removes the label, or gives it a weaker profile.
+/// Fires when a person removes the label, or gives it a weaker profile or one that is not known here.
 pub fn profile_lowered(namespace: &Namespace, cx: &Context<Settings>, out: &mut Findings) {
     let Some(Object::Namespace(old)) = cx.old() else { return };
     let before = old.metadata.labels.get(PROFILE);
     let after = namespace.metadata.labels.get(PROFILE);
-    if before == after {
+    if strictness(after) >= strictness(before) {
         return;
-    }
-    match (strictness(before), strictness(after)) {
-        (Some(before), Some(after)) if after >= before => return,
-        (Some(_), Some(_)) => {}
-        _ => return out.undecided(format!("a profile of `{PROFILE}` is not known here")),
     }
     match cx.is_person(&cx.settings.trusted_users) {
         None => out.needs_user(),
         Some(false) => {}
         Some(true) => {
             let before = before.unwrap_or_default();
-            let change = after.map_or("removed".to_owned(), |after| format!("lowered to `{after}`"));
+            let change = match after {
+                None => "removed".to_owned(),
+                Some(after) if strictness(Some(after)) > 0 => format!("lowered to `{after}`"),
+                Some(after) => format!("replaced by `{after}`, which is no profile here"),
+            };
+            // `baseline` is the least there is: without it the policies' own profiles are in force, as before.
+            let effect = if strictness(Some(before)) > 1 {
+                "what it refuses is let in from now on"
+            } else {
+                "nothing says any more that the namespace chose one"
+            };
             out.finding(
                 Pointer::new("/metadata/labels").key(PROFILE),
                 format!("labels[{PROFILE}]"),
-                format!("profile `{before}` is {change}: what it refuses is let in from now on"),
+                format!("profile `{before}` is {change}: {effect}"),
             )
             .hint(format!("keep `{PROFILE}: {before}`; a PolicyExemption lets single objects pass"));
         }
     }
 }
 
-/// `None`: a profile of a later version.
-fn strictness(profile: Option<&str>) -> Option<u8> {
+/// What is not known here is in force nowhere, as if there were no label: also a profile of a later version, however strict it is there.
+fn strictness(profile: Option<&str>) -> u8 {
     match profile {
-        None | Some("") => Some(0),
-        Some("baseline") => Some(1),
-        Some("strict") => Some(2),
-        Some(_) => None,
+        Some("strict") => 2,
+        Some("baseline") => 1,
+        _ => 0,
     }
 }
 

@@ -135,7 +135,7 @@ fn rules_are_those_of_the_table() {
             "operations/no-disruption-budget AW statefulsets statefulsets/scale [PodDisruptionBudget StatefulSet]",
             "operations/blocking-budget WW poddisruptionbudgets [StatefulSet]",
             "operations/no-owner -A statefulsets []",
-            "operations/profile-loweredΔ WD namespaces []",
+            "operations/profile-loweredΔ WD namespaces namespaces/status namespaces/finalize []",
         ]
     );
 }

@@ -31,8 +31,16 @@ pub(crate) enum Wanted {
 pub(crate) enum NamespaceFacts {
     /// A cluster-scoped object that is not a Namespace: it is in none, and selectors let it pass.
     NoNamespace,
-    /// The labels; a Namespace object's own.
+    /// The labels.
     Labels(Arc<Labels>),
+    /// A Namespace is updated: the labels that selectors match, and those of its other version. The stricter profile of the two is in force,
+    /// or a request could take the label away and be judged as if it had never been there.
+    Updated {
+        /// Of the new object; of a subresource's request, of the old one: what the API server goes by.
+        matched: Arc<Labels>,
+        /// Of the other one.
+        other: Arc<Labels>,
+    },
     /// Not known here: no labels, the policies' own profiles.
     Unknown,
 }
@@ -63,14 +71,13 @@ impl NamespaceFacts {
     /// Asks the Inventory, unless the object is a Namespace or in none.
     pub(crate) async fn find(request: &Request<'_>, facts: &Facts) -> Self {
         if request.resource.group.is_empty() && request.resource.resource == "namespaces" {
-            let labels = request.subject().and_then(Head::read).map(|head| {
-                head.labels()
-                    .unwrap_or_default()
-                    .iter()
-                    .map(|(key, value)| (key.to_string(), value.to_string()))
-                    .collect()
-            });
-            return labels.map_or(Self::Unknown, |labels: Labels| Self::Labels(Arc::new(labels)));
+            let (new, old) = (labels_of(request.object.as_deref()), labels_of(request.old_object.as_deref()));
+            let is_whole = request.resource.subresource.is_empty();
+            return match if is_whole { (new, old) } else { (old, new) } {
+                (Some(matched), Some(other)) => Self::Updated { matched, other },
+                (Some(labels), None) | (None, Some(labels)) => Self::Labels(labels),
+                (None, None) => Self::Unknown,
+            };
         }
         match request.namespace.as_deref() {
             None | Some("") => Self::NoNamespace,
@@ -80,17 +87,18 @@ impl NamespaceFacts {
 
     fn label(&self, key: &str) -> Option<&str> {
         match self {
-            Self::Labels(labels) => labels.get(key).map(String::as_str),
+            Self::Labels(labels) | Self::Updated { matched: labels, .. } => labels.get(key).map(String::as_str),
             Self::NoNamespace | Self::Unknown => None,
         }
     }
 
-    /// The stricter of the policy's profile and the namespace's.
+    /// The stricter of the policy's profile and the namespace's. A value that is not known is as good as none.
     fn profile(&self, policy: Profile) -> Profile {
-        match self.label(contract::PROFILE) {
-            Some("strict") => Profile::Strict,
-            _ => policy,
-        }
+        let other = match self {
+            Self::Updated { other, .. } => other.get(contract::PROFILE).map(String::as_str),
+            Self::NoNamespace | Self::Labels(_) | Self::Unknown => None,
+        };
+        if [self.label(contract::PROFILE), other].contains(&Some("strict")) { Profile::Strict } else { policy }
     }
 
     /// Which profile, and where it comes from: for steps and the trace.
@@ -108,7 +116,7 @@ impl NamespaceFacts {
         match self {
             Self::NoNamespace => "none".to_owned(),
             Self::Unknown => "not known here: no labels, the policies' own profiles".to_owned(),
-            Self::Labels(labels) => {
+            Self::Labels(labels) | Self::Updated { matched: labels, .. } => {
                 let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 if labels.is_empty() { "no labels".to_owned() } else { labels.join(", ") }
             }
@@ -366,6 +374,13 @@ impl<'r> Objects<'r> {
         let heads = self.heads.get_or_init(|| self.texts.map(|text| text.map(Head::read)));
         heads.iter().flatten().any(|head| head.as_ref().is_none_or(|head| head.labels().is_some_and(&selected)))
     }
+}
+
+/// An object's own labels; `None` without an object whose metadata can be read.
+fn labels_of(object: Option<&str>) -> Option<Arc<Labels>> {
+    let head = object.and_then(Head::read)?;
+    let labels = head.labels().unwrap_or_default();
+    Some(Arc::new(labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()))
 }
 
 fn smaller(a: Limits, b: Limits) -> Limits {

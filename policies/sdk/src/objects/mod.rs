@@ -78,7 +78,7 @@ pub enum Object<'a> {
     PersistentVolumeClaim(PersistentVolumeClaim<'a>),
     /// `poddisruptionbudgets`.
     PodDisruptionBudget(PodDisruptionBudget<'a>),
-    /// `namespaces`.
+    /// `namespaces`, also `namespaces/status` and `namespaces/finalize`: a whole Namespace.
     Namespace(Namespace<'a>),
     /// Nothing that rules here know.
     Other,
@@ -117,7 +117,7 @@ impl<'a> Object<'a> {
             ("", "services", "") => Self::Service(read(json)?),
             ("", "persistentvolumeclaims", "") => Self::PersistentVolumeClaim(read(json)?),
             ("policy", "poddisruptionbudgets", "") => Self::PodDisruptionBudget(read(json)?),
-            ("", "namespaces", "") => Self::Namespace(read(json)?),
+            ("", "namespaces", "" | "status" | "finalize") => Self::Namespace(read(json)?),
             _ => Self::Other,
         })
     }

@@ -471,6 +471,47 @@ fn namespace_objects_are_matched_by_their_own_labels() {
 }
 
 #[test]
+fn a_namespace_that_changes_is_judged_by_the_stricter_of_both_its_profiles() {
+    let mut manifest = manifest();
+    for rule in &mut manifest.rules {
+        rule.subjects = ["namespaces", "namespaces/status"].map(|name| subject(name, &[Operation::Update])).to_vec();
+    }
+    let broken = testing::broken_rules(&manifest);
+    let prod = |p: &mut WasmPolicy| {
+        p.spec.matches.namespace_selector = serde_json::from_str(r#"{"matchLabels":{"env":"prod"}}"#).unwrap()
+    };
+    let set = set(vec![Policy::new(&wasm_policy("p", prod), component(manifest, broken)).unwrap()]);
+    let namespace = |env: &str, profile: &str| {
+        let labels = serde_json::json!({"env": env, (crate::contract::PROFILE): profile});
+        serde_json::json!({"metadata": {"name": "prod", "labels": labels}, "spec": {"broken": ["demo/warn"]}})
+            .to_string()
+    };
+    let judged = |subresource: &'static str, old: &str, new: &str| {
+        // What was wrong before is a warning, in whatever profile.
+        let old = old.replace("demo/warn", "");
+        let mut request = Request { old_object: Some(old.into()), ..request(Operation::Update, new) };
+        (request.resource.group, request.resource.resource) = ("".into(), "namespaces".into());
+        request.resource.subresource = subresource.into();
+        actions(&judge(&set, &request))
+    };
+    for (old, new, action) in [
+        ("strict", "", "demo/warn=deny"),
+        ("strict", "baseline", "demo/warn=deny"),
+        ("strict", "none", "demo/warn=deny"),
+        ("", "strict", "demo/warn=deny"),
+        ("none", "baseline", "demo/warn=warn"),
+    ] {
+        assert_eq!(judged("", &namespace("prod", old), &namespace("prod", new)), [action], "{old} {new}");
+    }
+    // Selectors match the new labels; of a subresource's request the stored ones, as the API server does.
+    let (test, prod) = (namespace("test", ""), namespace("prod", ""));
+    assert_eq!(judged("", &test, &prod), ["demo/warn=warn"]);
+    assert_eq!(judged("", &prod, &test), [""; 0]);
+    assert_eq!(judged("status", &test, &prod), [""; 0]);
+    assert_eq!(judged("status", &prod, &test), ["demo/warn=warn"]);
+}
+
+#[test]
 fn conditions_decide_or_fail_as_in_kubernetes() {
     let verdict = |conditions: &'static [&'static str], failure_policy| {
         let policy = policy("p", |p| {
