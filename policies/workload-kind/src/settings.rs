@@ -10,7 +10,8 @@ use stateward_sdk::prelude::*;
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// Accounts of back-up tools, beside the built-in list: they may mount a member's claim. `*` stands for any text. An account counts that
-    /// makes the pod, or that the pod of a Job runs as.
+    /// makes the pod, or that the pod of a Job runs as. The accounts that K8up, VolSync and Stash make beside the application are built in for sets
+    /// that are not governed; for a governed set name them here, e.g. `system:serviceaccount:shop:volsync-src-daily`.
     pub backup_accounts: ListChange,
     /// Names of images that hold a database (the last part of the reference, without tag), beside the built-in list.
     pub database_images: ListChange,
