@@ -66,17 +66,16 @@ pub const LOCAL_CLAIM: Rule = Rule {
     ..Rule::VALIDATE
 };
 
-/// Fires when a person deletes a claim that a member of a live set has, or is about to have.
+/// Fires when a person deletes a claim that a member of a live set has, or is about to have. Of several sets that could have made its name the one
+/// whose manager's it is counts.
 pub fn claim_in_use(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
-    let Some(member) = member_of_live_set(claim, cx, out, |_| true) else { return };
+    let members = members_of_live_sets(claim, cx, out, |_| true);
+    let wanted = members.iter().filter(|member| member.is_wanted());
+    let Some(member) = wanted.max_by_key(|member| member.is_manager()) else { return };
     let (set, ordinal) = (&member.set, member.ordinal);
     let name = &set.metadata.name;
-    let replicas = set.replicas().max(set.status.replicas);
-    if !(set.start()..set.start().saturating_add(replicas)).contains(&ordinal) {
-        return;
-    }
     let claim = &claim.metadata.name;
-    if ordinal == set.start() {
+    if member.is_manager() {
         out.finding(
             "/metadata/name",
             "name",
@@ -99,13 +98,8 @@ pub fn claim_in_use(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: 
 
 /// Fires when a person who does not restore makes a claim that is, or will be, a member's of a live set.
 pub fn squatted_claim(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
-    let Some(member) = member_of_live_set(claim, cx, out, |user| !cx.settings.restorers.contains(&user.username))
-    else {
-        return;
-    };
-    if member.ordinal < member.set.start() {
-        return;
-    }
+    let members = members_of_live_sets(claim, cx, out, |user| !cx.settings.restorers.contains(&user.username));
+    let Some(member) = members.iter().find(|member| member.ordinal >= member.set.start()) else { return };
     let (name, set) = (&claim.metadata.name, &member.set.metadata.name);
     out.finding(
         "/metadata/name",
@@ -168,36 +162,44 @@ struct Member<'c> {
     ordinal: i64,
 }
 
-/// The live set that such a claim belongs to, if a person asks who is `concerned`. Says what it does not know.
-fn member_of_live_set<'c>(
+impl Member<'_> {
+    /// The set has it, or wants it.
+    fn is_wanted(&self) -> bool {
+        let replicas = self.set.replicas().max(self.set.status.replicas);
+        (self.set.start()..self.set.start().saturating_add(replicas)).contains(&self.ordinal)
+    }
+
+    fn is_manager(&self) -> bool {
+        self.ordinal == self.set.start()
+    }
+}
+
+/// The live sets that could have made the claim's name, if a person asks who is `concerned`. Says what it does not know.
+fn members_of_live_sets<'c>(
     claim: &PersistentVolumeClaim,
     cx: &Context<'c, '_, Settings>,
     out: &mut Findings,
     is_concerned: impl Fn(&User) -> bool,
-) -> Option<Member<'c>> {
-    let read = MemberClaim::of(&claim.metadata.name)?;
+) -> Vec<Member<'c>> {
+    let mut members = Vec::new();
+    let Some(read) = MemberClaim::of(&claim.metadata.name) else { return members };
     let (Some(is_person), Some(user)) = (cx.is_person(&cx.settings.trusted_users), cx.user()) else {
         out.needs_user();
-        return None;
+        return members;
     };
     if !is_person || !is_concerned(user) {
-        return None;
+        return members;
     }
     for (template, name) in read.readings() {
         match cx.find::<StatefulSet>(name) {
-            Found::Unknown => {
-                out.unavailable::<StatefulSet>();
-                return None;
+            Found::Unknown => out.unavailable::<StatefulSet>(),
+            Found::Found(set) if set.is_live() && set.has_claim_template(template) => {
+                members.push(Member { set, ordinal: read.ordinal });
             }
-            Found::Absent => {}
-            Found::Found(set) => {
-                if set.is_live() && set.has_claim_template(template) {
-                    return Some(Member { set, ordinal: read.ordinal });
-                }
-            }
+            Found::Found(_) | Found::Absent => {}
         }
     }
-    None
+    members
 }
 
 const SETS: Read = Read::by_name(
