@@ -1,5 +1,6 @@
 //! Deletions that keep neither order nor identity.
 
+use stateward_sdk::accounts::is_machinery;
 use stateward_sdk::prelude::*;
 
 use crate::{Settings, conditions};
@@ -41,7 +42,8 @@ pub const FORCE_DELETE: Rule = Rule {
     title: "A member is gone before its replacement comes",
     description: "A deletion with a grace period of 0 removes the pod's object at once, whatever still runs on its node, and the controller makes a pod \
                   of the same name elsewhere: two processes with one identity write to one volume (derailed/k9s#2819). Of a lost node nobody knows \
-                  whether it still writes: say so with the taint `node.kubernetes.io/out-of-service`, which also detaches its volumes.",
+                  whether it still writes: say so with the taint `node.kubernetes.io/out-of-service`, which also detaches its volumes. Kubelets, \
+                  the controllers that clean up and the setting `trustedUsers` may; other accounts in `kube-system` are add-ons' and may not.",
     category: promise::IDENTIFIED,
     severity: Severity::Critical,
     baseline: Action::Warn,
@@ -141,17 +143,23 @@ fn judge(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     }
 }
 
-/// Kubelets end a deletion by one with grace 0 once the containers are gone; the others know that the node, the owner or the namespace is.
+/// The machinery, as for all rules, and whom the administrator trusts: kubelets end a deletion by one with grace 0 once the containers are gone,
+/// other controllers know that the node, the owner or the namespace is. In `kube-system` add-ons have accounts, too; there only those who remove
+/// pods so are exempt.
 fn is_exempt(cx: &Context<Settings>) -> Option<bool> {
-    cx.user().map(|user| {
-        user.groups.iter().any(|group| group == "system:nodes") || REMOVERS.contains(&user.username.as_str())
-    })
+    let user = cx.user()?;
+    let trusted = &cx.settings.trusted_users;
+    let may_be_add_on = !trusted.contains(&user.username)
+        && user.username.starts_with("system:serviceaccount:kube-system:")
+        && !REMOVERS.contains(&user.username.as_str());
+    Some(is_machinery(user, trusted) && !may_be_add_on)
 }
 
 fn unknown_policy(cx: &Context<Settings>, out: &mut Findings) {
     out.undecided(format!("`propagationPolicy: {}` is not known here", cx.delete_options().propagation_policy));
 }
 
+/// With `--use-service-account-credentials`; else all of them are `system:kube-controller-manager`.
 const REMOVERS: [&str; 3] = [
     "system:serviceaccount:kube-system:pod-garbage-collector",
     "system:serviceaccount:kube-system:generic-garbage-collector",
