@@ -10,7 +10,8 @@ pub const UNORDERED_DELETE: Rule = Rule {
     id: "ordered-identity/unordered-delete",
     title: "A set is scaled down before it is deleted",
     description: "Deleting a StatefulSet deletes its members in no order at all: the manager may go before the workers have what it wrote \
-                  (gardener/etcd-druid#843). Scaling to 0 first stops them in reverse, each once the one after it is gone.",
+                  (gardener/etcd-druid#843). Scaling to 0 first stops them in reverse, each once the one after it is gone. A set of one has no order; \
+                  but its member, too, then stops while the set is there to bring it back.",
     category: promise::ORDERED,
     severity: Severity::Medium,
     baseline: Action::Warn,
@@ -69,12 +70,16 @@ pub fn unordered_delete(set: &StatefulSet, cx: &Context<Settings>, out: &mut Fin
         (Some(true), _) | (_, Some(false)) => {}
         (Some(false), Some(true)) => {
             let (name, members) = (&set.metadata.name, set.replicas().max(set.status.replicas));
-            let members =
-                if members == 1 { "its member stops".to_owned() } else { format!("its {members} members stop") };
+            // One member has no order to stop in.
+            let members = if members == 1 {
+                "its only member goes with it".to_owned()
+            } else {
+                format!("its {members} members stop in no order")
+            };
             out.finding(
                 "/spec/replicas",
                 "replicas",
-                format!("`{name}` is deleted before it is scaled down: {members} in no order"),
+                format!("`{name}` is deleted before it is scaled down: {members}"),
             )
             .hint(format!("`kubectl scale statefulset/{name} --replicas=0` and wait, then delete it"));
         }
