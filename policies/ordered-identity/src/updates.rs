@@ -37,9 +37,8 @@ pub const FROZEN_PARTITION: Rule = Rule {
 
 /// OR-7 of the rule catalogue.
 ///
-/// A number of 1 is the default and never too many. A share is the set's, however many members it has now: more than half of it is judged
-/// before it is scaled. As the controller does, shares are rounded down to no less than 1 (`getStatefulSetMaxUnavailable`); the field's own
-/// documentation says up.
+/// What counts is the number in effect: as the controller does, shares are rounded down to no less than 1 (`getStatefulSetMaxUnavailable`); the
+/// field's own documentation says up. 1 is the default and never too many, of however few; any more than half of the set is more than 1.
 pub const BATCH_UPDATE: Rule = Rule {
     id: "ordered-identity/batch-update",
     title: "Members are updated one after the other",
@@ -129,7 +128,7 @@ pub fn frozen_partition(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
     .hint("write `partition: 0`, or leave it out, once the new template has proved itself");
 }
 
-/// Fires on several members, or more than half of the set, that may be down at once in a rolling update.
+/// Fires on several members that may be down at once in a rolling update.
 pub fn batch_update(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     let Some(limit) = &set.spec.update_strategy.rolling_update.max_unavailable else { return };
     let replicas = set.replicas();
@@ -141,10 +140,10 @@ pub fn batch_update(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings
         }
         (IntOrString::String(text), Some(percent)) => {
             let down = percent.saturating_mul(replicas) / 100;
-            if down <= 1 && percent <= 50 {
+            if down <= 1 {
                 return;
             }
-            format!("{text} of the set may be down at once: {} of {replicas} members", down.max(1).min(replicas.max(1)))
+            format!("{text} of the set may be down at once: {down} of {replicas} members")
         }
     };
     if is_rolling(set, out) {
@@ -208,12 +207,12 @@ mod tests {
     }
 
     proptest! {
-        /// What the controller computes (`getStatefulSetMaxUnavailable`), beside what the table of rules says of it.
+        /// What the controller computes (`getStatefulSetMaxUnavailable`).
         #[test]
-        fn a_batch_is_more_than_one_or_more_than_half(percent in 1..=100_i64, replicas in 0..200_i64) {
+        fn a_share_is_judged_as_the_number_that_it_is(percent in 1..=100_i64, replicas in 0..200_i64) {
             let down = (percent * replicas / 100).max(1);
             let said = judge(&BATCH_UPDATE, replicas, 0, json!({"maxUnavailable": format!("{percent}%")}));
-            prop_assert_eq!(said.is_silent(), down == 1 && percent <= 50);
+            prop_assert_eq!(said.is_silent(), down == 1);
             let said = judge(&BATCH_UPDATE, replicas, 0, json!({"maxUnavailable": down}));
             prop_assert_eq!(said.is_silent(), down == 1);
         }

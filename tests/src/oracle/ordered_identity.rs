@@ -52,12 +52,12 @@ fn update(set: Set<'_>, verdicts: &mut Verdicts) {
     verdicts.fires_if(is_batch, "ordered-identity/batch-update", "warn", "deny");
 }
 
-/// More than one, or more than half of the set. The controller rounds a share down, to one at least; 1 is the default, whatever the set's size.
+/// More than one: the default, whatever the set's size. The controller rounds a share down, to one at least.
 fn is_batch(most: &Value, replicas: i64) -> bool {
     let percent = text(most).strip_suffix('%').and_then(|share| share.parse::<i64>().ok());
     match (most.as_i64(), percent) {
         (Some(number), _) => number > 1,
-        (_, Some(percent)) => percent * replicas / 100 > 1 || percent > 50,
+        (_, Some(percent)) => percent * replicas / 100 > 1,
         _ => false,
     }
 }

@@ -61,6 +61,8 @@ fn update() -> Vec<Change> {
         silent(BATCH, of(1, json!(1))),
         silent(BATCH, of(3, json!("50%"))),
         silent(BATCH, of(2, json!("50%"))),
+        silent(BATCH, of(3, json!("66%"))),
+        silent(BATCH, of(1, json!("100%"))),
         silent(BATCH, rolling(json!({}))),
     ]
 }
