@@ -4,7 +4,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::conditions::{self, SET_UPDATED};
-use crate::keys::is_governed;
+use crate::keys::{SET, is_governed};
 
 /// §6.7 of the contract.
 pub const MOVED_MANAGER: Rule = Rule {
@@ -24,9 +24,9 @@ pub const MOVED_MANAGER: Rule = Rule {
     ..Rule::VALIDATE
 };
 
-/// Fires on a governed set whose first ordinal changes while it has members, by its own words or by a look at the two pods that would be
-/// manager: `status.replicas` lags, and a pod that is on its way out still writes. A set that leaves the contract in the same request, or
-/// joins it, is looked at as well.
+/// Fires on a governed set whose first ordinal changes while it has members, by its own words or by a look at its pods: `status.replicas` lags,
+/// and a pod that is on its way out still writes. Members with a role are found by their set's label, whatever their number; of pods without it
+/// only the two are asked for that would be manager. A set that leaves the contract in the same request, or joins it, is looked at as well.
 pub fn moved_manager(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     let Some(old) = cx.old().and_then(Object::as_stateful_set) else { return };
     let (before, after) = (old.start(), set.start());
@@ -40,16 +40,22 @@ pub fn moved_manager(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findin
         );
         return say(message, out);
     }
+    let Some(members) = cx.list_live::<Pod>(&format!("{SET}={name}")) else { return out.unavailable::<Pod>() };
+    if let Some(pod) = members.iter().find(|pod| parent_of(&pod.metadata.name) == Some(name)) {
+        return still_there(&pod.metadata.name, out);
+    }
     for start in [before, after] {
         let pod = format!("{name}-{start}");
         match cx.find_live::<Pod>(&pod) {
-            Found::Found(_) => {
-                return say(format!("pod `{pod}` is still there, with the role that it was made with"), out);
-            }
+            Found::Found(_) => return still_there(&pod, out),
             Found::Absent => {}
             Found::Unknown => return out.unavailable::<Pod>(),
         }
     }
+}
+
+fn still_there(pod: &str, out: &mut Findings) {
+    say(format!("pod `{pod}` is still there, with the role that it was made with"), out);
 }
 
 fn say(message: String, out: &mut Findings) {

@@ -83,14 +83,19 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// All objects of a kind; `None` when the kind cannot be looked up here.
-    pub fn list<'s, T: Stored<'s>>(&'s self, namespace: Option<&str>) -> Option<Vec<T>> {
+    /// All objects of a kind, or those that a selector selects; `None` when the kind cannot be looked up here.
+    pub fn list<'s, T: Stored<'s>>(
+        &'s self,
+        namespace: Option<&str>,
+        labels: Option<&str>,
+        live: bool,
+    ) -> Option<Vec<T>> {
         let query = Query {
             kind: T::KIND.into(),
             namespace: namespace.map(str::to_owned),
             name: None,
-            labels: None,
-            live: false,
+            labels: labels.map(str::to_owned),
+            live,
         };
         match self.ask(&query) {
             Answer::Unknown => None,
@@ -225,7 +230,13 @@ impl<'c, 'a, S> Context<'c, 'a, S> {
 
     /// All objects of a kind, in the request's namespace where the kind has namespaces; `None` when it cannot be looked up here.
     pub fn list<T: Stored<'c>>(&self) -> Option<Vec<T>> {
-        self.call.list(T::NAMESPACED.then(|| self.namespace()))
+        self.call.list(T::NAMESPACED.then(|| self.namespace()), None, false)
+    }
+
+    /// Those that a label selector (`key=value`, with commas between several) selects, from the API server instead of a cache. The rule's
+    /// [`Read`](crate::rule::Read) says `live`.
+    pub fn list_live<T: Stored<'c>>(&self, labels: &str) -> Option<Vec<T>> {
+        self.call.list(T::NAMESPACED.then(|| self.namespace()), Some(labels), true)
     }
 }
 

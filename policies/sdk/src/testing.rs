@@ -319,6 +319,7 @@ impl<F: Family> Lookup for Test<F> {
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or("shop");
             query.name.as_deref().is_none_or(|name| object["metadata"]["name"] == name)
                 && query.namespace.as_deref().is_none_or(|wanted| namespace == wanted)
+                && query.labels.as_deref().is_none_or(|selector| selects(selector, &object["metadata"]["labels"]))
         });
         Answer::Objects(matching.map(|object| cut(object, &fields).to_string()).collect())
     }
@@ -330,6 +331,14 @@ fn index<F: Family>(rule: &Rule) -> RuleIndex {
         .position(|each| each.id == rule.id)
         .unwrap_or_else(|| panic!("`{}` is not in the table", rule.id));
     RuleIndex::try_from(place).unwrap()
+}
+
+/// Label selectors as rules write them: `key=value`, with commas between several.
+fn selects(selector: &str, labels: &Value) -> bool {
+    selector.split(',').all(|requirement| {
+        let (key, value) = requirement.split_once('=').unwrap_or_else(|| panic!("not `key=value`: `{requirement}`"));
+        labels[key] == value
+    })
 }
 
 /// An object with nothing but its identity and the declared fields, as the host stores it: a field that is not declared is missed here, not in a cluster.
@@ -348,7 +357,14 @@ fn cut(object: &Value, fields: &[&str]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, json};
+    use super::{cut, json, selects};
+
+    #[test]
+    fn selects_by_all_labels() {
+        let labels = json!({"app": "db", "x/y": "1"});
+        assert!(selects("app=db", &labels) && selects("x/y=1,app=db", &labels));
+        assert!(!selects("app=db,z=1", &labels) && !selects("app=web", &labels) && !selects("app=db", &json!(null)));
+    }
 
     #[test]
     fn cuts_to_the_declared_fields() {
