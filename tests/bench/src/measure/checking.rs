@@ -84,16 +84,17 @@ struct Format {
     write: fn(&Value) -> String,
 }
 
-/// A repository of manifests: a folder for each hundred objects, a file for each object.
+/// A repository of manifests: a folder for each ten objects, a file for each object. Rules see what is in their folder: ten sets, as the *real* input has
+/// in its namespace.
 fn write(input: &Input, format: &Format, folder: &Path, objects: usize) -> Result<()> {
     for (n, set) in input.sets.iter().cycle().take(objects).enumerate() {
-        let part = folder.join(format!("{:03}", n / OBJECTS_PER_FOLDER));
+        let part = folder.join(format!("{:04}", n / OBJECTS_PER_FOLDER));
         if n.is_multiple_of(OBJECTS_PER_FOLDER) {
             fs::create_dir_all(&part)?;
         }
         let mut set = set.clone();
         rename(&mut set, n)?;
-        fs::write(part.join(format!("{:03}.{}", n % OBJECTS_PER_FOLDER, format.extension)), (format.write)(&set))?;
+        fs::write(part.join(format!("{}.{}", n % OBJECTS_PER_FOLDER, format.extension)), (format.write)(&set))?;
     }
     Ok(())
 }
@@ -182,7 +183,7 @@ fn begin_line(indent: usize, text: &mut String) {
     text.extend(std::iter::repeat_n(' ', indent));
 }
 
-const OBJECTS_PER_FOLDER: usize = 100;
+const OBJECTS_PER_FOLDER: usize = 10;
 
 #[cfg(test)]
 mod tests {
