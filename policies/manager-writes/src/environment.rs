@@ -25,7 +25,7 @@ fn stamp_container(container: &Container, env: &Pointer, operations: &mut Vec<Op
         operations.push(Operation::new("add", env.clone().index(0), Value::One(Variable::ROLE)));
     }
     for (index, variable) in named {
-        if variable.value_from.field_ref.field_path.as_str() != FIELD {
+        if variable.value_from.as_ref().is_none_or(|source| source.field_ref.field_path.as_str() != FIELD) {
             operations.push(Operation::new("replace", env.clone().index(index), Value::One(Variable::ROLE)));
         }
     }

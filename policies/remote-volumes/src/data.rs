@@ -1,6 +1,6 @@
 //! Data on volumes that do not outlive the pod, or that belong to a node.
 
-use stateward_sdk::data_paths::{data_mount, of_image};
+use stateward_sdk::data_paths::{data_mount, data_path};
 use stateward_sdk::objects::{Volume, VolumeMount};
 use stateward_sdk::prelude::*;
 
@@ -12,7 +12,8 @@ pub const EPHEMERAL_DATA: Rule = Rule {
     title: "Data outlives the pod",
     description: "An `emptyDir` is deleted with its pod: after a drain, an eviction or an update the member starts with nothing, and copies that \
                   nothing to others if it is the manager (openvox-operator issue 188). The same goes for what a database writes to its image's \
-                  own layer. Where the data is, is guessed by mount paths and variables such as `PGDATA`.",
+                  own layer. Where the data is, is guessed by mount paths, by variables such as `PGDATA` and, where none is set, by the names of \
+                  well-known images: a volume at `/var/lib` holds the data of `mysql`.",
     category: "own volume, re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,
@@ -69,17 +70,15 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
         if has_claim || !container.volume_devices.is_empty() {
             continue;
         }
-        let Some(path) = of_image(&container.image) else { continue };
+        let Some(path) = data_path(container, &cx.settings.data_paths) else { continue };
         if data_mount(container, &cx.settings.data_paths, |_| true).is_some() {
             continue;
         }
+        let name = &container.name;
         out.finding(
             Pointer::new("/spec/template/spec/containers").index(index).key("volumeMounts"),
-            format!("containers[{}]", container.name),
-            format!(
-                "nothing is mounted at `{path}`: what `{}` writes there is gone with the container",
-                container.name
-            ),
+            format!("containers[{name}]"),
+            format!("nothing is mounted at `{path}`: what `{name}` writes there is gone with the container"),
         )
         .hint(format!("add a claim template and mount it at `{path}`"))
         .at_most(Action::Audit);

@@ -1,11 +1,14 @@
 //! Where databases keep their data: a guess by mount path and by variables such as `PGDATA`.
 
-use crate::images;
+use std::borrow::Cow;
+
 use crate::lists::ListChange;
-use crate::objects::{Container, VolumeMount};
+use crate::objects::{Container, EnvVar, VolumeMount};
+use crate::{images, variables};
 
 /// Where a container keeps a database's data, if that is on a mount that `is_meant`: the mount's path is a known one or below it, or a known
-/// variable of the container names a path on it. Paths and variables are one list: `/var/lib/*` with `*` for one name, `$PGDATA`.
+/// variable of the container names a path on it, or, where none does, the path of the container's image is on it. Paths and variables are one
+/// list: `/var/lib/*` with `*` for one name, `$PGDATA`.
 pub fn data_mount<'s, 'a>(
     container: &'s Container<'a>,
     paths: &ListChange,
@@ -14,43 +17,102 @@ pub fn data_mount<'s, 'a>(
     let meant = || container.volume_mounts.iter().filter(|mount| is_meant(mount));
     // Paths first: there are few mounts that are meant, and often dozens of variables.
     meant().next()?;
-    meant().find(|mount| is_data_path(&mount.mount_path, paths)).or_else(|| {
-        let values = container.env.iter().flatten().filter(|variable| {
-            variable.value.starts_with('/')
-                && paths.any(&DATA_VARIABLES, |entry| entry.strip_prefix('$') == Some(&variable.name))
-        });
-        let mut mounts =
-            values.flat_map(|variable| variable.value.split(',')).filter_map(|path| mount_of(path, container));
-        mounts.find(|mount| is_meant(mount))
-    })
+    meant()
+        .find(|mount| is_data_path(&mount.mount_path, paths))
+        .or_else(|| {
+            let values = data_variables(container, paths, |variable| variable.value.starts_with(['/', '$'])).flatten();
+            let mut mounts = values.filter_map(|value| {
+                value.split(',').filter_map(|path| mount_of(path, container)).find(|mount| is_meant(mount))
+            });
+            mounts.next()
+        })
+        .or_else(|| image_mount(container, paths).filter(|mount| is_meant(mount)))
 }
 
-/// Where an image keeps its data when nobody says otherwise: in its own layer, unless something is mounted there. Of images with well-known
-/// names only.
-pub fn of_image(image: &str) -> Option<&'static str> {
+/// Where a container keeps its data: where its variables say first, or else where its image does when nobody says otherwise, in its own layer
+/// unless something is mounted there. `None`: the image's name is no well-known one, or a variable's value cannot be told.
+pub fn data_path<'s>(container: &'s Container<'_>, paths: &ListChange) -> Option<Cow<'s, str>> {
+    let of_image = of_image(&container.image).filter(|path| is_data_path(path, paths))?;
+    let values: Option<Vec<_>> = data_variables(container, paths, |_| true).collect();
+    let Some(value) = values?.into_iter().next() else { return Some(Cow::Borrowed(of_image)) };
+    let path = value.split(',').next().filter(|path| path.starts_with('/'))?;
+    Some(Cow::Owned(path.to_owned()))
+}
+
+/// Of images with well-known names only.
+fn of_image(image: &str) -> Option<&'static str> {
     let name = images::name(image);
     IMAGES.iter().find(|(each, _)| *each == name).map(|&(_, path)| path)
 }
 
-/// Whether one path lies below another, or is the same. `*` stands for one name.
+/// The mount that the image's own path is on, where no variable names another. What is mounted below that path may be where the data is.
+fn image_mount<'s, 'a>(container: &'s Container<'a>, paths: &ListChange) -> Option<&'s VolumeMount<'a>> {
+    let path = of_image(&container.image)?;
+    let mount = mount_of(path, container)?;
+    let is_split = container.volume_mounts.iter().any(|mount| is_below(&plain(&mount.mount_path), path));
+    let is_here = !is_split && is_data_path(path, paths) && data_variables(container, paths, |_| true).next().is_none();
+    is_here.then_some(mount)
+}
+
+/// What the container's data variables say, of those that are `looked_at`: `None` where it cannot be told. An empty value says nothing.
+fn data_variables<'s>(
+    container: &'s Container<'_>,
+    paths: &ListChange,
+    looked_at: impl Fn(&EnvVar) -> bool,
+) -> impl Iterator<Item = Option<Cow<'s, str>>> {
+    let env = container.env.as_deref().unwrap_or_default();
+    let is_meant = move |(index, variable): &(usize, &EnvVar)| {
+        looked_at(variable)
+            && (!variable.value.is_empty() || variable.value_from.is_some())
+            && paths.any(&DATA_VARIABLES, |entry| entry.strip_prefix('$') == Some(&variable.name))
+            // Of two with one name the later counts.
+            && !env.iter().skip(index + 1).any(|later| later.name == variable.name)
+    };
+    env.iter().enumerate().filter(is_meant).map(|(index, _)| variables::value(env, index))
+}
+
+/// Whether one plain path lies below another, or is the same. `*` stands for one name.
 fn is_below(path: &str, parent: &str) -> bool {
     let mut names = names(path);
     self::names(parent).all(|wanted| names.next().is_some_and(|name| wanted == "*" || wanted == name))
 }
 
 fn is_data_path(path: &str, paths: &ListChange) -> bool {
+    let path = plain(path);
     // Most paths part at the first letter: a set has dozens of mounts, and the list dozens of paths.
     let first = path.bytes().find(|&byte| byte != b'/');
     paths.any(&DATA_PATHS, |entry| match entry.as_bytes() {
-        [b'/', letter, ..] => (Some(*letter) == first || matches!(letter, b'*' | b'/')) && is_below(path, entry),
+        [b'/', letter, ..] => (Some(*letter) == first || matches!(letter, b'*' | b'/')) && is_below(&path, entry),
         _ => false,
     })
 }
 
 /// Of all that the container mounts, a path is on the mount that is nearest above it.
 fn mount_of<'s, 'a>(path: &str, container: &'s Container<'a>) -> Option<&'s VolumeMount<'a>> {
-    let above = container.volume_mounts.iter().filter(|mount| is_below(path, &mount.mount_path));
-    above.max_by_key(|mount| names(&mount.mount_path).count())
+    if !path.starts_with('/') {
+        return None;
+    }
+    let path = plain(path);
+    let above = container.volume_mounts.iter().filter(|mount| is_below(&path, &plain(&mount.mount_path)));
+    above.max_by_key(|mount| names(&plain(&mount.mount_path)).count())
+}
+
+/// Without `.` and `..`, as the container runtime takes it: never above the root.
+fn plain(path: &str) -> Cow<'_, str> {
+    // Hardly a path has a name that begins with a dot.
+    let may_be_odd = path.starts_with('.') || path.as_bytes().windows(2).any(|pair| pair == b"/.");
+    if !may_be_odd || !names(path).any(|name| matches!(name, "." | "..")) {
+        return Cow::Borrowed(path);
+    }
+    let mut kept = Vec::new();
+    for name in names(path) {
+        match name {
+            "." => {}
+            ".." => _ = kept.pop(),
+            name => kept.push(name),
+        }
+    }
+    Cow::Owned(format!("/{}", kept.join("/")))
 }
 
 fn names(path: &str) -> impl Iterator<Item = &str> {
@@ -168,7 +230,7 @@ const IMAGES: [(&str, &str); 31] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{DATA_PATHS, data_mount, is_below, of_image};
+    use super::{DATA_PATHS, data_mount, data_path, is_below, of_image, plain};
     use crate::lists::ListChange;
     use crate::objects::Container;
 
@@ -210,6 +272,68 @@ mod tests {
         for (name, value) in [("PGDATA", "/elsewhere"), ("PGDATA", "mnt"), ("DATA_DIR", "/mnt")] {
             assert!(!holds(&["/mnt"], (name, value), &default), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn paths_are_where_they_lead() {
+        let default = ListChange::default();
+        for yes in ["/var/lib/./mysql", "/var/lib/x/../mysql", "//var//lib/mysql", "/../var/lib/mysql/.", "./data"] {
+            assert!(holds(&[yes], NONE, &default), "{yes}");
+        }
+        for no in ["/var/lib/mysql/..", "/data/../tmp", "/.data", "/var/lib/.mysql", "/var/lib/...", "/.."] {
+            assert!(!holds(&[no], NONE, &default), "{no}");
+        }
+        assert!(holds(&["/mnt/./x/.."], ("PGDATA", "/a/../mnt/pg"), &default));
+        assert!(!holds(&["/a"], ("PGDATA", "/a/../mnt/pg"), &default));
+        for (path, is) in
+            [("/a/b", "/a/b"), ("/a/../../b", "/b"), ("a/./b/", "/a/b"), ("/..", "/"), ("/.a/..b", "/.a/..b")]
+        {
+            assert_eq!(plain(path), is);
+        }
+    }
+
+    /// Whether the first mount of a container of this image holds data, and where its data is.
+    fn of(image: &str, mounts: &str, env: &str) -> (bool, Option<String>) {
+        let json = format!(r#"{{"image": "{image}", "volumeMounts": [{mounts}], "env": [{env}]}}"#);
+        let container: Container<'_> = serde_json::from_str(&json).unwrap();
+        let default = ListChange::default();
+        let path = data_path(&container, &default).map(String::from);
+        let mount = data_mount(&container, &default, |mount| mount.mount_path == container.volume_mounts[0].mount_path);
+        (mount.is_some(), path)
+    }
+
+    #[test]
+    fn a_mount_above_the_images_path_holds_its_data() {
+        for above in ["/var/lib", "/var", "/", "/var/./lib/"] {
+            let mount = format!(r#"{{"mountPath": "{above}"}}"#);
+            assert_eq!(of("mysql:8", &mount, ""), (true, Some("/var/lib/mysql".to_owned())), "{above}");
+            assert_eq!(of("nginx", &mount, ""), (false, None), "{above}");
+            // What is mounted nearer or below holds it, or may.
+            for nearer in ["/var/lib/mysql", "/var/lib/mysql/data"] {
+                let both = format!(r#"{mount}, {{"mountPath": "{nearer}"}}"#);
+                assert!(!of("mysql:8", &both, "").0, "{above} {nearer}");
+            }
+        }
+        assert!(!of("mysql:8", r#"{"mountPath": "/var/lib/my"}"#, "").0);
+    }
+
+    #[test]
+    fn a_variable_moves_the_images_path() {
+        let mount = r#"{"mountPath": "/var/lib"}"#;
+        for (env, path) in [
+            (r#"{"name": "PGDATA", "value": "/pg"}"#, Some("/pg")),
+            (r#"{"name": "R", "value": "/r"}, {"name": "PGDATA", "value": "$(R)/pg"}"#, Some("/r/pg")),
+            (r#"{"name": "PGDATA", "value": "$(NOBODY)/pg"}"#, None),
+            (r#"{"name": "PGDATA", "valueFrom": {"secretKeyRef": {}}}"#, None),
+            (r#"{"name": "PGDATA", "value": "pg"}"#, None),
+        ] {
+            assert_eq!(of("postgres:18", mount, env), (false, path.map(str::to_owned)), "{env}");
+        }
+        for env in [r#"{"name": "PGDATA", "value": ""}"#, r#"{"name": "PGDATA2", "value": "/pg"}"#] {
+            assert_eq!(of("postgres:18", mount, env), (true, Some("/var/lib/postgresql".to_owned())), "{env}");
+        }
+        let env = r#"{"name": "PGDATA", "value": "/pg"}, {"name": "PGDATA", "value": "/var/lib/x"}"#;
+        assert_eq!(of("postgres:18", mount, env), (true, Some("/var/lib/x".to_owned())), "of two the later");
     }
 
     #[test]

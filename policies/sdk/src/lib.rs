@@ -58,6 +58,7 @@ pub mod settings;
 pub mod testing;
 pub mod text;
 pub mod tree;
+pub mod variables;
 pub mod view;
 
 /// Everything that a file of rules needs.

@@ -55,7 +55,7 @@ view! {
         /// In so many words.
         "value" => pub value: Text<'a>,
         /// Instead of a value.
-        "valueFrom" => pub value_from: EnvVarSource<'a>,
+        "valueFrom" => pub value_from: Option<EnvVarSource<'a>>,
     }
 }
 
