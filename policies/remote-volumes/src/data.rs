@@ -65,7 +65,7 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
             .hint(format!("declare `{name}` in `volumeClaimTemplates` instead of in `volumes`"));
         }
     }
-    for (index, container) in set.spec.template.spec.containers.iter().enumerate() {
+    for (place, container) in set.spec.template.spec.placed_running_containers() {
         let has_claim = container.volume_mounts.iter().any(|mount| has_claim(set, &mount.name));
         if has_claim || !container.volume_devices.is_empty() {
             continue;
@@ -76,8 +76,8 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
         }
         let name = &container.name;
         out.finding(
-            Pointer::new("/spec/template/spec/containers").index(index).key("volumeMounts"),
-            format!("containers[{name}]"),
+            place.path("/spec/template/spec").key("volumeMounts"),
+            place.of(name),
             format!("nothing is mounted at `{path}`: what `{name}` writes there is gone with the container"),
         )
         .hint(format!("add a claim template and mount it at `{path}`"))

@@ -91,6 +91,11 @@ impl ContainerPlace {
     pub fn path(self, pod_spec: &str) -> Pointer {
         Pointer::new(pod_spec).key(self.list).index(self.index)
     }
+
+    /// `initContainers[clone]`, given its name.
+    pub fn of(self, name: &str) -> String {
+        format!("{}[{name}]", self.list)
+    }
 }
 
 impl<'a> PodSpec<'a> {
@@ -107,8 +112,8 @@ impl<'a> PodSpec<'a> {
     /// Containers and init containers with where they are.
     pub fn placed_containers(&self) -> impl Iterator<Item = (ContainerPlace, &Container<'a>)> {
         let placed = |list| move |(index, container)| (ContainerPlace { list, index }, container);
-        let init_containers = self.init_containers.iter().enumerate().map(placed("initContainers"));
-        init_containers.chain(self.containers.iter().enumerate().map(placed("containers")))
+        let init_containers = self.init_containers.iter().enumerate().map(placed(INIT_CONTAINERS));
+        init_containers.chain(self.containers.iter().enumerate().map(placed(CONTAINERS)))
     }
 
     /// Every container that mounts the volume mounts it read-only. A volume that nobody mounts is as good as written: it is attached all the same.
@@ -123,6 +128,11 @@ impl<'a> PodSpec<'a> {
         !is_mapped && mounts.peek().is_some() && mounts.all(|mount| mount.read_only)
     }
 
+    /// What runs as long as the pod, with where it is.
+    pub fn placed_running_containers(&self) -> impl Iterator<Item = (ContainerPlace, &Container<'a>)> {
+        self.placed_containers().filter(|(place, container)| place.list == CONTAINERS || container.is_sidecar())
+    }
+
     /// What runs as long as the pod: containers and native sidecars.
     pub fn running_containers(&self) -> impl Iterator<Item = &Container<'a>> {
         self.init_containers.iter().filter(|container| container.is_sidecar()).chain(&self.containers)
@@ -133,3 +143,6 @@ impl<'a> Stored<'a> for Pod<'a> {
     const KIND: Kind = Kind { group: "", version: "v1", kind: "Pod" };
     const NAMESPACED: bool = true;
 }
+
+const CONTAINERS: &str = "containers";
+const INIT_CONTAINERS: &str = "initContainers";
