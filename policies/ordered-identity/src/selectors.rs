@@ -10,13 +10,14 @@ pub const OVERLAPPING_SELECTOR: Rule = Rule {
     title: "A selector means one set's members",
     description: "Owner references keep two sets from fighting over pods, but whatever is written with this selector, a headless Service, a disruption \
                   budget, an anti-affinity, means the members of both, and an orphan of the one may be adopted by the other \
-                  (kubernetes/kubernetes#36859). A selector cannot be changed later.",
+                  (kubernetes/kubernetes#36859). It is the same whether this set's selector means the other's members or the other's this set's. A \
+                  selector cannot be changed later.",
     category: promise::IDENTIFIED,
     severity: Severity::Medium,
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS],
-    reads: &[Read::of(StatefulSet::KIND, &["/spec/template/metadata/labels"])],
+    reads: &[Read::of(StatefulSet::KIND, &["/spec/selector", "/spec/template/metadata/labels"])],
     ..Rule::VALIDATE
 };
 
@@ -35,7 +36,7 @@ pub const RESERVED_KEYS: Rule = Rule {
     ..Rule::VALIDATE
 };
 
-/// Fires when the selector fits the template of another set in the namespace.
+/// Fires when the selector fits the template of another set in the namespace, or another set's selector fits this one's.
 pub fn overlapping_selector(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     let selector = &set.spec.selector;
     // The server refuses it.
@@ -43,19 +44,43 @@ pub fn overlapping_selector(set: &StatefulSet, cx: &Context<Settings>, out: &mut
         return;
     }
     let Some(siblings) = cx.list::<SiblingSet>() else { return out.unavailable::<StatefulSet>() };
-    let mut others = Vec::new();
-    for sibling in &siblings {
-        match selector.selects(&sibling.spec.template.metadata.labels) {
-            _ if sibling.metadata.name == set.metadata.name => {}
-            Some(false) => {}
-            Some(true) => others.push(sibling.metadata.name.as_str()),
-            None => return out.undecided("the selector has an operator that is not known here"),
+    let (mut selected, mut selecting) = (Vec::new(), Vec::new());
+    let mut unknown = None;
+    for sibling in siblings.iter().filter(|sibling| sibling.metadata.name != set.metadata.name) {
+        let (name, theirs) = (sibling.metadata.name.as_str(), &sibling.spec.selector);
+        let selects = selector.selects(&sibling.spec.template.metadata.labels);
+        // One without a selector was left out of a file: the server refuses it.
+        let is_selected =
+            if theirs.is_empty() { Some(false) } else { theirs.selects(&set.spec.template.metadata.labels) };
+        match (selects, is_selected) {
+            (Some(true), _) => selected.push(name),
+            (_, Some(true)) => selecting.push(name),
+            (None, _) => unknown = Some("the selector has an operator that is not known here".to_owned()),
+            (_, None) => {
+                let why = format!("the selector of StatefulSet `{name}` has an operator that is not known here");
+                unknown.get_or_insert(why);
+            }
+            (Some(false), Some(false)) => {}
         }
     }
-    if let [first, rest @ ..] = others.as_slice() {
-        let more = if rest.is_empty() { String::new() } else { format!(" and of {} more", rest.len()) };
+    let more = |rest: &[&str], with: &str| match rest.len() {
+        0 => String::new(),
+        count => format!(" and {with} {count} more"),
+    };
+    if let [first, rest @ ..] = selected.as_slice() {
+        let more = more(rest, "of");
         out.finding("/spec/selector", "selector", format!("also selects the members of StatefulSet `{first}`{more}"))
             .hint("add a label that only this set's template has, such as `app.kubernetes.io/instance`, to both");
+    } else if let [first, rest @ ..] = selecting.as_slice() {
+        let more = more(rest, "by");
+        out.finding(
+            "/spec/selector",
+            "selector",
+            format!("this set's members are also selected by StatefulSet `{first}`{more}"),
+        )
+        .hint(format!("give this set's template and selector another value of a label that `{first}` selects"));
+    } else if let Some(why) = unknown {
+        out.undecided(why);
     }
 }
 

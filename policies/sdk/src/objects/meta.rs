@@ -92,20 +92,53 @@ impl LabelSelector<'_> {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
-    /// Whether labels are selected; `None` when an operator is not known. An empty selector selects everything.
+    /// Whether labels are selected. `None`: an operator is not known, and nothing else rules them out. An empty selector selects everything.
     pub fn selects(&self, labels: &Map) -> Option<bool> {
-        let mut all = self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
+        if !self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value)) {
+            return Some(false);
+        }
+        let mut all = Some(true);
         for requirement in &self.match_expressions {
             let value = labels.get(&requirement.key);
             let listed = value.is_some_and(|value| requirement.values.iter().any(|each| **each == *value));
-            all &= match requirement.operator.as_str() {
+            let holds = match requirement.operator.as_str() {
                 "In" => listed,
                 "NotIn" => !listed,
                 "Exists" => value.is_some(),
                 "DoesNotExist" => value.is_none(),
-                _ => return None,
+                _ => {
+                    all = None;
+                    continue;
+                }
             };
+            if !holds {
+                return Some(false);
+            }
         }
-        Some(all)
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LabelSelector, ObjectMeta};
+
+    #[test]
+    fn one_part_that_does_not_hold_is_enough() {
+        let selects = |selector: &str| {
+            let labels: ObjectMeta<'_> = serde_json::from_str(r#"{"labels": {"app": "db"}}"#).unwrap();
+            serde_json::from_str::<LabelSelector<'_>>(selector).unwrap().selects(&labels.labels)
+        };
+        let unknown = r#"{"key": "app", "operator": "Like"}"#;
+        for (selector, answer) in [
+            ("{}".to_owned(), Some(true)),
+            (r#"{"matchLabels": {"app": "db"}}"#.to_owned(), Some(true)),
+            (format!(r#"{{"matchLabels": {{"app": "db"}}, "matchExpressions": [{unknown}]}}"#), None),
+            (format!(r#"{{"matchLabels": {{"app": "x"}}, "matchExpressions": [{unknown}]}}"#), Some(false)),
+            (format!(r#"{{"matchExpressions": [{unknown}, {{"key": "a", "operator": "Exists"}}]}}"#), Some(false)),
+            (format!(r#"{{"matchExpressions": [{unknown}, {{"key": "app", "operator": "Exists"}}]}}"#), None),
+        ] {
+            assert_eq!(selects(&selector), answer, "{selector}");
+        }
     }
 }

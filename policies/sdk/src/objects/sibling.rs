@@ -1,6 +1,6 @@
 //! StatefulSets beside the object under review: little is asked of many.
 
-use super::{ObjectMeta, StatefulSet, Stored};
+use super::{LabelSelector, ObjectMeta, StatefulSet, Stored};
 use crate::rule::Kind;
 use crate::text::Text;
 use crate::view::view;
@@ -24,6 +24,8 @@ view! {
         "replicas" => pub replicas: Option<i64>,
         /// The governing Service; absent and empty are the same.
         "serviceName" => pub service_name: Text<'a>,
+        /// Which pods are its own.
+        "selector" => pub selector: LabelSelector<'a>,
         /// What its pods are made from.
         "template" => pub template: SiblingTemplate<'a>,
     }
