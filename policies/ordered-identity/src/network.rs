@@ -1,6 +1,7 @@
 //! The governing Service, which gives each member its DNS name.
 
-use stateward_sdk::contract::SET;
+use stateward_sdk::contract::{SET, is_governed};
+use stateward_sdk::objects::{POD_INDEX, POD_NAME};
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -60,7 +61,8 @@ pub const DEAD_SERVICE: Rule = Rule {
     id: "ordered-identity/dead-service",
     title: "The governing Service is about the members",
     description: "DNS names of members come from the endpoints of the governing Service. One of type `ExternalName` has none, and one whose selector does not \
-                  fit the template's labels has those of other pods, or none.",
+                  fit the template's labels has those of other pods, or none. Labels that the manager contract or Kubernetes writes on every member \
+                  are as good as the template's.",
     category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,
@@ -143,9 +145,16 @@ pub fn dead_service(set: &StatefulSet, cx: &Context<Settings>, out: &mut Finding
     }
 }
 
-/// The label is on every member. One is not in the template: the contract writes it on each pod.
+/// The label is on every member. Some are that are not in the template: on members of a governed set the contract writes the set's name, and on
+/// each Kubernetes writes its own name and ordinal, which are every member's where there is but one.
 fn is_on_members((key, value): (&str, &str), set: &StatefulSet) -> bool {
-    set.spec.template.metadata.labels.get(key) == Some(value) || key == SET && value == set.metadata.name.as_str()
+    let is_alone = set.replicas() <= 1;
+    match key {
+        SET if is_governed(set) => value == set.metadata.name.as_str(),
+        POD_NAME => is_alone && member_of(value) == Some((set.metadata.name.as_str(), set.start())),
+        POD_INDEX => is_alone && value == set.start().to_string(),
+        _ => set.spec.template.metadata.labels.get(key) == Some(value),
+    }
 }
 
 /// A single member is rarely asked for by name.
