@@ -26,14 +26,14 @@ pub const NOT_HEADLESS: Rule = Rule {
     id: "ordered-identity/not-headless",
     title: "The governing Service is headless",
     description: "Only a headless Service (`clusterIP: None`) gives every pod a DNS record of its own. Behind a Service with an address members share \
-                  one name, and which of them answers is chance.",
+                  one name, and which of them answers is chance. Of type `ExternalName` speaks `dead-service` alone.",
     category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS, Subject::STATEFUL_SETS_SCALE],
     reads: &[
-        Read::by_name(Service::KIND, &["/spec/clusterIP", "/spec/clusterIPs"]),
+        Read::by_name(Service::KIND, &["/spec/clusterIP", "/spec/clusterIPs", "/spec/type"]),
         Read::by_name(StatefulSet::KIND, &["/spec/replicas", "/spec/serviceName"]),
     ],
     ..Rule::VALIDATE
@@ -82,11 +82,11 @@ pub fn no_service_name(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     }
 }
 
-/// Fires when the governing Service exists and has an address.
+/// Fires when the governing Service exists and has an address. An alias (`ExternalName`) has none; `dead-service` speaks of it.
 pub fn not_headless(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     let Some(name) = set.service_name() else { return };
     match cx.find::<Service>(name) {
-        Found::Found(service) if !service.is_headless() => {
+        Found::Found(service) if !service.is_headless() && service.is_external() != Some(true) => {
             let finding = out
                 .finding(SERVICE_NAME, "serviceName", format!("Service `{name}` is not headless: members have no DNS names of their own"))
                 .hint(format!("write `clusterIP: None` in Service `{name}` (make it anew: the field is immutable), or name a headless one"));
