@@ -1,5 +1,6 @@
 //! Claim templates: what each member's own claims are made from.
 
+use stateward_sdk::objects::Quantity;
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -36,8 +37,8 @@ pub const SHARED_ACCESS_MODE: Rule = Rule {
 pub const INCOMPLETE_CLAIM: Rule = Rule {
     id: "remote-volumes/incomplete-claim",
     title: "Claim templates say how much and for whom",
-    description: "A claim needs an access mode and a storage request. API servers before 1.34 store a template without them, and then not one pod \
-                  is made.",
+    description: "A claim needs an access mode and a storage request above 0. API servers before 1.34 store a template without them, and then not \
+                  one pod is made.",
     category: promise::OWN_VOLUME,
     severity: Severity::High,
     baseline: Action::Deny,
@@ -80,23 +81,35 @@ pub fn shared_access_mode(set: &StatefulSet, _: &Context<Settings>, out: &mut Fi
     }
 }
 
-/// Fires on a template without an access mode or without a storage request.
+/// Fires on a template without an access mode or without a storage request. Of one that is not above 0 the server makes no claim either.
 pub fn incomplete_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     for template in set.claim_templates() {
         let spec = template.path().key("spec");
         let has_mode = !template.claim.spec.access_modes.is_empty();
-        let has_storage = template.claim.spec.resources.requests.storage.is_some();
+        let storage = template.claim.spec.resources.requests.storage.as_ref().filter(|storage| !storage.is_empty());
+        let is_positive = storage.map_or(Some(false), Quantity::is_positive);
+        if let (None, Some(storage)) = (is_positive, storage) {
+            out.undecided(format!("`{storage}` is not a quantity that is known here"));
+        }
+        // What cannot be read is something.
+        let has_storage = is_positive.unwrap_or(true);
+        let request = match storage {
+            Some(storage) => format!("a storage request (`{storage}` asks for nothing)"),
+            None => "a storage request".to_owned(),
+        };
         let (path, lacks, hint) = match (has_mode, has_storage) {
             (true, true) => continue,
-            (false, true) => (spec.key("accessModes"), "an access mode", "write `accessModes: [ReadWriteOnce]`"),
+            (false, true) => {
+                (spec.key("accessModes"), "an access mode".to_owned(), "write `accessModes: [ReadWriteOnce]`")
+            }
             (true, false) => (
                 spec.key("resources"),
-                "a storage request",
+                request,
                 "write `resources: {requests: {storage: 10Gi}}` with the size it needs",
             ),
             (false, false) => (
                 spec,
-                "an access mode and a storage request",
+                format!("an access mode and {request}"),
                 "write `accessModes: [ReadWriteOnce]` and `resources: {requests: {storage: 10Gi}}` with the size it needs",
             ),
         };
