@@ -13,7 +13,8 @@ pub const CLAIM_COLLISION: Rule = Rule {
     title: "A member's claims are its own",
     description: "Claims are named `<template>-<set>-<ordinal>`, and a claim that exists under that name is taken as it is. So template `data` of \
                   set `a-b` and template `data-a` of set `b` share their disks, and a claim left over or made by hand with another class, mode or \
-                  a smaller size becomes the member's volume, past every rule on the template.",
+                  a smaller size becomes the member's volume, past every rule on the template. Sets whose claims differ by their ordinals alone \
+                  are warned about: whoever scales one of them later is not asked.",
     category: "own volume, re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,
@@ -43,44 +44,71 @@ pub fn claim_collision(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
         return;
     }
     for template in set.claim_templates().filter(|template| !template.claim.metadata.name.is_empty()) {
-        if !shares_names(set, &template, cx, out) {
+        let rival = rival(set, &template, cx, out);
+        if let Some(rival) = &rival {
+            report_rival(&template, rival, out);
+        }
+        if rival.is_none_or(|rival| !rival.is_met) {
             check_existing(set, &template, cx, out);
         }
     }
 }
 
-/// Whether another set makes claims of the same names. Only names with more dashes than one can be read in two ways, so few sets are asked for.
-fn shares_names(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, out: &mut Findings) -> bool {
+/// Another set whose claims have the names of this one's, but for the ordinal.
+struct Rival {
+    name: String,
+    /// The first claim that both sets have, or would have.
+    claim: String,
+    /// Both have it with the replicas that they have now.
+    is_met: bool,
+}
+
+/// The set that makes claims of the same names, or will once it or this one grows: nobody asks this rule then. Only names with more dashes than
+/// one can be read in two ways, so few sets are asked for.
+fn rival(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, out: &mut Findings) -> Option<Rival> {
     let (name, set_name) = (&template.claim.metadata.name, &set.metadata.name);
     if !name.contains('-') && !set_name.contains('-') {
-        return false;
+        return None;
     }
     let stem = format!("{name}-{set_name}");
+    let mut rival = None;
     for (other_template, other_name) in readings(&stem).filter(|(_, other)| *other != set_name.as_str()) {
         match cx.find::<StatefulSet>(other_name) {
             Found::Unknown => {
                 out.unavailable::<StatefulSet>();
-                return false;
+                return rival;
             }
             Found::Absent => {}
+            Found::Found(other) if !other.has_claim_template(other_template) => {}
             Found::Found(other) => {
-                let ordinals = ordinals(set);
-                let theirs = self::ordinals(&other);
-                let is_shared = ordinals.start < theirs.end && theirs.start < ordinals.end;
-                if is_shared && other.has_claim_template(other_template) {
-                    let first = ordinals.start.max(theirs.start);
-                    out.finding(
-                        template.path().key("metadata").key("name"),
-                        template.place(),
-                        format!("StatefulSet `{other_name}` has a claim `{stem}-{first}` too: members of both sets get one volume"),
-                    )
-                    .hint("give the claim template another name, without a dash");
-                    return true;
+                let (ours, theirs) = (ordinals(set), ordinals(&other));
+                let is_met = ours.start < theirs.end && theirs.start < ours.end;
+                let claim = format!("{stem}-{}", ours.start.max(theirs.start));
+                let found = Rival { name: other_name.to_owned(), claim, is_met };
+                if is_met {
+                    return Some(found);
                 }
+                rival.get_or_insert(found);
             }
         }
     }
-    false
+    rival
+}
+
+fn report_rival(template: &ClaimTemplate, rival: &Rival, out: &mut Findings) {
+    let Rival { name, claim, is_met } = rival;
+    let path = template.path().key("metadata").key("name");
+    let finding = if *is_met {
+        let what = format!("StatefulSet `{name}` has a claim `{claim}` too: members of both sets get one volume");
+        out.finding(path, template.place(), what)
+    } else {
+        let what = format!(
+            "StatefulSet `{name}` names its claims alike: once one of the sets grows to `{claim}`, members of both get one volume"
+        );
+        // A place of its own: whoever then grows it by an update has not had that finding before.
+        out.finding(path, format!("{}.name", template.place()), what).at_most(Action::Warn)
+    };
+    finding.hint("give the claim template another name, without a dash");
 }
 
 /// The ordinals that a set makes claims for. One of 0 replicas will be scaled up one day, when nobody asks this rule.
@@ -198,11 +226,13 @@ mod tests {
             let mine = claims(&names.0, &templates.0, starts.0, replicas.0);
             let theirs = claims(&names.1, &templates.1, starts.1, replicas.1);
             let are_shared = mine.iter().any(|claim| theirs.contains(claim));
+            let may_be_shared = format!("{}-{}", templates.0, names.0) == format!("{}-{}", templates.1, names.1);
             let said = Test::<RemoteVolumes>::create(set(&names.0, &templates.0, starts.0, replicas.0))
                 .beside(set(&names.1, &templates.1, starts.1, replicas.1))
                 .knowing("PersistentVolumeClaim")
                 .judge(&CLAIM_COLLISION);
-            prop_assert_eq!(!said.findings.is_empty(), are_shared);
+            prop_assert_eq!(!said.findings.is_empty(), may_be_shared);
+            prop_assert_eq!(said.findings.iter().any(|finding| finding.at_most.is_none()), are_shared);
         }
     }
 }
