@@ -44,13 +44,14 @@ pub const SQUATTED_CLAIM: Rule = Rule {
 };
 
 /// SC-1 and SC-11 of the rule catalogue. The one place where class and volume are no guess: the server has put the default class into the claim
-/// by then. A claim is a set's if it has the name of one, whoever makes it.
+/// by then. A claim is a set's if it has the name of one, whoever makes it. Volumes are asked for by name only: in a cluster there are thousands.
 pub const LOCAL_CLAIM: Rule = Rule {
     id: "remote-volumes/local-claim",
     title: "A member's volume can follow it to another node",
     description: "The claim of a member gets a volume on one node: the member is tied to that node, and the data is lost with it. Judged when the \
                   claim is made, where its class is settled; a volume that is named in the claim counts more than the class, since static \
-                  volumes of the class `kubernetes.io/no-provisioner` may be on a network.",
+                  volumes of the class `kubernetes.io/no-provisioner` may be on a network. A volume that names the claim by its own `claimRef`, or \
+                  that a claim of class `\"\"` finds by itself, is not seen: that would take all volumes of the cluster.",
     category: "remote, re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,
