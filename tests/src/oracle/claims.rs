@@ -17,7 +17,7 @@ pub(super) fn judge(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
         if modes.len() > 1 || modes.iter().any(|mode| mode == "ReadWriteMany" || mode == "ReadOnlyMany") {
             verdicts.fires("remote-volumes/shared-access-mode", place, "warn", "deny");
         }
-        if modes.is_empty() || spec["resources"]["requests"]["storage"].is_null() {
+        if modes.is_empty() || asks_for_nothing(&spec["resources"]["requests"]["storage"]) {
             verdicts.fires("remote-volumes/incomplete-claim", place, "deny", "deny");
         }
         if templates.iter().filter(|other| name(other) == place).count() > 1 {
@@ -58,12 +58,16 @@ fn collision(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
     let claims = asker.find("v1", "PersistentVolumeClaim");
     for template in set.claim_templates() {
         let prefix = format!("{}-{}", name(template), set.name());
-        let is_taken = others.iter().flatten().map(|other| Set(other)).any(|other| {
-            let is_shared = ordinals(set).any(|ordinal| ordinals(other).contains(&ordinal));
+        let is_alike = |other: &Set<'_>| {
             let mut prefixes =
                 other.claim_templates().iter().map(|theirs| format!("{}-{}", name(theirs), other.name()));
-            is_shared && prefixes.any(|theirs| theirs == prefix)
-        });
+            prefixes.any(|theirs| theirs == prefix)
+        };
+        let alike: Vec<Set<'_>> = others.iter().flatten().map(|other| Set(other)).filter(is_alike).collect();
+        let is_taken = alike.iter().any(|other| ordinals(set).any(|ordinal| ordinals(*other).contains(&ordinal)));
+        if !is_taken && !alike.is_empty() {
+            verdicts.fires(RULE, &format!("{} one day", name(template)), "warn", "warn");
+        }
         let is_derived = |claim: &&&Value| {
             split_ordinal(name(claim))
                 .is_some_and(|(parent, ordinal)| parent == prefix && ordinals(set).contains(&ordinal))
@@ -102,7 +106,15 @@ fn fits(claim: &Value, template: &Value) -> bool {
         (Some(has), Some(asks)) => has >= asks,
         _ => true,
     };
-    mode(claim) == mode(template) && modes(claim) == modes(template) && is_same_class && is_large_enough
+    // A template without a mode asks for none.
+    let is_same_modes = modes(template).is_empty() || modes(claim).is_empty() || modes(claim) == modes(template);
+    mode(claim) == mode(template) && is_same_modes && is_same_class && is_large_enough
+}
+
+/// The API server wants more than 0.
+fn asks_for_nothing(storage: &Value) -> bool {
+    let is_below = storage.as_i64().is_some_and(|bytes| bytes < 0) || text(storage).starts_with('-');
+    storage.is_null() || storage == "" || is_below || bytes(storage) == Some(0)
 }
 
 /// A quantity of storage, as far as the tests write them.

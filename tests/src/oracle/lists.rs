@@ -39,6 +39,18 @@ pub(super) fn keeps_data(image: &str) -> bool {
     is_database(image) && !["minio", "pulsar", "pulsar-all"].contains(&image_name(image))
 }
 
+/// Where images of projects have their data.
+pub(super) fn data_folder(image: &str) -> Option<&'static str> {
+    match image_name(image) {
+        "mysql" | "mariadb" | "percona" => Some("/var/lib/mysql"),
+        "postgres" | "timescaledb" | "postgis" => Some("/var/lib/postgresql"),
+        "mongo" => Some("/data/db"),
+        "rabbitmq" => Some("/var/lib/rabbitmq"),
+        "cassandra" => Some("/var/lib/cassandra"),
+        _ => None,
+    }
+}
+
 /// Whether a path is known to hold a database's data.
 pub(super) fn is_data_path(path: &str) -> bool {
     let path = path.trim_end_matches('/');

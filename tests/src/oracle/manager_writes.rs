@@ -145,14 +145,12 @@ fn is_write_service(service: &Value, set: Set<'_>) -> bool {
     let selector = &service["spec"]["selector"];
     let by_role = selector["stateward.dev/role"] == "manager" && selector["stateward.dev/set"] == set.name();
     let by_name = selector["statefulset.kubernetes.io/pod-name"] == set.manager();
-    (by_role || by_name) && service_selects(selector, &member_labels(set, true))
+    (by_role || by_name) && service_selects(service, &member_labels(set, true))
 }
 
 /// Clients of it write to workers. The governing Service is there for the members' names.
 fn is_mixed(service: &Value, set: Set<'_>) -> bool {
-    let selector = &service["spec"]["selector"];
-    let selects_all =
-        [true, false].iter().all(|&is_manager| service_selects(selector, &member_labels(set, is_manager)));
+    let selects_all = [true, false].iter().all(|&is_manager| service_selects(service, &member_labels(set, is_manager)));
     selects_all && !is_governing(service, set) && !is_read_only(service)
 }
 
@@ -161,8 +159,7 @@ fn is_governing(service: &Value, set: Set<'_>) -> bool {
 }
 
 fn selects_any(service: &Value, set: Set<'_>) -> bool {
-    let selector = &service["spec"]["selector"];
-    [true, false].iter().any(|&is_manager| service_selects(selector, &member_labels(set, is_manager)))
+    [true, false].iter().any(|&is_manager| service_selects(service, &member_labels(set, is_manager)))
 }
 
 fn is_read_only(service: &Value) -> bool {

@@ -76,10 +76,57 @@ fn is_on_data_path(set: Set<'_>, volume: &str) -> bool {
 }
 
 fn is_at_data(container: &Value, mount: &Value) -> bool {
-    let path = text(&mount["mountPath"]);
-    let moved = list(&container["env"]).iter().find(|variable| variable["name"] == "PGDATA");
-    let moved = moved.map_or("", |variable| text(&variable["value"]));
-    lists::is_data_path(path) || (!moved.is_empty() && is_within(moved, path))
+    let path = clean(text(&mount["mountPath"]));
+    let holds = match data_folder(container) {
+        Some(folder) => is_within(&clean(&folder), &path) && is_nearest(container, &folder, &path),
+        None => false,
+    };
+    lists::is_data_path(&path) || holds
+}
+
+/// Nothing else is mounted between a mount and the folder, nor in the folder.
+fn is_nearest(container: &Value, folder: &str, path: &str) -> bool {
+    let folder = clean(folder);
+    list(&container["volumeMounts"]).iter().map(|mount| clean(text(&mount["mountPath"]))).all(|other| {
+        let is_between = is_within(&folder, &other) && other.len() > path.len();
+        let is_inside = other != folder && is_within(&other, &folder);
+        !is_between && !(is_inside && moved(container).is_none())
+    })
+}
+
+/// Where `PGDATA` says, or else where the image has its data. `None`: nobody knows.
+fn data_folder(container: &Value) -> Option<String> {
+    match moved(container) {
+        Some(folder) => folder,
+        None => lists::data_folder(text(&container["image"])).map(str::to_owned),
+    }
+}
+
+/// `PGDATA`, if it is set, with what it refers to put in; within, `None` where that is not known.
+fn moved(container: &Value) -> Option<Option<String>> {
+    let env = list(&container["env"]);
+    let at = env.iter().rposition(|variable| variable["name"] == "PGDATA")?;
+    if env[at]["valueFrom"].is_null() && text(&env[at]["value"]).is_empty() {
+        return None;
+    }
+    let mut value = text(&env[at]["value"]).to_owned();
+    for above in env[..at].iter().filter(|above| above["valueFrom"].is_null()) {
+        value = value.replace(&format!("$({})", text(&above["name"])), text(&above["value"]));
+    }
+    Some(Some(value).filter(|value| value.starts_with('/') && !value.contains("$(")))
+}
+
+/// As the kernel walks it.
+fn clean(path: &str) -> String {
+    let mut walked = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => _ = walked.pop(),
+            name => walked.push(name),
+        }
+    }
+    format!("/{}", walked.join("/"))
 }
 
 /// A known database that mounts nothing which could keep its data: it writes to the layer of its image.
@@ -94,7 +141,8 @@ fn writes_to_image(set: Set<'_>, container: &Value) -> bool {
     };
     let is_mapped = !list(&container["volumeDevices"]).is_empty();
     let is_database = lists::keeps_data(text(&container["image"]));
-    is_database && !is_mapped && !list(&container["volumeMounts"]).iter().any(holds_data)
+    let is_known = moved(container).is_none_or(|folder| folder.is_some());
+    is_database && is_known && !is_mapped && !list(&container["volumeMounts"]).iter().any(holds_data)
 }
 
 fn is_within(path: &str, mount: &str) -> bool {

@@ -11,9 +11,11 @@ pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
         && list(&selector["matchExpressions"]).iter().all(|expression| holds(expression, labels))
 }
 
-/// A Service's selector: the empty one selects nothing.
-pub(super) fn service_selects(selector: &Value, labels: &Value) -> bool {
-    selector.as_object().is_some_and(|wanted| !wanted.is_empty()) && contains(labels, selector)
+/// A Service: an empty selector selects nothing, and an alias has no pods whatever it says.
+pub(super) fn service_selects(service: &Value, labels: &Value) -> bool {
+    let selector = &service["spec"]["selector"];
+    let is_alias = service["spec"]["type"] == "ExternalName";
+    !is_alias && selector.as_object().is_some_and(|wanted| !wanted.is_empty()) && contains(labels, selector)
 }
 
 fn contains(labels: &Value, wanted: &Value) -> bool {

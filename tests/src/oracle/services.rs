@@ -1,6 +1,6 @@
 //! Each member has its own DNS name: the governing Service, and sets whose selectors overlap.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::selector::{selects, service_selects};
 use super::tree::{Set, list, name, text};
@@ -13,7 +13,10 @@ pub(super) fn judge(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
         verdicts.fires("ordered-identity/no-service-name", "", when_several, "deny");
         return;
     }
-    let needs_unready_dns = contacts_peers(set) && set.is_ordered() != Some(false);
+    let needs_unready_dns = contacts_peers(set) && set.is_ordered() == Some(true);
+    if contacts_peers(set) && set.is_ordered().is_none() {
+        verdicts.undecided("ordered-identity/unready-dns");
+    }
     let Some(services) = asker.find("v1", "Service") else {
         verdicts.undecided("ordered-identity/missing-service");
         verdicts.undecided("ordered-identity/not-headless");
@@ -27,16 +30,13 @@ pub(super) fn judge(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
         return verdicts.fires("ordered-identity/missing-service", "", "audit", "warn");
     };
     let spec = &service["spec"];
-    verdicts.fires_if(!is_headless(service), "ordered-identity/not-headless", when_several, "deny");
+    let is_alias = spec["type"] == "ExternalName";
+    verdicts.fires_if(!is_alias && !is_headless(service), "ordered-identity/not-headless", when_several, "deny");
     let has_selector = spec["selector"].as_object().is_some_and(|selector| !selector.is_empty());
-    let is_dead =
-        spec["type"] == "ExternalName" || (has_selector && !service_selects(&spec["selector"], set.pod_labels()));
+    let is_dead = is_alias || (has_selector && !service_selects(service, &member_labels(set)));
     verdicts.fires_if(is_dead, "ordered-identity/dead-service", "warn", "deny");
     if needs_unready_dns && spec["publishNotReadyAddresses"] != true {
-        match set.is_ordered() {
-            Some(_) => verdicts.fires("ordered-identity/unready-dns", "", "audit", "warn"),
-            None => verdicts.undecided("ordered-identity/unready-dns"),
-        }
+        verdicts.fires("ordered-identity/unready-dns", "", "audit", "warn");
     }
 }
 
@@ -45,17 +45,27 @@ pub(super) fn is_headless(service: &Value) -> bool {
     spec["clusterIP"] == "None" || list(&spec["clusterIPs"]).first().is_some_and(|address| address == "None")
 }
 
-/// Another set's pods that this set's selector takes for its own.
-fn overlapping_selector(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
-    let selector = &set.spec()["selector"];
-    let Some(others) = asker.find("apps/v1", "StatefulSet") else {
-        return verdicts.undecided("ordered-identity/overlapping-selector");
-    };
-    for other in others {
-        if selects(selector, Set(other).pod_labels()) {
-            verdicts.fires("ordered-identity/overlapping-selector", name(other), "warn", "deny");
-        }
+/// What every member carries: the template's labels, its set's name where the set is governed, and what Kubernetes writes, where one member is all.
+fn member_labels(set: Set<'_>) -> Value {
+    let mut labels = if set.pod_labels().is_object() { set.pod_labels().clone() } else { json!({}) };
+    if set.annotation("stateward.dev/writes") == Some("manager-only") {
+        labels["stateward.dev/set"] = json!(set.name());
     }
+    let is_alone = !set.is_several();
+    let written = |value: String| if is_alone { json!(value) } else { Value::Null };
+    labels["statefulset.kubernetes.io/pod-name"] = written(format!("{}-{}", set.name(), set.start()));
+    labels["apps.kubernetes.io/pod-index"] = written(set.start().to_string());
+    labels
+}
+
+/// Another set's pods that this set's selector takes for its own, or this set's that another's does.
+fn overlapping_selector(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
+    const RULE: &str = "ordered-identity/overlapping-selector";
+    let Some(others) = asker.find("apps/v1", "StatefulSet") else { return verdicts.undecided(RULE) };
+    let overlaps = |other: Set<'_>| {
+        selects(&set.spec()["selector"], other.pod_labels()) || selects(&other.spec()["selector"], set.pod_labels())
+    };
+    verdicts.fires_if(others.into_iter().any(|other| overlaps(Set(other))), RULE, "warn", "deny");
 }
 
 /// An init container or native sidecar whose command, arguments or environment name the Service or a member.

@@ -36,11 +36,22 @@ fn data() -> Vec<Change> {
         fires(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib/mysql/"))),
         fires(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/bitnami/postgresql"))),
         fires(EPHEMERAL, pgdata),
+        fires(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib/x/.././mysql"))),
+        fires(EPHEMERAL, of("mysql:8", mounted(json!({"emptyDir": {}}), at("/var/lib")))),
+        fires(EPHEMERAL, of("postgres:16", with_variable(mounted(json!({"emptyDir": {}}), at("/pg")), "/pg/data"))),
+        silent(
+            EPHEMERAL,
+            of("postgres:16", with_variable(mounted(json!({"emptyDir": {}}), at("/var/lib")), "$(NOBODY)/pg")),
+        ),
+        silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib/mysql/../x"))),
+        silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib"))),
         silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/tmp"))),
         silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/database"))),
         silent(EPHEMERAL, hidden),
         fires(EPHEMERAL, database(json!([]))),
         fires(EPHEMERAL, database(json!([{"name": "settings", "mountPath": "/etc/settings"}]))),
+        fires(EPHEMERAL, sidecar("Always")),
+        silent(EPHEMERAL, sidecar("Never")),
         silent(EPHEMERAL, database(json!([{"name": "data", "mountPath": "/somewhere"}]))),
         fires(CLAIM, mounted(generic.clone(), json!({}))),
         silent(CLAIM, mounted(generic, at("/cache"))),
@@ -49,6 +60,23 @@ fn data() -> Vec<Change> {
         silent(HOST, mounted(host(Value::Null), json!({"readOnly": true}))),
         silent(HOST, mounted(host(json!("Socket")), at("/run/server.sock"))),
     ]
+}
+
+/// With another image.
+fn of(image: &str, mut patch: Value) -> Value {
+    patch["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image);
+    patch
+}
+
+fn with_variable(mut patch: Value, value: &str) -> Value {
+    patch["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "PGDATA", "value": value}]);
+    patch
+}
+
+/// A known database that is an init container.
+fn sidecar(restart_policy: &str) -> Value {
+    let container = json!({"name": "cache", "image": "postgres:16", "restartPolicy": restart_policy});
+    json!({"spec": {"template": {"spec": {"initContainers": [container]}}}})
 }
 
 /// A known database with these mounts, beside the template `data`.
@@ -112,6 +140,8 @@ fn templates() -> Vec<Change> {
         fires(INCOMPLETE, template(json!({"accessModes": []}))),
         fires(INCOMPLETE, template(json!({"resources": null}))),
         fires(INCOMPLETE, template(json!({"resources": {"requests": null, "limits": {"storage": "1Gi"}}}))),
+        fires(INCOMPLETE, template(json!({"resources": {"requests": {"storage": 0}}}))),
+        fires(INCOMPLETE, template(json!({"resources": {"requests": {"storage": "-1Gi"}}}))),
         silent(INCOMPLETE, template(json!({"resources": {"requests": {"storage": "1"}}}))),
         fires(CLONED, template(json!({"dataSource": snapshot}))),
         fires(CLONED, template(json!({"dataSourceRef": snapshot}))),
@@ -200,7 +230,7 @@ fn collisions() -> Vec<Change> {
     vec![
         fires(RULE, mine()).beside(other("b", "data-a", 0)),
         fires(RULE, mine()).beside(other("b", "data-a", 2)),
-        silent(RULE, mine()).beside(other("b", "data-a", 3)),
+        fires(RULE, mine()).beside(other("b", "data-a", 3)),
         fires(RULE, with_replicas(mine(), 0)).beside(other("b", "data-a", 0)),
         silent(RULE, mine()).beside(other("b", "data-c", 0)),
         silent(RULE, mine()).beside(existing(3, json!({"volumeMode": "Block"}))),

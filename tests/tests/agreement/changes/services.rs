@@ -28,6 +28,9 @@ fn state() -> Vec<Change> {
     const HEADLESS: &str = "ordered-identity/not-headless";
     const DEAD: &str = "ordered-identity/dead-service";
     let db = json!({"spec": {"serviceName": "db"}});
+    let writes =
+        |who: &str| json!({"metadata": {"annotations": {"stateward.dev/writes": who}}, "spec": {"serviceName": "db"}});
+    let members = |replicas: u32| json!({"spec": {"serviceName": "db", "replicas": replicas}});
     let with = |patch: Value| {
         let mut service = service("db", true);
         json_patch::merge(&mut service["spec"], &patch);
@@ -39,10 +42,15 @@ fn state() -> Vec<Change> {
         fires(HEADLESS, db.clone()).beside(with(json!({"clusterIP": null}))),
         silent(HEADLESS, db.clone()).beside(with(json!({"clusterIP": null, "clusterIPs": ["None"]}))),
         silent(HEADLESS, json!({"spec": {"serviceName": "nowhere"}})),
+        silent(HEADLESS, db.clone()).beside(with(json!({"clusterIP": null, "type": "ExternalName"}))),
         fires(DEAD, db.clone()).beside(with(json!({"type": "ExternalName", "externalName": "db.example"}))),
         fires(DEAD, db.clone()).beside(with(json!({"selector": {"app": "nobody"}}))),
         fires(DEAD, db.clone()).beside(with(json!({"selector": {"tier": "back"}}))),
         silent(DEAD, db.clone()).beside(with(json!({"selector": null}))),
+        fires(DEAD, writes("any")).beside(with(json!({"selector": {"stateward.dev/set": "db"}}))),
+        silent(DEAD, writes("manager-only")).beside(with(json!({"selector": {"stateward.dev/set": "db"}}))),
+        fires(DEAD, members(2)).beside(with(json!({"selector": {"statefulset.kubernetes.io/pod-name": "db-0"}}))),
+        silent(DEAD, members(1)).beside(with(json!({"selector": {"statefulset.kubernetes.io/pod-name": "db-0"}}))),
         silent(DEAD, db.clone()).beside(with(json!({"selector": {}}))),
         silent(DEAD, db).beside(with(json!({"type": "ClusterIP"}))),
     ]
@@ -83,6 +91,7 @@ fn overlap() -> Vec<Change> {
         other
     };
     let selects = |selector: Value| json!({"spec": {"selector": selector}});
+    let narrow = |labels: Value| json!({"spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}}});
     let in_two =
         json!({"matchLabels": null, "matchExpressions": [{"key": "app", "operator": "In", "values": ["db", "other"]}]});
     let not_in =
@@ -93,11 +102,7 @@ fn overlap() -> Vec<Change> {
         fires(RULE, selects(in_two)).beside(other(json!({"app": "other"}))),
         fires(RULE, selects(not_in)).beside(other(json!({"tier": "back"}))),
         silent(RULE, json!({})).beside(other(json!({"app": "other"}))),
-        silent(
-            RULE,
-            json!({"spec": {"selector": {"matchLabels": {"app": "db", "tier": "back"}},
-            "template": {"metadata": {"labels": {"app": "db", "tier": "back"}}}}}),
-        )
-        .beside(other(json!({"app": "db"}))),
+        fires(RULE, narrow(json!({"app": "db", "tier": "back"}))).beside(other(json!({"app": "db"}))),
+        silent(RULE, narrow(json!({"app": "db", "tier": "back"}))).beside(other(json!({"app": "db", "tier": "front"}))),
     ]
 }
