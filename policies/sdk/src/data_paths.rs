@@ -26,7 +26,7 @@ pub fn data_mount<'s, 'a>(
             });
             mounts.next()
         })
-        .or_else(|| image_mount(container, paths).filter(|mount| is_meant(mount)))
+        .or_else(|| image_mount(container, paths, &is_meant))
 }
 
 /// Where a container keeps its data: where its variables say first, or else where its image does when nobody says otherwise, in its own layer
@@ -45,11 +45,19 @@ fn of_image(image: &str) -> Option<&'static str> {
     IMAGES.iter().find(|(each, _)| *each == name).map(|&(_, path)| path)
 }
 
-/// The mount that the image's own path is on, where no variable names another. What is mounted below that path may be where the data is.
-fn image_mount<'s, 'a>(container: &'s Container<'a>, paths: &ListChange) -> Option<&'s VolumeMount<'a>> {
+/// The mount that is meant, if the image's own path is on it and no variable names another. What is mounted below that path may be where the data
+/// is.
+fn image_mount<'s, 'a>(
+    container: &'s Container<'a>,
+    paths: &ListChange,
+    is_meant: impl Fn(&VolumeMount) -> bool,
+) -> Option<&'s VolumeMount<'a>> {
     let path = of_image(&container.image)?;
-    let mount = mount_of(path, container)?;
-    let is_split = container.volume_mounts.iter().any(|mount| is_below(&plain(&mount.mount_path), path));
+    let mounts = &container.volume_mounts;
+    // Hardly a volume is mounted above a database's folder.
+    mounts.iter().find(|mount| is_meant(mount) && is_below(path, &plain(&mount.mount_path)))?;
+    let mount = mount_of(path, container).filter(|mount| is_meant(mount))?;
+    let is_split = mounts.iter().any(|mount| is_below(&plain(&mount.mount_path), path));
     let is_here = !is_split && is_data_path(path, paths) && data_variables(container, paths, |_| true).next().is_none();
     is_here.then_some(mount)
 }
