@@ -1,5 +1,7 @@
 //! The YAML that administrators write: `WasmPolicy` and `PolicyExemption` of `stateward.dev/v1alpha1`, from a file or from the cluster.
 
+mod plainly;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,7 @@ pub struct ObjectMeta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Written by the API server; `None` in files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plainly::time")]
     pub creation_timestamp: Option<jiff::Timestamp>,
 }
 
@@ -50,7 +52,7 @@ pub struct WasmPolicySpec {
     #[serde(default)]
     pub profile: Profile,
     /// Overrides by rule id.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "plainly::actions")]
     pub actions: BTreeMap<String, Action>,
     /// A rule that is newer is at most Warn, so that an upgrade never adds denials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,17 +248,17 @@ pub struct PolicyExemption {
 pub struct PolicyExemptionSpec {
     /// Rule ids or `family/*`; never empty.
     pub rules: Vec<String>,
-    /// Object names; with no `selector` and no names: every object of the namespace.
+    /// Object names, compared whole; without any there must be a `selector`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
-    /// On the object's labels.
+    /// On the object's labels, beside the names; `{}` is every object of the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,
     /// For whoever reads the audit log.
     pub reason: String,
     /// From then on it is as if it were not there. Default: 90 days after `metadata.creationTimestamp`; where there is none, in files, it must be
     /// given: the age of a file says when it was copied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plainly::time")]
     pub expires: Option<jiff::Timestamp>,
 }
 

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn reads_policies_and_exemptions_and_leaves_other_kinds_alone() {
-        let exemption = "---\napiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec: {rules: [a/b], reason: why, expires: 2026-12-01T00:00:00Z}\n";
+        let exemption = "---\napiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec: {rules: [a/b], names: [db], reason: why, expires: 2026-12-01T00:00:00Z}\n";
         let text = policy("  actions: {remote-volumes/local-class: Deny}\n")
             + exemption
             + "---\napiVersion: v1\nkind: ConfigMap\n";
@@ -173,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_off_is_an_action() {
+        let text = policy("  actions: {a/b: Off, a/c: off, a/d: 'Off', a/e: Warn}\n");
+        let files = parse_at(&read_text("p.yaml", text).objects, now());
+        assert_eq!(files.errors, []);
+        let actions: Vec<String> = files.policies[0].resource.spec.actions.values().map(ToString::to_string).collect();
+        assert_eq!(actions, ["off", "off", "off", "warn"]);
+        let hint = "hint: one of: `Off`, `Audit`, `Warn`, `Deny`, `Apply`";
+        for (written, wrong) in [("On", "boolean `true`"), ("1", "integer `1`"), ("[]", "sequence")] {
+            let told = format!("p.yaml:6:18: `spec.actions[a/b]`: invalid type: {wrong}\n{hint}");
+            assert_eq!(errors(&policy(&format!("  actions: {{a/b: {written}}}\n"))), [told]);
+        }
+        let told = "p.yaml:6:18: `spec.actions[a/b]`: unknown variant `warn`\nhint: one of: `Off`, `Audit`, `Warn`, `Deny`, `Apply`";
+        assert_eq!(errors(&policy("  actions: {a/b: warn}\n")), [told]);
+    }
+
+    #[test]
     fn a_name_may_be_there_once() {
         assert_eq!(
             errors(&format!("{}---\n{}", policy(""), policy(""))),
@@ -182,13 +198,13 @@ mod tests {
 
     #[test]
     fn exemptions_end() {
-        let exemption = "apiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec:\n  rules: []\n  reason: ' '\n  expires: 2029-01-01T00:00:00Z\n";
+        let exemption = "apiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {name: e}\nspec:\n  rules: []\n  selector: {}\n  reason: ' '\n  expires: 2029-01-01T00:00:00Z\n";
         assert_eq!(
             errors(exemption),
             [
-                "p.yaml:6:11: `spec.reason`: an exemption needs a reason\nhint: who reads the audit log wants to know why",
+                "p.yaml:7:11: `spec.reason`: an exemption needs a reason\nhint: who reads the audit log wants to know why",
                 "p.yaml:5:10: `spec.rules`: names no rule\nhint: rule ids or `family/*`",
-                "p.yaml:7:12: `spec.expires`: `2029-01-01T00:00:00Z` is more than 90 days away\nhint: exemptions end; renew it when the time comes",
+                "p.yaml:8:12: `spec.expires`: `2029-01-01T00:00:00Z` is more than 90 days away\nhint: exemptions end; renew it when the time comes",
             ]
         );
         let without =
@@ -199,6 +215,14 @@ mod tests {
                 "p.yaml:4:1: `spec.expires`: is missing, and nothing says when the exemption was created\nhint: exemptions end: write a time within the next 90 days"
             ]
         );
+        for (written, value) in [("soon", "soon"), ("2026-12-31", "2026-12-31"), ("2027", "2027"), ("[]", "[]")] {
+            assert_eq!(
+                errors(&exemption.replace("2029-01-01T00:00:00Z", written)),
+                [format!(
+                    "p.yaml:8:12: `spec.expires`: `{value}` is not a time\nhint: an RFC 3339 time such as 2026-12-31T00:00:00Z"
+                )]
+            );
+        }
         let created = "metadata: {name: e, creationTimestamp: 2026-10-01T00:00:00Z}";
         assert_eq!(errors(&without.replace("metadata: {name: e}", created)), Vec::<String>::new());
     }
