@@ -1,5 +1,10 @@
 //! `PolicyExemption`: turns Deny and Warn of some rules into Audit, for some objects of its namespace, for a time.
 
+mod beside_policies;
+
+pub use beside_policies::Complaint;
+pub(crate) use beside_policies::complaints;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::labels::Selector;
@@ -41,8 +46,17 @@ pub fn check(exemption: &PolicyExemption, now: Option<Timestamp>) -> Vec<SpecErr
             ));
         }
     }
-    for (n, name) in spec.names.iter().enumerate().filter(|(_, name)| name.is_empty()) {
-        errors.push(SpecError::new(format!("/spec/names/{n}"), format!("`{name}` is not a name")));
+    for (n, name) in spec.names.iter().enumerate().filter(|(_, name)| !is_name(name)) {
+        errors.push(
+            SpecError::new(format!("/spec/names/{n}"), format!("`{name}` is not a name: names are compared whole"))
+                .hint("the names of single objects; for more of them a `selector` on their labels"),
+        );
+    }
+    if spec.names.is_empty() && spec.selector.is_none() {
+        errors.push(
+            SpecError::new("/spec/names", "names no object, and there is no `selector`")
+                .hint("names of objects; `selector: {}` is every object of the namespace"),
+        );
     }
     if let Some(selector) = &spec.selector {
         Selector::compile(selector, "/spec/selector", &mut errors);
@@ -59,6 +73,11 @@ pub fn check(exemption: &PolicyExemption, now: Option<Timestamp>) -> Vec<SpecErr
         Some(_) => {}
     }
     errors
+}
+
+/// No object's name has one of these: a pattern or `kind/name` would exempt nothing, without a word.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| matches!(c, '*' | '?' | '/') || c.is_whitespace())
 }
 
 /// When it ends: as it says, else 90 days after its creation.
@@ -95,13 +114,8 @@ impl Exemption {
     }
 
     fn covers_object(&self, subject: &Exemptible<'_>) -> bool {
-        let by_name = || subject.name.is_some_and(|name| self.names.iter().any(|n| n == name));
-        let by_label =
-            |selector: &Selector| subject.labels.is_some_and(|labels| selector.matches(|key| value_of(labels, key)));
-        match &self.selector {
-            None => self.names.is_empty() || by_name(),
-            Some(selector) => by_name() || by_label(selector),
-        }
+        let by_name = subject.name.is_some_and(|name| self.names.iter().any(|n| n == name));
+        by_name || self.selector.as_ref().is_some_and(|selector| subject.is_selected(selector))
     }
 }
 
@@ -115,6 +129,14 @@ impl<'r> Exemptible<'r> {
     pub(crate) fn new(request: &'r Request<'_>, head: Option<&'r Head<'r>>) -> Self {
         let own_name = || Some(head?.metadata.as_ref()?.name.as_ref()?.0.as_ref());
         Self { name: request.name.as_deref().or_else(own_name), labels: head.and_then(Head::labels) }
+    }
+
+    /// An empty selector selects what can have no labels, too.
+    fn is_selected(&self, selector: &Selector) -> bool {
+        match self.labels {
+            Some(labels) => selector.matches(|key| value_of(labels, key)),
+            None => selector.is_empty(),
+        }
     }
 }
 
@@ -137,7 +159,7 @@ mod tests {
     #[test]
     fn ends_90_days_after_its_creation_unless_it_says_otherwise() {
         let read = |created: &str, spec: &str| -> PolicyExemption {
-            let spec = format!(r#"{{"rules":["a/b"],"reason":"r"{spec}}}"#);
+            let spec = format!(r#"{{"rules":["a/b"],"names":["n"],"reason":"r"{spec}}}"#);
             serde_json::from_str(&format!(r#"{{"metadata":{{"name":"e"{created}}},"spec":{spec}}}"#)).unwrap()
         };
         let created = r#","creationTimestamp":"1970-01-01T00:00:00Z""#;
@@ -161,19 +183,36 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_an_exemption() {
-        complains(r#"{"rules":["a/b","a/*"],"reason":"r","expires":"1970-03-31T00:00:00Z"}"#, &[]);
+        complains(r#"{"rules":["a/b","a/*"],"names":["n"],"reason":"r","expires":"1970-03-31T00:00:00Z"}"#, &[]);
         complains(
-            r#"{"rules":["a/b"],"reason":" ","expires":"1970-02-01T00:00:00Z"}"#,
+            r#"{"rules":["a/b"],"names":["n"],"reason":" ","expires":"1970-02-01T00:00:00Z"}"#,
             &["/spec/reason: an exemption needs a reason"],
         );
-        complains(r#"{"rules":[],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#, &["/spec/rules: names no rule"]);
         complains(
-            r#"{"rules":["*","a/b"],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#,
+            r#"{"rules":[],"names":["n"],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#,
+            &["/spec/rules: names no rule"],
+        );
+        complains(
+            r#"{"rules":["*","a/b"],"names":["n"],"reason":"r","expires":"1970-02-01T00:00:00Z"}"#,
             &["/spec/rules/0: `*` is neither a rule id nor `family/*`"],
         );
         complains(
-            r#"{"rules":["a/b"],"reason":"r","expires":"1970-04-02T00:00:00Z","names":[""]}"#,
-            &["/spec/names/0: `` is not a name", "/spec/expires: `1970-04-02T00:00:00Z` is more than 90 days away"],
+            r#"{"rules":["a/b"],"reason":"r","expires":"1970-04-02T00:00:00Z","names":["n","","db-*","pod/db"]}"#,
+            &[
+                "/spec/names/1: `` is not a name: names are compared whole",
+                "/spec/names/2: `db-*` is not a name: names are compared whole",
+                "/spec/names/3: `pod/db` is not a name: names are compared whole",
+                "/spec/expires: `1970-04-02T00:00:00Z` is more than 90 days away",
+            ],
         );
+    }
+
+    #[test]
+    fn a_whole_namespace_is_exempt_only_where_it_says_so() {
+        for names in ["", r#""names":[],"#] {
+            let spec = format!(r#"{{{names}"rules":["a/b"],"reason":"r","expires":"1970-02-01T00:00:00Z"}}"#);
+            complains(&spec, &["/spec/names: names no object, and there is no `selector`"]);
+        }
+        complains(r#"{"rules":["a/b"],"selector":{},"reason":"r","expires":"1970-02-01T00:00:00Z"}"#, &[]);
     }
 }

@@ -127,7 +127,7 @@ fn any_policies() -> impl Strategy<Value = Vec<WasmPolicy>> {
 fn any_exemptions() -> impl Strategy<Value = Vec<PolicyExemption>> {
     let exemption = (proptest::sample::subsequence(vec!["law/r0", "law/r1", "law/*"], 1..=2), any::<bool>()).prop_map(|(rules, expired)| {
         let expires = if expired { "1960-01-01T00:00:00Z" } else { "1970-02-01T00:00:00Z" };
-        serde_json::from_value(json!({"metadata": {"name": "e", "namespace": "prod"}, "spec": {"rules": rules, "reason": "r", "expires": expires}})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": "e", "namespace": "prod"}, "spec": {"rules": rules, "selector": {}, "reason": "r", "expires": expires}})).unwrap()
     });
     proptest::collection::vec(exemption, 0..2)
 }

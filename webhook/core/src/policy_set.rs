@@ -4,8 +4,10 @@ mod claims;
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+
 use crate::evaluate::RuleIndex;
-use crate::exemption::{self, Exemption};
+use crate::exemption::{self, Complaint, Exemption};
 use crate::manifest::{Action, Profile, Read, RuleKind};
 use crate::policy::{Policy, SpecError};
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
@@ -53,7 +55,8 @@ struct ByOperation {
 
 impl PolicySet {
     /// Joins policies. Fails where they contradict each other: each fixed rule is selected by at most one policy for a namespace.
-    /// The errors carry the name of the policy they are about. Exemptions that [`exemption::check`] complains about exempt nothing.
+    /// The errors carry the name of the policy they are about. Exemptions that [`exemption::check`] complains about, or of which
+    /// [`Self::exemption_complaints`] says that they are refused, exempt nothing.
     pub fn new(mut policies: Vec<Policy>, exemptions: Vec<PolicyExemption>) -> Result<Self, Vec<(String, SpecError)>> {
         policies.sort_by(|a, b| a.name.cmp(&b.name));
         let errors = used_twice(&policies);
@@ -91,10 +94,14 @@ impl PolicySet {
             index.entry(resource.resource.to_string()).or_default().push((resource, by_operation));
         }
         let mut by_namespace: HashMap<String, Vec<Exemption>> = HashMap::new();
-        // What is wrong with the others their reader says; here they exempt nothing.
-        for exemption in exemptions.iter().filter(|exemption| exemption::check(exemption, None).is_empty()) {
-            let exemption = Exemption::compile(exemption);
-            by_namespace.entry(exemption.namespace.clone()).or_default().push(exemption);
+        let refused = exemption::complaints(&exemptions, &policies, None);
+        let is_refused = |at: usize| refused.iter().any(|complaint| complaint.exemption == at && complaint.refused);
+        for (at, exemption) in exemptions.iter().enumerate() {
+            // What is wrong with the others their reader says; here they exempt nothing.
+            if exemption::check(exemption, None).is_empty() && !is_refused(at) {
+                let exemption = Exemption::compile(exemption);
+                by_namespace.entry(exemption.namespace.clone()).or_default().push(exemption);
+            }
         }
         Self { policies, exemptions, by_namespace, index }
     }
@@ -107,6 +114,12 @@ impl PolicySet {
     /// As they were given.
     pub fn exemptions(&self) -> &[PolicyExemption] {
         &self.exemptions
+    }
+
+    /// What is to be said of the exemptions beside these policies: of those that can exempt nothing, in part, as things are or any more. Those that
+    /// [`exemption::check`] complains about are left out.
+    pub fn exemption_complaints(&self, now: Timestamp) -> Vec<Complaint> {
+        exemption::complaints(&self.exemptions, &self.policies, Some(now))
     }
 
     /// What look-ups may ask for: kinds with the union of their fields, sorted; apart what is asked for by name only.

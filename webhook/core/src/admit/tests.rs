@@ -283,7 +283,7 @@ fn undecided_means_what_the_rule_says() {
 
 fn exemption(change: impl FnOnce(&mut PolicyExemption)) -> PolicyExemption {
     let mut exemption: PolicyExemption = serde_json::from_str(
-        r#"{"metadata":{"name":"migration","namespace":"prod"},"spec":{"rules":["demo/*"],"reason":"moves next week","expires":"1970-01-02T00:00:00Z"}}"#,
+        r#"{"metadata":{"name":"migration","namespace":"prod"},"spec":{"rules":["demo/*"],"names":["db"],"reason":"moves next week","expires":"1970-01-02T00:00:00Z"}}"#,
     )
     .unwrap();
     change(&mut exemption);
@@ -302,17 +302,27 @@ fn an_exemption_turns_denials_into_audit_and_says_so() {
     let covers = |change| exempted(change).allowed;
     assert!(covers(|e| e.spec.rules = vec!["demo/deny".into()]));
     assert!(!covers(|e| e.spec.rules = vec!["demo/warn".into()]));
-    assert!(covers(|e| e.spec.names = vec!["db".into()]));
     assert!(!covers(|e| e.spec.names = vec!["other".into()]));
-    assert!(covers(|e| e.spec.selector = serde_json::from_str(r#"{"matchLabels":{"app":"db"}}"#).unwrap()));
-    assert!(!covers(|e| e.spec.selector = serde_json::from_str(r#"{"matchLabels":{"app":"web"}}"#).unwrap()));
-    assert!(covers(|e| {
-        e.spec.names = vec!["db".into()];
-        e.spec.selector = serde_json::from_str(r#"{"matchLabels":{"app":"web"}}"#).unwrap();
-    }));
+    let selected = |selector: &'static str| {
+        let with = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            let exemption = exemption(|e| {
+                e.spec.names = names;
+                e.spec.selector = serde_json::from_str(selector).unwrap();
+            });
+            let set = PolicySet::new(vec![policy("p", |_| {})], vec![exemption]).unwrap();
+            judge(&set, &request(Operation::Create, &object(&["demo/deny"]))).allowed
+        };
+        [with(&[]), with(&["db"]), with(&["other"])]
+    };
+    assert_eq!(selected("null"), [false, true, false], "one that names nothing exempts nothing");
+    assert_eq!(selected("{}"), [true; 3]);
+    assert_eq!(selected(r#"{"matchLabels":{"app":"db"}}"#), [true; 3]);
+    assert_eq!(selected(r#"{"matchLabels":{"app":"web"}}"#), [false, true, false]);
     assert!(!covers(|e| e.spec.expires = Some(jiff::Timestamp::UNIX_EPOCH)));
     assert!(!covers(|e| e.metadata.namespace = Some("other".into())));
     assert!(!covers(|e| e.spec.reason.clear()), "one that says no reason exempts nothing");
+    assert!(!covers(|e| e.spec.rules.push("demo/dney".into())), "one with a slip of the pen exempts nothing");
 }
 
 /// The manifest's rule 0 as a fixed one.
@@ -326,6 +336,8 @@ fn fixed_policy() -> Policy {
 #[test]
 fn fixed_rules_are_not_exempted() {
     let set = PolicySet::new(vec![fixed_policy()], vec![exemption(|_| {})]).unwrap();
+    let told = set.exemption_complaints(jiff::Timestamp::UNIX_EPOCH);
+    assert!(!told[0].refused, "{told:?}");
     let verdict = judge(&set, &request(Operation::Create, &object(&["demo/deny", "demo/warn"])));
     assert_eq!(actions(&verdict), ["demo/deny=deny", "demo/warn=audit"]);
 }
