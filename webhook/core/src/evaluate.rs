@@ -145,6 +145,17 @@ pub enum UndecidedReason {
     Other(String),
 }
 
+impl UndecidedReason {
+    /// A closed set for metrics: the kind, and the rule's words, are not.
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::NeedsUser => "needs_user",
+            Self::Unavailable(_) => "unavailable",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 impl std::fmt::Display for UndecidedReason {
     /// For whoever reads a report: `v1 Service cannot be looked up here`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
