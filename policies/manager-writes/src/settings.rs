@@ -6,13 +6,13 @@ use stateward_sdk::family::CheckSettings;
 use stateward_sdk::lists::{ListChange, matches};
 
 /// Settings of the family.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// Accounts of the StatefulSet controller: only their pods can be members. Where the controller manager runs without
-    /// `--use-service-account-credentials`, it is `system:kube-controller-manager`, which is weaker: every built-in controller is.
-    #[schemars(length(min = 1))]
-    pub controller_accounts: Vec<String>,
+    /// Accounts of the StatefulSet controller, beside the built-in `system:serviceaccount:kube-system:statefulset-controller`: only their pods can be
+    /// members. Where the controller manager runs without `--use-service-account-credentials`, add `system:kube-controller-manager`, which is weaker:
+    /// every built-in controller asks by that name.
+    pub controller_accounts: ListChange,
     /// Accounts of back-up tools that make pods by hand when they restore. Such pods come in without a role and join as workers.
     pub restorers: Vec<String>,
     /// Accounts that are not persons, beside Kubernetes' own: rules about what persons do leave them alone.
@@ -30,7 +30,7 @@ pub struct Settings {
 impl Settings {
     /// This account speaks for the StatefulSet controller.
     pub fn is_controller(&self, username: &str) -> bool {
-        self.controller_accounts.iter().any(|account| account == username)
+        self.controller_accounts.any(&CONTROLLER_ACCOUNTS, |account| account == username)
     }
 
     /// This account restores pods from a back-up.
@@ -49,19 +49,6 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            controller_accounts: vec![CONTROLLER_ACCOUNT.to_owned()],
-            restorers: Vec::new(),
-            trusted_users: Vec::new(),
-            read_only_service_names: ListChange::default(),
-            sync_names: ListChange::default(),
-            stamp_environment: false,
-        }
-    }
-}
-
 impl CheckSettings for Settings {
     fn check(&self) -> Vec<String> {
         let mut errors = Vec::new();
@@ -69,6 +56,20 @@ impl CheckSettings for Settings {
             if self.is_controller(account) {
                 errors.push(format!("/restorers/{place}: `{account}` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"));
             }
+        }
+        let accounts = &self.controller_accounts;
+        for (place, account) in accounts.add.iter().enumerate() {
+            if account.is_empty() || account.contains('*') {
+                errors.push(format!(
+                    "/controllerAccounts/add/{place}: `{account}` is no account; accounts are compared whole"
+                ));
+            }
+        }
+        if accounts.add.is_empty() && CONTROLLER_ACCOUNTS.iter().all(|account| accounts.removes(account)) {
+            errors.push(
+                "/controllerAccounts/remove: leaves no account, and no pod could be a member; add the controller's own"
+                    .to_owned(),
+            );
         }
         // An empty one would fit every name, and the rule would never speak again.
         for (field, list) in [("readOnlyServiceNames", &self.read_only_service_names), ("syncNames", &self.sync_names)]
@@ -87,23 +88,46 @@ const READ_ONLY_SERVICES: [&str; 5] = ["*-ro", "*-read", "*-replica", "*-replica
 /// In the names of containers that clone or follow: `clone-mysql`, `restore-data`, `git-sync`, `replication`.
 const SYNC_WORDS: [&str; 5] = ["clone", "sync", "restore", "replicat", "follow"];
 
+const CONTROLLER_ACCOUNTS: [&str; 1] = [CONTROLLER_ACCOUNT];
+
 /// The StatefulSet controller's own account, with `--use-service-account-credentials` as kubeadm and all hosted offers set it.
 pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kube-system:statefulset-controller";
 
 #[cfg(test)]
 mod tests {
-    use super::Settings;
+    use super::{CONTROLLER_ACCOUNT, Settings};
     use stateward_sdk::family::CheckSettings;
 
     #[test]
     fn a_restorer_is_not_the_controller() {
         let settings: Settings =
-            serde_json::from_str(r#"{"controllerAccounts": ["a"], "restorers": ["b", "a"]}"#).unwrap();
+            serde_json::from_str(r#"{"controllerAccounts": {"add": ["a"]}, "restorers": ["b", "a"]}"#).unwrap();
         assert_eq!(
             settings.check(),
             ["/restorers/1: `a` is also in `controllerAccounts`, whose pods get a role; a restorer's pods get none"]
         );
         assert!(Settings::default().check().is_empty());
+    }
+
+    #[test]
+    fn somebody_is_the_controller() {
+        let read = |accounts: &str| -> Settings {
+            serde_json::from_str(&format!(r#"{{"controllerAccounts": {accounts}}}"#)).unwrap()
+        };
+        let who = |settings: &Settings| ["a", CONTROLLER_ACCOUNT].map(|account| settings.is_controller(account));
+        assert_eq!(who(&Settings::default()), [false, true]);
+        assert_eq!(who(&read(r#"{"add": ["a"]}"#)), [true, true]);
+        let moved = read(&format!(r#"{{"add": ["a"], "remove": ["{CONTROLLER_ACCOUNT}"]}}"#));
+        assert_eq!((who(&moved), moved.check()), ([true, false], vec![]));
+        assert_eq!(
+            read(&format!(r#"{{"remove": ["{CONTROLLER_ACCOUNT}"]}}"#)).check(),
+            ["/controllerAccounts/remove: leaves no account, and no pod could be a member; add the controller's own"]
+        );
+        assert_eq!(
+            read(r#"{"add": ["system:*"]}"#).check(),
+            ["/controllerAccounts/add/0: `system:*` is no account; accounts are compared whole"]
+        );
+        assert!(serde_json::from_str::<Settings>(r#"{"controllerAccounts": ["a"]}"#).is_err());
     }
 
     #[test]

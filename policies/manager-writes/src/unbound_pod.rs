@@ -150,7 +150,8 @@ mod tests {
     fn the_controllers_pods_are_accepted() {
         assert!(made_by_controller(owned_pod("db-0")).judge(&UNBOUND_POD).is_silent());
         assert_eq!(by("alice", owned_pod("db-0")).places(), ["ownerReferences"]);
-        let settings = json!({"controllerAccounts": ["system:kube-controller-manager"]});
+        let settings =
+            json!({"controllerAccounts": {"add": ["system:kube-controller-manager"], "remove": [CONTROLLER_ACCOUNT]}});
         let test = |username| {
             Test::<ManagerWrites>::create(owned_pod("db-0"))
                 .by(username)

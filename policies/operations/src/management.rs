@@ -46,11 +46,7 @@ pub fn no_owner(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     if keys.any(&OWNER_KEYS, |key| set.metadata.annotations.get(key).is_some_and(|value| !value.is_empty())) {
         return;
     }
-    let mut known = keys
-        .add
-        .iter()
-        .map(String::as_str)
-        .chain(OWNER_KEYS.into_iter().filter(|&key| !keys.remove.iter().any(|removed| removed == key)));
+    let mut known = keys.add.iter().map(String::as_str).chain(OWNER_KEYS.into_iter().filter(|key| !keys.removes(key)));
     // With every key removed nothing can be written: that is what the setting says.
     if let Some(key) = known.next() {
         out.finding("/metadata/annotations", "annotations", "nothing says who answers for this set")

@@ -16,8 +16,12 @@ pub struct ListChange {
 impl ListChange {
     /// Whether something on the changed list fits. What is removed is compared with the list's own entries, letter by letter.
     pub fn any(&self, builtin: &[&str], fits: impl Fn(&str) -> bool) -> bool {
-        self.add.iter().any(|entry| fits(entry))
-            || builtin.iter().any(|&entry| fits(entry) && !self.remove.iter().any(|removed| removed == entry))
+        self.add.iter().any(|entry| fits(entry)) || builtin.iter().any(|&entry| fits(entry) && !self.removes(entry))
+    }
+
+    /// Whether the list loses this entry.
+    pub fn removes(&self, entry: &str) -> bool {
+        self.remove.iter().any(|removed| removed == entry)
     }
 }
 
