@@ -61,7 +61,7 @@ fn rules(family: &str) -> String {
 
 /// A table of the family's settings, from the schema that the server checks them against.
 fn settings<F: Family>() -> String {
-    let schema: Value = serde_json::from_str(&SettingsSchema::default().with::<F::Settings>().text()).unwrap();
+    let schema: Value = serde_json::from_str(&SettingsSchema::default().with::<F>().text()).unwrap();
     let properties = schema["properties"].as_object().unwrap();
     if properties.is_empty() {
         return "## Settings\n\nThere is nothing to set.\n".to_owned();

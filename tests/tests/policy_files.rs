@@ -65,8 +65,7 @@ fn mode_and_actions_lower_a_denial() {
     World::new(&policy("a", &format!("{ZERO_GRACE}  mode: Warn\n"))).expect(Some("Warn"), 0);
     World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: Audit}}\n")))
         .expect(Some("Audit"), 0);
-    World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: \"Off\"}}\n")))
-        .expect(None, 0);
+    World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: Off}}\n"))).expect(None, 0);
     World::new(&policy(
         "a",
         &format!("{ZERO_GRACE}  match: {{objectSelector: {{matchLabels: {{judged: nobody}}}}}}\n"),
@@ -108,6 +107,14 @@ fn mistakes_are_named_by_file_line_and_field() {
             "policies/policies.yaml:17:29: `spec.match.matchConditions[0].expression`",
         ),
         ("  settings:\n    noSuchSetting: 1\n", "policies/policies.yaml:16:20: `spec.settings.noSuchSetting`"),
+        (
+            "  rules: [remote-volumes/*]\n  settings:\n    controllerAccounts: {add: [a]}\n",
+            "policies/policies.yaml:17:25: `spec.settings.controllerAccounts`: no rule of this policy reads",
+        ),
+        (
+            "  settings:\n    localDrivers:\n      remove: [nonesuch.example.com]\n",
+            "policies/policies.yaml:17:16: `spec.settings.localDrivers.remove[0]`: `nonesuch.example.com` is not on the built-in list",
+        ),
     ] {
         let world = World::new(&(good.clone() + &policy("bad", spec)));
         let said = errors(&world.check());

@@ -71,6 +71,9 @@ impl CheckSettings for Settings {
                     .to_owned(),
             );
         }
+        errors.extend(accounts.absent("controllerAccounts", &CONTROLLER_ACCOUNTS));
+        errors.extend(self.read_only_service_names.absent("readOnlyServiceNames", &READ_ONLY_SERVICES));
+        errors.extend(self.sync_names.absent("syncNames", &SYNC_WORDS));
         // An empty one would fit every name, and the rule would never speak again.
         for (field, list) in [("readOnlyServiceNames", &self.read_only_service_names), ("syncNames", &self.sync_names)]
         {
@@ -126,6 +129,12 @@ mod tests {
         assert_eq!(
             read(r#"{"add": ["system:*"]}"#).check(),
             ["/controllerAccounts/add/0: `system:*` is no account; accounts are compared whole"]
+        );
+        assert_eq!(
+            read(r#"{"remove": ["a"]}"#).check(),
+            [format!(
+                "/controllerAccounts/remove/0: `a` is not on the built-in list ({CONTROLLER_ACCOUNT}): nothing would be removed"
+            )]
         );
         assert!(serde_json::from_str::<Settings>(r#"{"controllerAccounts": ["a"]}"#).is_err());
     }

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use stateward_sdk::family::CheckSettings;
 use stateward_sdk::prelude::*;
 
+use crate::management::OWNER_KEYS;
+
 /// Settings of the family.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -22,7 +24,8 @@ impl CheckSettings for Settings {
             !name.is_empty() && !key.contains(char::is_whitespace)
         };
         let added = self.owner_keys.add.iter().enumerate().filter(|(_, key)| !is_key(key));
-        added.map(|(place, key)| format!("/ownerKeys/add/{place}: `{key}` is no annotation's key")).collect()
+        let added = added.map(|(place, key)| format!("/ownerKeys/add/{place}: `{key}` is no annotation's key"));
+        added.chain(self.owner_keys.absent("ownerKeys", &OWNER_KEYS)).collect()
     }
 }
 
@@ -34,7 +37,7 @@ mod tests {
     #[test]
     fn owner_keys_are_keys() {
         let settings: Settings = serde_json::from_str(
-            r#"{"ownerKeys": {"add": ["team", "example.com/on-call", "example.com/", "on call"]}}"#,
+            r#"{"ownerKeys": {"add": ["team", "example.com/on-call", "example.com/", "on call"], "remove": ["owner", "runbok"]}}"#,
         )
         .unwrap();
         assert_eq!(
@@ -42,6 +45,7 @@ mod tests {
             [
                 "/ownerKeys/add/2: `example.com/` is no annotation's key",
                 "/ownerKeys/add/3: `on call` is no annotation's key",
+                "/ownerKeys/remove/1: `runbok` is not on the built-in list (a8r.io/owner, a8r.io/runbook, owner, runbook): nothing would be removed",
             ]
         );
         assert!(Settings::default().check().is_empty());

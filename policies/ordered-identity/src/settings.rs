@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stateward_sdk::family::CheckSettings;
+use stateward_sdk::images::DATABASES;
 use stateward_sdk::prelude::ListChange;
 
 /// Settings of the family.
@@ -15,4 +16,8 @@ pub struct Settings {
     pub trusted_users: Vec<String>,
 }
 
-impl CheckSettings for Settings {}
+impl CheckSettings for Settings {
+    fn check(&self) -> Vec<String> {
+        self.database_images.absent("databaseImages", &DATABASES).collect()
+    }
+}

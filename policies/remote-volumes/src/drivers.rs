@@ -51,7 +51,7 @@ fn is_listed(driver: &str, change: &ListChange, builtin: &[&str]) -> bool {
 }
 
 /// `kubernetes.io/no-provisioner` is static and local by convention; static NFS or iSCSI behind it wants `localDrivers.remove`.
-const NODE_LOCAL: [&str; 22] = [
+pub(crate) const NODE_LOCAL: [&str; 22] = [
     "kubernetes.io/no-provisioner",
     "local-provisioner",
     "rancher.io/local-path",
@@ -77,7 +77,7 @@ const NODE_LOCAL: [&str; 22] = [
 ];
 
 /// Drivers of the old kind (`kubernetes.io/..`) that a CSI driver has taken over are on it too.
-const REMOTE: [&str; 33] = [
+pub(crate) const REMOTE: [&str; 33] = [
     "ebs.csi.aws.com",
     "kubernetes.io/aws-ebs",
     "efs.csi.aws.com",
@@ -124,7 +124,7 @@ const OBSOLETE: [&str; 5] = [
 ];
 
 /// Disks of clouds and of data centres with zones: a volume is attached from its own zone only. All node-local drivers are bound too.
-const ZONAL: [&str; 12] = [
+pub(crate) const ZONAL: [&str; 12] = [
     "ebs.csi.aws.com",
     "kubernetes.io/aws-ebs",
     "pd.csi.storage.gke.io",

@@ -2,8 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use stateward_sdk::data_paths::{DATA_PATHS, DATA_VARIABLES};
 use stateward_sdk::family::CheckSettings;
+use stateward_sdk::images::DATABASES;
 use stateward_sdk::lists::ListChange;
+
+use crate::drivers::{NODE_LOCAL, REMOTE, ZONAL};
 
 /// Settings of the family.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -43,6 +47,11 @@ impl CheckSettings for Settings {
                 ));
             }
         }
+        errors.extend(self.local_drivers.absent("localDrivers", &NODE_LOCAL));
+        errors.extend(self.remote_drivers.absent("remoteDrivers", &REMOTE));
+        errors.extend(self.zonal_drivers.absent("zonalDrivers", &ZONAL));
+        errors.extend(self.data_paths.absent("dataPaths", &[&DATA_PATHS[..], &DATA_VARIABLES].concat()));
+        errors.extend(self.database_images.absent("databaseImages", &DATABASES));
         errors
     }
 }
@@ -63,6 +72,25 @@ mod tests {
             ["/localDrivers/add/1: `b` is also in `remoteDrivers.add`; a driver is one or the other"]
         );
         assert!(Settings::default().check().is_empty());
+    }
+
+    #[test]
+    fn what_is_removed_is_on_its_own_list() {
+        let both = r#"["ebs.csi.aws.com", "topolvm.io/*"]"#;
+        assert_eq!(
+            errors(&format!(
+                r#"{{"localDrivers": {{"remove": {both}}}, "remoteDrivers": {{"remove": {both}}}, "zonalDrivers": {{"remove": {both}}}}}"#
+            )),
+            [
+                "/localDrivers/remove/0: `ebs.csi.aws.com` is not on the built-in list: nothing would be removed",
+                "/remoteDrivers/remove/1: `topolvm.io/*` is not on the built-in list: nothing would be removed",
+                "/zonalDrivers/remove/1: `topolvm.io/*` is not on the built-in list: nothing would be removed",
+            ]
+        );
+        assert!(
+            errors(r#"{"dataPaths": {"remove": ["/data", "$PGDATA"]}, "databaseImages": {"remove": ["redis"]}}"#)
+                .is_empty()
+        );
     }
 
     #[test]

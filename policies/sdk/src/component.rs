@@ -40,7 +40,7 @@ macro_rules! component {
         #[cfg(not(target_arch = "wasm32"))]
         pub fn settings_schema() -> String {
             let schema = $crate::schema::SettingsSchema::default();
-            $(let schema = schema.with::<<$family as $crate::family::Family>::Settings>();)+
+            $(let schema = schema.with::<$family>();)+
             schema.text()
         }
 
@@ -48,6 +48,8 @@ macro_rules! component {
         pub fn validate_settings(settings: &str) -> Result<(), Vec<String>> {
             let mut errors = Vec::new();
             $(errors.extend($crate::component::settings_errors::<$family>(settings));)+
+            // Families that share a setting say the same of it.
+            errors.sort();
             errors.dedup();
             if errors.is_empty() { Ok(()) } else { Err(errors) }
         }

@@ -19,11 +19,24 @@ impl ListChange {
         self.add.iter().any(|entry| fits(entry)) || builtin.iter().any(|&entry| fits(entry) && !self.removes(entry))
     }
 
+    /// Complaints about what is to be removed and is not on the list: nothing would come of it, and most often it is a slip of the pen.
+    /// `setting` is where the change is written.
+    pub fn absent(&self, setting: &str, builtin: &[&str]) -> impl Iterator<Item = String> {
+        let absent = self.remove.iter().enumerate().filter(|(_, entry)| !builtin.contains(&entry.as_str()));
+        absent.map(move |(place, entry)| {
+            let list = if builtin.len() > MAX_NAMED { String::new() } else { format!(" ({})", builtin.join(", ")) };
+            format!("/{setting}/remove/{place}: `{entry}` is not on the built-in list{list}: nothing would be removed")
+        })
+    }
+
     /// Whether the list loses this entry.
     pub fn removes(&self, entry: &str) -> bool {
         self.remove.iter().any(|removed| removed == entry)
     }
 }
+
+/// A longer list is not named whole in a message.
+const MAX_NAMED: usize = 10;
 
 /// Whether a pattern fits a whole text. Each `*` stands for any text, nothing else stands for anything but itself.
 pub fn matches(pattern: &str, text: &str) -> bool {
@@ -49,6 +62,17 @@ mod tests {
         let holds = |entry: &str| change.any(&["a", "b"], |each| each == entry);
         assert_eq!(["a", "b", "c", "d"].map(holds), [false, true, true, false]);
         assert!(serde_json::from_str::<ListChange>(r#"{"added": []}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_removed_must_be_there() {
+        let change: ListChange = serde_json::from_str(r#"{"add": ["c"], "remove": ["a", "c"]}"#).unwrap();
+        let told = |builtin: &[&str]| change.absent("letters", builtin).collect::<Vec<_>>();
+        assert_eq!(
+            told(&["a", "b"]),
+            ["/letters/remove/1: `c` is not on the built-in list (a, b): nothing would be removed"]
+        );
+        assert_eq!(told(&["a"; 11]), ["/letters/remove/1: `c` is not on the built-in list: nothing would be removed"]);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! It is made natively and committed beside the component, where a test holds it to the types: a guest that made it would be a third larger.
 
-use schemars::JsonSchema;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// A schema in the making. Every family reads its own fields from the same object and ignores the others; the schema refuses what no family knows.
+use crate::family::Family;
+
+/// A schema in the making. Every family reads its own fields from the same object and ignores the others; the schema refuses what no family knows,
+/// and says of each field whose it is: the host refuses it in a policy that selects no rule of theirs.
 #[derive(Debug, Default)]
 pub struct SettingsSchema {
     properties: Map<String, Value>,
@@ -15,11 +17,21 @@ pub struct SettingsSchema {
 impl SettingsSchema {
     /// Adds one family's settings. Families that share a field mean the same by it: the first one's words stay.
     #[must_use]
-    pub fn with<S: JsonSchema>(mut self) -> Self {
-        let mut schema = schemars::schema_for!(S);
+    pub fn with<F: Family>(mut self) -> Self {
+        let mut schema = schemars::schema_for!(F::Settings);
         let object = schema.ensure_object();
-        join(&mut self.properties, object.remove("properties"));
-        join(&mut self.definitions, object.remove("$defs"));
+        let family = F::RULES.first().and_then(|rule| rule.id.split_once('/')).map_or("", |(family, _)| family);
+        for (key, value) in members(object.remove("properties")) {
+            let property = self.properties.entry(key).or_insert(value);
+            let families =
+                property.as_object_mut().map(|property| property.entry(FAMILIES).or_insert_with(|| json!([])));
+            if let Some(Value::Array(families)) = families {
+                families.push(family.into());
+            }
+        }
+        for (key, value) in members(object.remove("$defs")) {
+            self.definitions.entry(key).or_insert(value);
+        }
         self
     }
 
@@ -37,9 +49,12 @@ impl SettingsSchema {
     }
 }
 
-fn join(into: &mut Map<String, Value>, from: Option<Value>) {
-    let Some(Value::Object(from)) = from else { return };
-    for (key, value) in from {
-        into.entry(key).or_insert(value);
+fn members(value: Option<Value>) -> Map<String, Value> {
+    match value {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
     }
 }
+
+/// The families that read a setting. The host knows it by this name.
+const FAMILIES: &str = "x-families";

@@ -195,6 +195,9 @@ fn settings_of_all_families_are_one_schema() {
             "zonalDrivers"
         ]
     );
+    let families = |setting: &str| schema["properties"][setting]["x-families"].clone();
+    assert_eq!(families("controllerAccounts"), serde_json::json!(["manager-writes"]));
+    assert_eq!(families("restorers"), serde_json::json!(["remote-volumes", "manager-writes"]));
 }
 
 #[test]
@@ -204,6 +207,11 @@ fn settings_are_checked_beyond_their_schema() {
         stateward_stateful::validate_settings(r#"{"localDrivers": {"add": ["x"]}, "remoteDrivers": {"add": ["x"]}}"#)
             .unwrap_err();
     assert!(errors[0].starts_with("/localDrivers/add/0: "), "{errors:?}");
+    // Three families read it.
+    let errors = stateward_stateful::validate_settings(
+        r#"{"databaseImages": {"remove": ["a"]}, "dataPaths": {"remove": ["a"]}}"#,
+    );
+    assert_eq!(errors.unwrap_err().len(), 2);
     assert!(stateward_stateful::validate_settings(r#"{"restorers": 1}"#).is_err());
 }
 

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use stateward_sdk::family::CheckSettings;
+use stateward_sdk::images::DATABASES;
 use stateward_sdk::prelude::*;
+
+use crate::foreign_claim::BACKUP_ACCOUNTS;
 
 /// Settings of the family.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -19,16 +22,11 @@ pub struct Settings {
 
 impl CheckSettings for Settings {
     fn check(&self) -> Vec<String> {
-        let lists = [
-            ("backupAccounts/add", &self.backup_accounts.add),
-            ("backupAccounts/remove", &self.backup_accounts.remove),
-            ("databaseImages/add", &self.database_images.add),
-            ("databaseImages/remove", &self.database_images.remove),
-        ];
+        let lists = [("backupAccounts", &self.backup_accounts.add), ("databaseImages", &self.database_images.add)];
         let mut errors = Vec::new();
         for (field, entries) in lists {
             for (place, _) in entries.iter().enumerate().filter(|(_, entry)| entry.is_empty()) {
-                errors.push(format!("/{field}/{place}: an empty text is no name"));
+                errors.push(format!("/{field}/add/{place}: an empty text is no name"));
             }
         }
         for (place, entry) in self.backup_accounts.add.iter().enumerate().filter(|(_, entry)| *entry == "*") {
@@ -36,6 +34,8 @@ impl CheckSettings for Settings {
                 "/backupAccounts/add/{place}: `{entry}` is everybody: switch `foreign-claim` off instead"
             ));
         }
+        errors.extend(self.backup_accounts.absent("backupAccounts", &BACKUP_ACCOUNTS));
+        errors.extend(self.database_images.absent("databaseImages", &DATABASES));
         errors
     }
 }
@@ -55,8 +55,8 @@ mod tests {
             settings.check(),
             [
                 "/databaseImages/add/0: an empty text is no name",
-                "/databaseImages/remove/1: an empty text is no name",
                 "/backupAccounts/add/1: `*` is everybody: switch `foreign-claim` off instead",
+                "/databaseImages/remove/1: `` is not on the built-in list: nothing would be removed",
             ]
         );
         assert!(Settings::default().check().is_empty());

@@ -1,5 +1,7 @@
 //! One installed policy: a [`WasmPolicy`] bound to its component, checked.
 
+mod settings;
+
 use std::time::Duration;
 
 use crate::evaluate::{Component, Limits, RuleIndex};
@@ -70,7 +72,7 @@ impl SpecError {
 }
 
 impl Policy {
-    /// Binds a resource to its component. The settings have been checked by the component already. Answers every error, not the first.
+    /// Binds a resource to its component. What the settings say has been checked by the component already. Answers every error, not the first.
     pub fn new(resource: &WasmPolicy, component: Component) -> Result<Self, Vec<SpecError>> {
         let spec = &resource.spec;
         let mut errors = Vec::new();
@@ -97,6 +99,7 @@ impl Policy {
             }
         }
         check_fixed(&rules, manifest, &spec.matches, &mut errors);
+        settings::check(&spec.settings, &rules, manifest, &mut errors);
         let matcher = Matcher::compile(&spec.matches, &mut errors);
         let limits = limits(&spec.limits, &mut errors);
         if !errors.is_empty() {

@@ -152,3 +152,34 @@ fn answers_every_error_with_its_place() {
         errors.iter().map(|error| format!("{error} [{}]", error.hint.as_deref().unwrap_or("-"))).collect();
     insta::assert_snapshot!(told.join("\n"));
 }
+
+#[test]
+fn a_setting_is_of_a_selected_family() {
+    let mut manifest = manifest();
+    manifest.rules.push(rule("law/deny", Action::Deny, Action::Deny));
+    let schema = r#"{"properties": {"of-demo": {"x-families": ["demo"]}, "of/both": {"x-families": ["demo", "law"]}, "of-anybody": {}}}"#;
+    schema.clone_into(&mut manifest.settings_schema);
+    let told = |rules: &str, settings: &str| -> Vec<String> {
+        let policy = wasm_policy("p", |p| {
+            p.spec.rules = vec![rules.to_owned()];
+            p.spec.settings = serde_json::from_str(settings).unwrap();
+        });
+        let errors = Policy::new(&policy, component(manifest.clone(), broken_rules(&manifest))).err();
+        errors
+            .into_iter()
+            .flatten()
+            .map(|error| format!("{error}; {}", error.hint.as_deref().unwrap_or_default()))
+            .collect()
+    };
+    let all = r#"{"of-demo": 1, "of/both": 1, "of-anybody": 1}"#;
+    assert_eq!(told("*", all), [""; 0]);
+    assert_eq!(told("demo/deny", all), [""; 0]);
+    assert_eq!(
+        told("law/*", all),
+        [
+            "/spec/settings/of-demo: no rule of this policy reads `of-demo`; it is for `demo/*`: set it in the policy that selects them"
+        ]
+    );
+    // The schema itself refuses what it does not know.
+    assert_eq!(told("law/*", r#"{"unknown": 1}"#), [""; 0]);
+}
