@@ -13,9 +13,9 @@ use crate::drivers::{Placement, placement};
 pub const CLAIM_IN_USE: Rule = Rule {
     id: "remote-volumes/claim-in-use",
     title: "Nobody deletes the claim of a member",
-    description: "A claim that is deleted under its pod stays until the pod goes; the replacement then waits for ever, since only the making of a \
-                  pod makes its claim (Kubernetes issue 113139), or starts with an empty volume. If it was the manager's, the data is gone, and \
-                  workers copy the emptiness.",
+    description: "A claim that is deleted under its pod stays until the pod goes; the replacement then starts with an empty volume or, on servers \
+                  before 1.27, waits for ever (kubernetes/kubernetes#113139). If it was the manager's, the data is gone, and workers copy the \
+                  emptiness.",
     category: promise::RE_ATTACHING,
     severity: Severity::High,
     baseline: Action::Warn,
