@@ -10,8 +10,8 @@ use crate::keys::{MANAGER_ONLY, WRITES};
 pub const DECLARE_WRITES: Rule = Rule {
     id: "manager-writes/declare-writes",
     title: "Sets say who may write",
-    description: "A StatefulSet that is made without the annotation `stateward.dev/writes` gets `manager-only`: the first pod writes, the others \
-                  synchronise. Owners of sets in which every member writes say `any`.",
+    description: "A StatefulSet that is made without the annotation `stateward.dev/writes` gets `manager-only`, so that several writers do not make \
+                  several databases of it: the first pod writes, the others synchronise. Owners of sets in which every member writes say `any`.",
     category: promise::ONE_WRITER,
     severity: Severity::Medium,
     baseline: Action::Off,

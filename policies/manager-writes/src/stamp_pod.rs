@@ -13,8 +13,9 @@ pub const STAMP_POD: Rule = Rule {
     id: "manager-writes/stamp-pod",
     title: "Members of governed sets carry their role",
     description: "A pod that the StatefulSet controller makes for a governed set gets its role (`manager` for the first ordinal, else `worker`), the \
-                  set's name, whether it may write, its ordinal and the manager's host; what the template or the pod brought is overwritten. A pod that \
-                  is adopted becomes a worker until it is made anew, and a restored pod comes in without a role.",
+                  set's name, whether it may write, its ordinal and the manager's host; what the template or the pod brought is overwritten, since a \
+                  template's role would make every member the manager. A pod that is adopted becomes a worker until it is made anew, and a restored \
+                  pod comes in without a role.",
     category: promise::ONE_WRITER,
     severity: Severity::High,
     fixed: true,
