@@ -12,8 +12,9 @@ use crate::member::{Owner, SET_FIELDS, look_up, owner_of};
 pub const MANAGER_DELETE: Rule = Rule {
     id: "manager-writes/manager-delete",
     title: "The manager is not deleted by hand",
-    description: "There is no failover: while the manager is away nobody writes, and it comes back with the same name and volume. Rolling updates take it \
-                  last. An eviction (`kubectl drain`) must come to its end, so it is only warned about.",
+    description: "There is no failover: while the manager is away nobody writes, and it comes back with the same name and volume. Rolling updates \
+                  take it last. An eviction (`kubectl drain`), which may come without a deletion that could be refused \
+                  (kubernetes/kubernetes#124018), must come to its end, so it is only warned about.",
     category: promise::AVAILABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,

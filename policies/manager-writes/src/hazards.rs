@@ -23,8 +23,8 @@ pub const PARALLEL_MANAGER: Rule = Rule {
 pub const SHARED_DATA: Rule = Rule {
     id: "manager-writes/shared-data",
     title: "Workers cannot reach the manager's data",
-    description: "A claim that the pod template names is mounted by every member, and `ReadWriteMany` lets any pod mount the manager's claim: a worker \
-                  writes to the manager's data, whatever its role says (prometheus #8308: corrupt as soon as there were two).",
+    description: "A claim that the pod template names is mounted by every member, and `ReadWriteMany` lets any pod mount the manager's claim: a \
+                  worker writes to the manager's data, whatever its role says (prometheus/prometheus#8308: corrupt as soon as there were two).",
     category: promise::OWN_VOLUME,
     severity: Severity::Critical,
     baseline: Action::Deny,
@@ -37,8 +37,8 @@ pub const SHARED_DATA: Rule = Rule {
 pub const MANAGER_DATA_LOSS: Rule = Rule {
     id: "manager-writes/manager-data-loss",
     title: "The manager's volume outlives a scale to 0",
-    description: "`whenScaled: Delete` deletes the claim of each member that is scaled away. The manager is the last one to go and the first to come back: \
-                  after a scale to 0 it returns with an empty volume, and workers copy that.",
+    description: "`whenScaled: Delete` (KEP-1847) deletes the claim of each member that is scaled away. The manager is the last one to go and the \
+                  first to come back: after a scale to 0 it returns with an empty volume, and workers copy that.",
     category: promise::RE_ATTACHING,
     severity: Severity::Critical,
     baseline: Action::Deny,

@@ -11,8 +11,8 @@ use crate::sync::{ENGINE, Way, entries};
 pub const UNDECLARED_WRITES: Rule = Rule {
     id: "manager-writes/undeclared-writes",
     title: "A set of several members says who may write",
-    description: "Two members that both take writes are two databases that differ from then on. Kubernetes gives them an order and names, but nothing \
-                  says who may write; the annotation `stateward.dev/writes` does.",
+    description: "Two members that both take writes are two databases that differ from then on (helm/charts#21303). Kubernetes gives them an order \
+                  and names, but nothing says who may write; the annotation `stateward.dev/writes` does.",
     category: promise::ONE_WRITER,
     severity: Severity::Medium,
     baseline: Action::Audit,

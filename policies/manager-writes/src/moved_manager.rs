@@ -10,8 +10,9 @@ use crate::keys::{SET, is_governed};
 pub const MOVED_MANAGER: Rule = Rule {
     id: "manager-writes/moved-manager",
     title: "The manager stays the first pod",
-    description: "The manager is the pod of the first ordinal, and running pods keep the role they were made with. When `ordinals.start` goes from 0 to 1, \
-                  pod 0 is deleted and pod 1 stays a worker: nobody writes. Back to 0, a new pod 0 becomes manager beside the old one: two write.",
+    description: "The manager is the pod of the first ordinal, and running pods keep the role they were made with. When `ordinals.start` (KEP-3335) \
+                  goes from 0 to 1, pod 0 is deleted and pod 1 stays a worker: nobody writes. Back to 0, a new pod 0 becomes manager beside the old \
+                  one: two write.",
     category: promise::ONE_WRITER,
     severity: Severity::Critical,
     baseline: Action::Deny,

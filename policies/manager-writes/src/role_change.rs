@@ -11,8 +11,9 @@ use crate::member::{MemberKeys, Owner, SET_FIELDS, adopter_of, look_up};
 pub const ROLE_CHANGE: Rule = Rule {
     id: "manager-writes/role-change",
     title: "A role stays what it is",
-    description: "A pod keeps its role as long as it lives. Labels can be changed through pods, their status, and bindings, which overwrite the pod's \
-                  labels; annotations of a set also through its status. One changed label makes a second manager.",
+    description: "A pod keeps its role as long as it lives. Labels can be changed through pods, their status, and bindings, which overwrite the \
+                  pod's labels; annotations of a set also through its status. One changed label makes a second manager, or leaves none \
+                  (grafana/jsonnet-libs#1652).",
     category: promise::ONE_WRITER,
     severity: Severity::Critical,
     baseline: Action::Deny,

@@ -11,9 +11,10 @@ use crate::keys::{GOVERNED, MANAGER, MANAGER_ONLY, WRITES, is_governed, is_opt_o
 pub const STAMP_SET: Rule = Rule {
     id: "manager-writes/stamp-set",
     title: "Governed sets name their manager",
-    description: "A governed StatefulSet gets the annotation `stateward.dev/manager` with the name of its first pod, and when it is made the template \
-                  label by which its pods are known. An update that lacks what the stored object has (`kubectl replace`, an operator, a roll-back) \
-                  gets it back: without that the set would roll and leave the contract.",
+    description: "A governed StatefulSet gets the annotation `stateward.dev/manager` with the name of its first pod, and when it is made the \
+                  template label by which its pods are known. An update that lacks what the stored object has (`kubectl replace`, an operator, a \
+                  roll-back) gets it back: without that the set would roll, as any change of its template makes it (kubernetes/kubernetes#135017), \
+                  and leave the contract.",
     category: promise::ONE_WRITER,
     severity: Severity::High,
     fixed: true,

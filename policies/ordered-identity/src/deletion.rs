@@ -41,10 +41,11 @@ pub const ORPHANING_DELETE: Rule = Rule {
 pub const FORCE_DELETE: Rule = Rule {
     id: "ordered-identity/force-delete",
     title: "A member is gone before its replacement comes",
-    description: "A deletion with a grace period of 0 removes the pod's object at once, whatever still runs on its node, and the controller makes a pod \
-                  of the same name elsewhere: two processes with one identity write to one volume (derailed/k9s#2819). Of a lost node nobody knows \
-                  whether it still writes: say so with the taint `node.kubernetes.io/out-of-service`, which also detaches its volumes. Kubelets, \
-                  the controllers that clean up and the setting `trustedUsers` may; other accounts in `kube-system` are add-ons' and may not.",
+    description: "A deletion with a grace period of 0 removes the pod's object at once, whatever still runs on its node, and the controller makes a \
+                  pod of the same name elsewhere: two processes with one identity write to one volume (derailed/k9s#2819). Of a lost node nobody \
+                  knows whether it still writes: say so with the taint `node.kubernetes.io/out-of-service` (KEP-2268), which also detaches its \
+                  volumes. Kubelets, the controllers that clean up and the setting `trustedUsers` may; other accounts in `kube-system` are add-ons' \
+                  and may not.",
     category: promise::IDENTIFIED,
     severity: Severity::Critical,
     baseline: Action::Warn,

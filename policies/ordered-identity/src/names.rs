@@ -65,8 +65,8 @@ pub const ORDINAL_LIKE_NAME: Rule = Rule {
 pub const SHIFTED_ORDINALS: Rule = Rule {
     id: "ordered-identity/shifted-ordinals",
     title: "The first member is number 0",
-    description: "With `ordinals.start` the first member, the one that may write, is not `<set>-0`, and a later change of the number makes another member \
-                  the first one. Scripts that look for the ordinal 0 find nobody.",
+    description: "With `ordinals.start` (KEP-3335) the first member, the one that may write, is not `<set>-0`, and a later change of the number \
+                  makes another member the first one. Scripts that look for the ordinal 0 find nobody.",
     category: promise::IDENTIFIED,
     severity: Severity::Low,
     baseline: Action::Audit,

@@ -11,7 +11,8 @@ pub const NO_SERVICE_NAME: Rule = Rule {
     id: "ordered-identity/no-service-name",
     title: "The set names its governing Service",
     description: "Members get DNS names (`<pod>.<service>.<namespace>.svc`) from the headless Service that `serviceName` names. Without it they can \
-                  only be reached by addresses that change, and the field cannot be set later.",
+                  only be reached by addresses that change; API servers do not ask for it (kubernetes/kubernetes#130233), and it cannot be set \
+                  later.",
     category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Warn,
@@ -43,8 +44,8 @@ pub const NOT_HEADLESS: Rule = Rule {
 pub const MISSING_SERVICE: Rule = Rule {
     id: "ordered-identity/missing-service",
     title: "The governing Service exists",
-    description: "`serviceName` alone gives members no DNS names: the Service of that name does, once it is there. Nothing makes it, and nothing complains \
-                  when it is missing. It may be made after the set, so this is never refused.",
+    description: "`serviceName` alone gives members no DNS names: the Service of that name does, once it is there. Nothing makes it, and nothing \
+                  complains when it is missing (grafana/helm-charts#2970). It may be made after the set, so this is never refused.",
     category: promise::REACHABLE,
     severity: Severity::Medium,
     baseline: Action::Audit,

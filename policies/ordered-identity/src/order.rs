@@ -48,9 +48,9 @@ pub const NO_READINESS_GATE: Rule = Rule {
 pub const UNREADY_DNS: Rule = Rule {
     id: "ordered-identity/unready-dns",
     title: "Members find each other while they start",
-    description: "A member that asks for its peers by name before it is ready finds none: DNS leaves out pods that are not ready. With `OrderedReady` \
-                  the next member waits for this one and this one for the next, for ever (nats-io/k8s#441, kubernetes/kubernetes#92559), unless the \
-                  governing Service publishes addresses that are not ready.",
+    description: "A member that asks for its peers by name before it is ready finds none: DNS leaves out pods that are not ready. With \
+                  `OrderedReady` the next member waits for this one and this one for the next, for ever (nats-io/k8s#441, \
+                  neuvector/neuvector-helm#642), unless the governing Service publishes addresses that are not ready.",
     category: "ordered, reachable by name",
     severity: Severity::Medium,
     baseline: Action::Audit,

@@ -8,9 +8,9 @@ use crate::Settings;
 pub const HOSTNAME_OVERRIDE: Rule = Rule {
     id: "ordered-identity/hostname-override",
     title: "A member's host name is its own",
-    description: "The controller gives each member its name as `hostname` and the governing Service as `subdomain`; what the template says is overwritten. \
-                  `setHostnameAsFQDN` and `hostnameOverride` do change what `hostname` answers inside: scripts that read the ordinal off it fail, and \
-                  with the latter all members answer alike.",
+    description: "The controller gives each member its name as `hostname` and the governing Service as `subdomain`; what the template says is \
+                  overwritten. `setHostnameAsFQDN` (KEP-1797) and `hostnameOverride` (KEP-4762) do change what `hostname` answers inside: scripts \
+                  that read the ordinal off it fail, and with the latter all members answer alike.",
     category: "identified, reachable by name",
     severity: Severity::Medium,
     baseline: Action::Warn,

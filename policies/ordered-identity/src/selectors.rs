@@ -8,10 +8,10 @@ use crate::Settings;
 pub const OVERLAPPING_SELECTOR: Rule = Rule {
     id: "ordered-identity/overlapping-selector",
     title: "A selector means one set's members",
-    description: "Owner references keep two sets from fighting over pods, but whatever is written with this selector, a headless Service, a disruption \
-                  budget, an anti-affinity, means the members of both, and an orphan of the one may be adopted by the other \
-                  (kubernetes/kubernetes#36859). It is the same whether this set's selector means the other's members or the other's this set's. A \
-                  selector cannot be changed later.",
+    description: "Owner references keep two sets from fighting over pods (kubernetes/kubernetes#36859), but whatever is written with this selector, \
+                  a headless Service, a disruption budget, an anti-affinity, means the members of both, and an orphan of the one may be adopted by \
+                  the other. It is the same whether this set's selector means the other's members or the other's this set's. A selector cannot be \
+                  changed later.",
     category: promise::IDENTIFIED,
     severity: Severity::Medium,
     baseline: Action::Warn,
@@ -25,9 +25,9 @@ pub const OVERLAPPING_SELECTOR: Rule = Rule {
 pub const RESERVED_KEYS: Rule = Rule {
     id: "ordered-identity/reserved-keys",
     title: "Members' identity labels are the controller's",
-    description: "Kubernetes writes `statefulset.kubernetes.io/pod-name`, `apps.kubernetes.io/pod-index` and `controller-revision-hash` on each member. In a \
-                  template they are overwritten or, on servers that do not write them, give every member one identity; in a selector they cut members \
-                  off from their set.",
+    description: "Kubernetes writes `statefulset.kubernetes.io/pod-name`, `apps.kubernetes.io/pod-index` (KEP-4017) and `controller-revision-hash` \
+                  on each member. In a template they are overwritten or, on servers that do not write them, give every member one identity; in a \
+                  selector they cut members off from their set.",
     category: promise::IDENTIFIED,
     severity: Severity::High,
     baseline: Action::Deny,

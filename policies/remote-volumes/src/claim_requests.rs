@@ -48,10 +48,10 @@ pub const SQUATTED_CLAIM: Rule = Rule {
 pub const LOCAL_CLAIM: Rule = Rule {
     id: "remote-volumes/local-claim",
     title: "A member's volume can follow it to another node",
-    description: "The claim of a member gets a volume on one node: the member is tied to that node, and the data is lost with it. Judged when the \
-                  claim is made, where its class is settled; a volume that is named in the claim counts more than the class, since static \
-                  volumes of the class `kubernetes.io/no-provisioner` may be on a network. A volume that names the claim by its own `claimRef`, or \
-                  that a claim of class `\"\"` finds by itself, is not seen: that would take all volumes of the cluster.",
+    description: "The claim of a member gets a volume on one node: the member is tied to that node (topolvm/topolvm#194), and the data is lost with \
+                  it. Judged when the claim is made, where its class is settled; a volume that is named in the claim counts more than the class, \
+                  since static volumes of the class `kubernetes.io/no-provisioner` may be on a network. A volume that names the claim by its own \
+                  `claimRef`, or that a claim of class `\"\"` finds by itself, is not seen: that would take all volumes of the cluster.",
     category: "remote, re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,

@@ -10,7 +10,7 @@ pub const NO_CLAIM_TEMPLATE: Rule = Rule {
     id: "remote-volumes/no-claim-template",
     title: "Members have volumes of their own",
     description: "Without `volumeClaimTemplates` a member has nothing that outlives it: what it wrote is gone with the pod, or shared with others. \
-                  Caches and controllers may do without; the field cannot be changed later.",
+                  Caches and controllers may do without (kyverno/policies#617); the field cannot be changed later.",
     category: "own volume, remote, re-attaching",
     severity: Severity::Medium,
     baseline: Action::Audit,
@@ -23,8 +23,8 @@ pub const NO_CLAIM_TEMPLATE: Rule = Rule {
 pub const SHARED_ACCESS_MODE: Rule = Rule {
     id: "remote-volumes/shared-access-mode",
     title: "A member's claim is for that member alone",
-    description: "`ReadWriteMany` lets other pods write to a member's volume, `ReadOnlyMany` lets nobody write, and with several modes the volume that \
-                  is bound decides. A member's own data wants exactly one of `ReadWriteOnce` and `ReadWriteOncePod`.",
+    description: "`ReadWriteMany` lets other pods write to a member's volume, `ReadOnlyMany` lets nobody write, and with several modes the volume \
+                  that is bound decides. A member's own data wants exactly one of `ReadWriteOnce` and `ReadWriteOncePod` (KEP-2485).",
     category: promise::OWN_VOLUME,
     severity: Severity::High,
     baseline: Action::Warn,
@@ -38,7 +38,7 @@ pub const INCOMPLETE_CLAIM: Rule = Rule {
     id: "remote-volumes/incomplete-claim",
     title: "Claim templates say how much and for whom",
     description: "A claim needs an access mode and a storage request above 0. API servers before 1.34 store a template without them, and then not \
-                  one pod is made.",
+                  one pod is made (kubernetes/kubernetes#132211).",
     category: promise::OWN_VOLUME,
     severity: Severity::High,
     baseline: Action::Deny,

@@ -27,7 +27,7 @@ pub const RECLAIM_DELETE: Rule = Rule {
     id: "remote-volumes/reclaim-delete",
     title: "Disks outlive their claims",
     description: "With `reclaimPolicy: Delete`, the default, a disk is destroyed with its claim: deleting the namespace, or a claim by mistake, \
-                  destroys the data (zero-to-jupyterhub-k8s issue 901). With `Retain` it can be attached again.",
+                  destroys the data (jupyterhub/zero-to-jupyterhub-k8s#901). With `Retain` it can be attached again.",
     category: promise::RE_ATTACHING,
     severity: Severity::Medium,
     baseline: Action::Audit,
@@ -41,8 +41,8 @@ pub const RECLAIM_DELETE: Rule = Rule {
 pub const IMMEDIATE_BINDING: Rule = Rule {
     id: "remote-volumes/immediate-binding",
     title: "Volumes are made where members can run",
-    description: "With `volumeBindingMode: Immediate`, the default, a disk is made before anybody knows where its pod can run. Where disks belong \
-                  to a zone or a node, it may be made where no node has room, and the member never starts (Kubernetes issue 49906).",
+    description: "With `volumeBindingMode: Immediate`, the default, a disk is made before anybody knows where its pod can run. Where disks belong to \
+                  a zone or a node, it may be made where no node has room, and the member never starts (kubernetes/kubernetes#49906).",
     category: promise::RE_ATTACHING,
     severity: Severity::Medium,
     baseline: Action::Warn,
@@ -72,7 +72,7 @@ pub const FILE_SYSTEM_DATABASE: Rule = Rule {
     id: "remote-volumes/file-system-database",
     title: "Databases are on block storage",
     description: "Network file systems (NFS, SMB, EFS, Azure Files) are remote, but their locks and flushes are not those that databases rely on: \
-                  corrupted indexes and write-ahead logs are the usual reports (Prometheus issue 2805). Images are known by name only.",
+                  corrupted indexes and write-ahead logs are the usual reports (prometheus/prometheus#2805). Images are known by name only.",
     category: promise::REMOTE,
     severity: Severity::Medium,
     baseline: Action::Audit,

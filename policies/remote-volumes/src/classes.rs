@@ -10,7 +10,7 @@ pub const LOCAL_CLASS: Rule = Rule {
     id: "remote-volumes/local-class",
     title: "Volumes can follow their member to another node",
     description: "A class whose driver keeps volumes on one node ties the member to that node: when it is drained the member waits, when it is lost \
-                  the data is lost with it (local-path-provisioner issue 31). The default classes of kind, k3s, minikube and Docker Desktop are of \
+                  the data is lost with it (rancher/local-path-provisioner#31). The default classes of kind, k3s, minikube and Docker Desktop are of \
                   this kind.",
     category: "remote, re-attaching",
     severity: Severity::High,
@@ -43,7 +43,7 @@ pub const MISSING_CLASS: Rule = Rule {
     id: "remote-volumes/missing-class",
     title: "There is a class to make volumes",
     description: "A claim whose class does not exist waits, and its pod with it, until somebody makes the class: the name is most often a slip of \
-                  the pen. A claim that names no class waits for a default class. The claim template cannot be changed.",
+                  the pen. A claim that names no class waits for a default class (KEP-3333). The claim template cannot be changed.",
     category: "own volume, remote",
     severity: Severity::High,
     baseline: Action::Warn,
@@ -58,7 +58,7 @@ pub const STATIC_ONLY_CLASS: Rule = Rule {
     id: "remote-volumes/static-only-class",
     title: "Volumes are made when members need them",
     description: "`storageClassName: \"\"` does not mean the default class: such claims take only volumes that somebody made by hand, and wait for \
-                  them. It is usually a slip of a chart's template (streamnative/charts 149, opensearch-operator 440).",
+                  them. It is usually a slip of a chart's template (streamnative/charts#149, opensearch-project/opensearch-k8s-operator#440).",
     category: "own volume, re-attaching",
     severity: Severity::Medium,
     baseline: Action::Warn,

@@ -11,9 +11,9 @@ pub const EPHEMERAL_DATA: Rule = Rule {
     id: "remote-volumes/ephemeral-data",
     title: "Data outlives the pod",
     description: "An `emptyDir` is deleted with its pod: after a drain, an eviction or an update the member starts with nothing, and copies that \
-                  nothing to others if it is the manager (openvox-operator issue 188). The same goes for what a database writes to its image's \
-                  own layer. Where the data is, is guessed by mount paths, by variables such as `PGDATA` and, where none is set, by the names of \
-                  well-known images: a volume at `/var/lib` holds the data of `mysql`.",
+                  nothing to others if it is the manager (kubernetes/kubernetes#12136, slauger/openvox-operator#188). The same goes for what a \
+                  database writes to its image's own layer. Where the data is, is guessed by mount paths, by variables such as `PGDATA` and, where \
+                  none is set, by the names of well-known images: a volume at `/var/lib` holds the data of `mysql`.",
     category: "own volume, re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,
@@ -42,8 +42,8 @@ pub const HOST_PATH_DATA: Rule = Rule {
 pub const EPHEMERAL_CLAIM: Rule = Rule {
     id: "remote-volumes/ephemeral-claim",
     title: "A member's claim outlives the pod",
-    description: "A generic ephemeral volume looks like a member's own disk and is one, but the pod owns the claim: it is deleted with the pod, \
-                  so the replacement gets an empty one. Only claims from `volumeClaimTemplates` are attached again.",
+    description: "A generic ephemeral volume (KEP-1698) looks like a member's own disk and is one, but the pod owns the claim: it is deleted with \
+                  the pod, so the replacement gets an empty one. Only claims from `volumeClaimTemplates` are attached again.",
     category: "re-attaching",
     severity: Severity::High,
     baseline: Action::Warn,

@@ -8,8 +8,8 @@ use crate::Settings;
 pub const DELETE_WITH_SET: Rule = Rule {
     id: "remote-volumes/delete-with-set",
     title: "Claims outlive the set",
-    description: "With `whenDeleted: Delete` the claims are owned by the set: whoever deletes it, to change a field that cannot be changed or by \
-                  mistake, deletes the data of all members with it.",
+    description: "With `whenDeleted: Delete` (KEP-1847) the claims are owned by the set: whoever deletes it, to change a field that cannot be \
+                  changed or by mistake, deletes the data of all members with it.",
     category: promise::RE_ATTACHING,
     severity: Severity::High,
     baseline: Action::Warn,
@@ -22,9 +22,9 @@ pub const DELETE_WITH_SET: Rule = Rule {
 pub const DELETE_ON_SCALE_DOWN: Rule = Rule {
     id: "remote-volumes/delete-on-scale-down",
     title: "Claims outlive a member that is scaled away",
-    description: "With `whenScaled: Delete` a member that is scaled away loses its data, and scaling to 0 deletes the manager's. Systems that \
-                  remove the member from their own membership at the same time (Raft) want just that, since a stale volume would bring a \
-                  removed member back (etcd issue 14805): exempt them, with the reason.",
+    description: "With `whenScaled: Delete` (KEP-1847) a member that is scaled away loses its data, and scaling to 0 deletes the manager's. Systems \
+                  that remove the member from their own membership at the same time (Raft) want just that, since a stale volume would bring a \
+                  removed member back (dc-tec/openbao-operator#341) or keep it from starting (etcd-io/etcd#14805): exempt them, with the reason.",
     category: promise::RE_ATTACHING,
     severity: Severity::High,
     baseline: Action::Warn,

@@ -8,8 +8,9 @@ use crate::Settings;
 pub const SHARED_CLAIM: Rule = Rule {
     id: "remote-volumes/shared-claim",
     title: "Members do not share a claim",
-    description: "A PersistentVolumeClaim that the pod template names is mounted by every member. Two members that write to one volume corrupt it, \
-                  and a claim of mode ReadWriteOnce lets them as long as they run on one node.",
+    description: "A PersistentVolumeClaim that the pod template names is mounted by every member. Two members that write to one volume corrupt it \
+                  (louislam/uptime-kuma#5224), and a claim of mode ReadWriteOnce lets them as long as they run on one node \
+                  (kubernetes/kubernetes#60903).",
     category: promise::OWN_VOLUME,
     severity: Severity::Critical,
     baseline: Action::Deny,
@@ -32,8 +33,8 @@ pub const SHARED_CLAIM: Rule = Rule {
 pub const UNSCALABLE_CLAIM: Rule = Rule {
     id: "remote-volumes/unscalable-claim",
     title: "A second member would have a volume of its own",
-    description: "A set of one replica that writes to a claim by its name works until somebody scales it: then all members write to that claim. \
-                  `volumeClaimTemplates` cannot be added later, so this is the time.",
+    description: "A set of one replica that writes to a claim by its name works until somebody scales it: then all members write to that claim \
+                  (prometheus/prometheus#8308). `volumeClaimTemplates` cannot be added later, so this is the time.",
     category: promise::OWN_VOLUME,
     severity: Severity::Medium,
     baseline: Action::Warn,

@@ -13,8 +13,9 @@ use crate::conditions::{LONE_POD_WITHOUT_CLAIM, TOP_TEMPLATE_WITHOUT_CLAIM};
 pub const DATABASE_IMAGE: Rule = Rule {
     id: "workload-kind/database-image",
     title: "Databases run as StatefulSets",
-    description: "A database in a Deployment without a claim loses its data with every pod, and the next pod has another name that no other member \
-                  knows (kubeflow community-distribution #326). Of 249 real Deployments 22 run a database's image, 17 of them without any claim.",
+    description: "A database in a Deployment without a claim loses its data with every pod (kubernetes/kubernetes#12136), and the next pod has \
+                  another name that no other member knows. Of 249 real Deployments 22 run a database's image (as in \
+                  kubeflow/community-distribution#326), 17 of them without any claim.",
     category: "identified, own volume",
     severity: Severity::Medium,
     baseline: Action::Audit,

@@ -18,10 +18,11 @@ use crate::conditions::{POD_WITH_FOREIGN_CLAIM, TEMPLATE_WITH_CLAIM};
 pub const FOREIGN_CLAIM: Rule = Rule {
     id: "workload-kind/foreign-claim",
     title: "Only the member writes to its claim",
-    description: "A claim of mode ReadWriteOnce may be mounted by any pod on the member's node, and nothing stops a pod that names it: it was accepted by a \
-                  real API server. The member and the other pod then write to one file system, of which neither knows the other. Back-up tools \
-                  may, by the accounts of their own namespaces. The names that K8up, VolSync and Stash give to accounts beside the application \
-                  could be anybody's: they count for a governed set only where the setting `backupAccounts` names them.",
+    description: "A claim of mode ReadWriteOnce may be mounted by any pod on the member's node (kubernetes/kubernetes#60903), and nothing stops a \
+                  pod that names it: it was accepted by a real API server. The member and the other pod then write to one file system, of which \
+                  neither knows the other. Back-up tools may, by the accounts of their own namespaces. The names that K8up, VolSync and Stash give \
+                  to accounts beside the application could be anybody's: they count for a governed set only where the setting `backupAccounts` names \
+                  them.",
     category: "own volume, one writer",
     severity: Severity::High,
     baseline: Action::Deny,

@@ -13,8 +13,9 @@ pub const ROLLING_CLAIM: Rule = Rule {
     id: "workload-kind/rolling-claim",
     title: "One pod at a time writes to a claim",
     description: "A rolling update starts the new pod while the old one still runs. On one node both write to the claim (a write-ahead log was \
-                  destroyed so during a Helm upgrade: stategraph #526); on two nodes the new pod waits for a volume that the old one holds, and the \
-                  roll-out hangs with Multi-Attach errors (csi-digitalocean #375). A Deployment with `Recreate` and one replica is fine.",
+                  destroyed so during a Helm upgrade: stategraph/stategraph#526); on two nodes the new pod waits for a volume that the old one \
+                  holds, and the roll-out hangs with Multi-Attach errors (digitalocean/csi-digitalocean#375). A Deployment with `Recreate` and one \
+                  replica is fine.",
     category: "own volume, one writer",
     severity: Severity::High,
     baseline: Action::Warn,
@@ -31,8 +32,8 @@ pub const ROLLING_CLAIM: Rule = Rule {
 pub const REPLICATED_CLAIM: Rule = Rule {
     id: "workload-kind/replicated-claim",
     title: "Replicas do not share a claim of one node",
-    description: "All replicas of a Deployment mount the same claim. One that a single node can attach lets them run as long as they land on that node, \
-                  where all of them write to one file system; elsewhere they wait for ever.",
+    description: "All replicas of a Deployment mount the same claim. One that a single node can attach lets them run as long as they land on that \
+                  node, where all of them write to one file system (kubernetes/kubernetes#60903); elsewhere they wait for ever.",
     category: "own volume, one writer",
     severity: Severity::Critical,
     baseline: Action::Deny,
