@@ -11,7 +11,7 @@ pub struct Rule {
     pub id: &'static str,
     /// A few words.
     pub title: &'static str,
-    /// What breaks, and why.
+    /// What breaks, and why. Where somebody met it: `owner/repository#1234`, as GitHub writes issues and pull requests, or `KEP-1234`.
     pub description: &'static str,
     /// A heading to group by.
     pub category: &'static str,

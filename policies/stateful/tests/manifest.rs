@@ -159,6 +159,30 @@ fn every_rule_is_described() {
     }
 }
 
+/// A reader looks up what is named there: a bare number could be any project's.
+#[test]
+fn descriptions_are_sentences_and_say_whose_issues_they_mean() {
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let is_project = |name: &str| {
+        name.split_once('/').is_some_and(|(owner, repository)| !owner.is_empty() && !repository.is_empty())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+    };
+    for rule in describe().rules {
+        let (id, text) = (&rule.id, &rule.description);
+        assert!(text.ends_with('.') && text.split_whitespace().count() >= 20, "{id}: {text}");
+        assert!(text.len() <= 4096, "{id}: {} bytes", text.len());
+        for (at, _) in text.match_indices('#') {
+            let name = text[..at].rsplit([' ', '(']).next().unwrap();
+            assert!(is_project(name) && is_number(&text[at + 1..]), "{id}: `{name}#` names no project's issue");
+        }
+        for (word, start) in [("issue ", false), ("KEP-", true)] {
+            for (at, _) in text.match_indices(word) {
+                assert_eq!(is_number(&text[at + word.len()..]), start, "{id}: write `owner/repository#12` or `KEP-12`");
+            }
+        }
+    }
+}
+
 /// `UPDATE_SCHEMA=1` writes it anew.
 #[test]
 fn the_committed_schema_is_that_of_the_types() {
