@@ -206,3 +206,91 @@ fn namespaces_raise_the_profile() {
     assert_eq!(code(&parallel), Some(0));
     assert_eq!(code(&(parallel + namespace)), Some(1));
 }
+
+/// `WasmPolicy` with these lines in its `spec`, in a folder of its own.
+fn policy(spec: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = format!(
+        "apiVersion: stateward.dev/v1alpha1\nkind: WasmPolicy\nmetadata: {{name: p}}\nspec:\n  component: builtin:stateful\n{spec}"
+    );
+    fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    folder
+}
+
+/// State and reasons of one promise of the only set.
+fn promise<'a>(report: &'a Value, promise: &str) -> (&'a str, Vec<&'a str>) {
+    let all = report["promises"][0]["promises"].as_array().unwrap();
+    let each = all.iter().find(|each| each["promise"] == promise).unwrap();
+    let because = each["because"].as_array().unwrap().iter().map(|why| why.as_str().unwrap()).collect();
+    (each["state"].as_str().unwrap(), because)
+}
+
+/// What a policy leaves out is not judged, and keeps nothing.
+#[test]
+fn no_praise_where_no_rule_looked() {
+    let out = [
+        ("match: {objectSelector: {matchLabels: {never: matches}}}", "its objectSelector does not select the object"),
+        ("match: {excludeResourceRules: [{resources: [statefulsets]}]}", "no rule of it is asked about CREATE of apps/v1"),
+        (
+            "match: {namespaceSelector: {matchLabels: {never: matches}}}",
+            "its namespaceSelector does not select the namespace",
+        ),
+        ("match: {matchConditions: [{name: never, expression: 'false'}]}", "its match condition `never` is false"),
+    ];
+    for (spec, why) in out {
+        let folder = policy(&format!("  rules: [ordered-identity/zero-grace]\n  {spec}\n"));
+        let arguments = ["--policies", folder.path().to_str().unwrap(), "deploy/examples/refused/zero-grace.yaml"];
+        let output = check(&arguments);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(5), "{spec}: {stdout}");
+        assert!(stdout.contains(" 0 judged: ") && !stdout.contains("kept"), "{spec}: {stdout}");
+        assert!(stderr.contains(why), "{spec}: {stderr}");
+        let report = json(&check(&[&arguments[..], &["-o", "json"]].concat()));
+        assert_eq!(report["notJudged"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_promise_is_kept_only_where_all_of_its_rules_were_asked() {
+    let report = |spec: &str, file: &str| {
+        let folder = policy(spec);
+        let output = check(&["-o", "json", "--policies", folder.path().to_str().unwrap(), file]);
+        json(&output)
+    };
+    let off = report("  actions: {ordered-identity/zero-grace: 'Off'}\n", "deploy/examples/refused/zero-grace.yaml");
+    assert_eq!(promise(&off, "identified"), ("undecided", vec!["ordered-identity/zero-grace: not in force"]));
+    assert_eq!(promise(&off, "ordered"), ("kept", vec![]));
+    let some = report("  rules: [remote-volumes/unmounted-claim]\n", "deploy/examples/broken/own-volume.yaml");
+    let (state, because) = promise(&some, "own volume");
+    assert!(state == "undecided" && because.len() > 3, "{state}: {because:?}");
+    assert_eq!(promise(&some, "ordered"), ("undecided", vec!["no rule in force looks after it"]));
+    let some = report("  rules: [operations/excluded-data]\n", "deploy/examples/broken/backed-up.yaml");
+    assert_eq!(promise(&some, "backed up").0, "undecided");
+}
+
+#[test]
+fn the_document_holds_every_error() {
+    let report = json(&check(&["-o", "json", "tests/cli/inputs/wrong-types.yaml"]));
+    let malformed: Vec<(&str, u64)> = report["malformed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| (each["path"].as_str().unwrap(), each["line"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(malformed.len(), 4, "{malformed:?}");
+    assert!(malformed.contains(&("/spec/replicas", 8)), "{malformed:?}");
+    assert_eq!(report["unreadable"][0]["line"], 38);
+    let report = json(&check(&["-o", "json", "--policies", "tests/cli/inputs/policies", "tests/cli/inputs/set.yaml"]));
+    assert_eq!(report["refusedPolicies"].as_array().unwrap().len(), 3);
+    let report = json(&check(&["-o", "json", "--inventory", "tests/cli/inputs/none", "tests/cli/inputs/set.yaml"]));
+    assert_eq!(report["unreadable"][0]["file"], "tests/cli/inputs/none");
+}
+
+#[test]
+fn a_folder_without_policies_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = check(&["--policies", folder.path().to_str().unwrap(), "tests/cli/inputs/set.yaml"]);
+    assert_eq!(output.status.code(), Some(5));
+    let expected = format!("there is no WasmPolicy in `{}`", folder.path().display());
+    assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
+}

@@ -9,12 +9,12 @@ use anyhow::Context;
 use stateward_core::manifest::Action;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Documents, FileInventory, read};
-use stateward_report::check::CheckReport;
+use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::{json, jsonl, text};
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, PolicyArgs};
 use crate::engine;
-use crate::exit::{ERROR, Exit, NOTE, print_errors};
+use crate::exit::{ERROR, Exit, NOTE, print_errors, wrong};
 use crate::output::{Format, accept};
 use crate::policies::{LoadedSet, PolicySource};
 
@@ -31,25 +31,25 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let policies = runtime.block_on(source.load(&loader));
     let input = runtime.block_on(reading).context("reading the input broke off")?;
     complain(&input, &more, &policies, &mut exit);
+    let mut unreadable: Vec<_> =
+        [&input.errors, &more.errors, &policies.unreadable].into_iter().flatten().map(wrong).collect();
+    let refused = policies.refused.iter().map(wrong).collect();
+    let has_no_policy = policies.set.policies().is_empty() && policies.refused.is_empty();
 
     let objects = Arc::new(input.objects);
     let (inventory, errors) =
         FileInventory::new(&objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
+    unreadable.extend(errors.iter().map(wrong));
     // What could not be read there would count as absent: verdicts would be about another cluster.
     if !(more.errors.is_empty() && errors.is_empty()) {
+        write(args, &CheckReport { objects: objects.len(), unreadable, refused, ..CheckReport::default() })?;
         return Ok(exit);
     }
-    let report = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace));
-    for object in &report.not_judged {
-        anstream::eprintln!(
-            "{NOTE}note{NOTE:#}: {}: no rule judges {} as `{}`",
-            object.file,
-            object.title(),
-            object.api_version
-        );
-    }
+    let judged = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace));
+    let report = CheckReport { unreadable, refused, ..judged };
+    print_not_judged(&report.not_judged);
     for malformed in &report.malformed {
         anstream::eprintln!("{}\n", text::malformed(malformed));
     }
@@ -68,7 +68,8 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         || (args.require_decided && !report.undecided.is_empty());
     exit.nothing_judged = report.judged == 0;
     if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
-        anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges");
+        let why = if has_no_policy { without_policies(&args.policies) } else { String::new() };
+        anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges{why}");
     }
     write(args, &report)?;
     Ok(exit)
@@ -85,6 +86,28 @@ fn complain(input: &Documents, more: &Documents, policies: &LoadedSet, exit: &mu
     for skipped in &input.skipped {
         anstream::eprintln!("{NOTE}note{NOTE:#}: {skipped}");
     }
+}
+
+/// Of many objects with the same reason only the first is named: a policy for one namespace leaves out those of all others.
+fn print_not_judged(all: &[NotJudged]) {
+    let mut groups: Vec<(&NotJudged, usize)> = Vec::new();
+    for each in all {
+        match groups.iter_mut().find(|(first, _)| first.because == each.because) {
+            Some((_, more)) => *more += 1,
+            None => groups.push((each, 0)),
+        }
+    }
+    for (NotJudged { object, because }, more) in groups {
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let because = because.join("; ");
+        anstream::eprintln!("{NOTE}note{NOTE:#}: {}: no rule judges {}{more}: {because}", object.file, object.title());
+    }
+}
+
+/// Where there should have been some.
+fn without_policies(args: &PolicyArgs) -> String {
+    let paths: Vec<String> = args.policies.iter().map(|path| format!("`{}`", path.display())).collect();
+    format!(": there is no WasmPolicy in {}", paths.join(", "))
 }
 
 fn write(args: &CheckArgs, report: &CheckReport) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use stateward_manifests::InputError;
+use stateward_report::wrong::Wrong;
 
 /// What happened, as far as the exit code tells. Everything false: nothing was denied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,17 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub(crate) fn print_errors(errors: &[InputError]) {
     for error in errors {
         anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+    }
+}
+
+/// The same for a report.
+pub(crate) fn wrong(error: &InputError) -> Wrong {
+    Wrong {
+        file: error.file.clone(),
+        line: error.position.map(|position| position.line),
+        column: error.position.map(|position| position.column),
+        message: error.message.clone(),
+        hint: error.hint.clone(),
     }
 }
 

@@ -1,14 +1,15 @@
 //! What a StatefulSet keeps of what is promised to those who use it: created in order, a name of its own, .., backed up. One verdict in the
 //! words of the people who asked for it.
 //!
-//! Rules say which promises they keep by their category. A promise that no rule could look into is undecided, never kept.
+//! Rules say which promises they keep by their category. A promise that some rule could not look into, or was not asked about, is undecided, never
+//! kept: what counts is who was asked about this set, not what is installed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::contract::{BACKUP, MANAGER_ONLY, SYNC, WRITES};
 use crate::evaluate::UndecidedReason;
-use crate::manifest::{RuleKind, Severity};
+use crate::manifest::{Rule, RuleKind, Severity};
 use crate::object::{Pairs, value_of};
 use crate::policy_set::PolicySet;
 use crate::request::Operation;
@@ -27,12 +28,20 @@ pub const PROMISES: [&str; 9] = [
     BACKED_UP,
 ];
 
-/// Which rules of a PolicySet keep which promise to a StatefulSet.
+/// Which rules keep which promise to a StatefulSet: all that the components of a PolicySet have, selected or not.
 pub struct PromiseTable {
-    /// By rule id: places in [`PROMISES`], and whether breaking the rule breaks them.
-    rules: HashMap<String, (Vec<usize>, bool)>,
-    /// A rule that is in force looks after it.
-    looked_after: [bool; PROMISES.len()],
+    /// Sorted by id.
+    rules: Vec<PromiseRule>,
+    /// Places in `rules` by id.
+    by_id: HashMap<String, usize>,
+}
+
+struct PromiseRule {
+    id: String,
+    /// Places in [`PROMISES`].
+    promises: Vec<usize>,
+    /// Whether breaking the rule breaks them.
+    breaks: bool,
 }
 
 /// One promise to one set.
@@ -47,89 +56,145 @@ pub struct Kept {
 /// Whether a promise is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Every rule that looks after it was decided, and none is broken.
+    /// Every rule that looks after it was asked and decided, and none is broken.
     Kept,
     /// By these rules' findings, or in words where the set itself says so.
     Broken(Vec<String>),
     /// For these reasons.
-    Undecided(Vec<String>),
+    Undecided(Vec<Reason>),
+}
+
+/// Why nobody knows whether a promise is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Which rule cannot say; `None` when it is no rule's doing.
+    pub rule: Option<String>,
+    /// Why.
+    pub words: String,
 }
 
 impl PromiseTable {
-    /// Reads the categories of all validating rules in force that judge StatefulSets.
+    /// Reads the categories of all validating rules that judge StatefulSets.
     pub fn new(set: &PolicySet) -> Self {
-        let mut table = Self { rules: HashMap::new(), looked_after: [false; PROMISES.len()] };
-        let rules = set.policies().iter().flat_map(|policy| policy.rules().map(|(rule, _)| rule));
-        for rule in rules.filter(|rule| rule.kind == RuleKind::Validate) {
-            let judges_sets = rule.subjects.iter().any(|subject| {
-                subject.resource.resource == "statefulsets"
-                    && subject.resource.subresource.is_empty()
-                    && subject.operations.contains(&Operation::Create)
-            });
-            if !judges_sets {
-                continue;
-            }
-            let places: Vec<usize> =
-                rule.category.split(", ").filter_map(|word| PROMISES.iter().position(|each| *each == word)).collect();
-            for place in &places {
-                if let Some(looked_after) = table.looked_after.get_mut(*place) {
-                    *looked_after = true;
-                }
-            }
-            // What a rule of low severity reports is worth knowing and breaks nothing.
-            table.rules.insert(rule.id.clone(), (places, rule.severity > Severity::Low));
-        }
-        table
+        let manifests = set.policies().iter().map(|policy| &policy.component.manifest);
+        let mut rules: Vec<PromiseRule> = manifests
+            .flat_map(|manifest| &manifest.rules)
+            .filter(|rule| judges_sets(rule))
+            .map(PromiseRule::of)
+            .collect();
+        // Several policies may share a component.
+        rules.sort_by(|a, b| a.id.cmp(&b.id));
+        rules.dedup_by(|a, b| a.id == b.id);
+        let by_id = rules.iter().enumerate().map(|(at, rule)| (rule.id.clone(), at)).collect();
+        Self { rules, by_id }
     }
 
-    /// What the set keeps, by the verdict on it (`object` is its JSON, as it was judged). All of [`PROMISES`], in their order.
+    /// What the set keeps, by the verdict on it (`object` is its JSON, as it was judged). All of [`PROMISES`], in their order. The verdict's trace
+    /// says who was asked: without one, nobody was.
     pub fn of(&self, object: &str, verdict: &Verdict) -> Vec<Kept> {
         let mut broken: [Vec<String>; PROMISES.len()] = Default::default();
-        let mut undecided: [Vec<String>; PROMISES.len()] = Default::default();
+        let mut undecided: [Vec<Reason>; PROMISES.len()] = Default::default();
         for ruling in &verdict.rulings {
-            self.note(&ruling.rule, || ruling.rule.clone(), &mut broken, true);
+            if let Some(rule) = self.rule(&ruling.rule).filter(|rule| rule.breaks) {
+                rule.note(&ruling.rule, &mut broken);
+            }
         }
         for lacking in &verdict.undecided {
-            self.note(&lacking.rule, || format!("{}: {}", lacking.rule, words(&lacking.reason)), &mut undecided, false);
+            if let Some(rule) = self.rule(&lacking.rule) {
+                rule.note(&Reason::of(&lacking.rule, words(&lacking.reason)), &mut undecided);
+            }
         }
         for failure in &verdict.failures {
-            let words = format!("policy `{}` failed", failure.policy);
-            undecided.iter_mut().for_each(|undecided| undecided.push(words.clone()));
+            let reason = Reason::without_rule(format!("policy `{}` failed", failure.policy));
+            undecided.iter_mut().for_each(|undecided| undecided.push(reason.clone()));
+        }
+        // Whom a failed policy would have asked nobody knows; that it failed is said.
+        if verdict.failures.is_empty() {
+            self.note_silent(verdict, &mut undecided);
         }
         let intent = Intent::read(object);
-        let states = PROMISES.iter().zip(self.looked_after).zip(broken.into_iter().zip(undecided));
-        let kept = states.map(|((&promise, looked_after), (broken, mut undecided))| {
-            if !broken.is_empty() {
-                return Kept { promise, state: State::Broken(broken) };
-            }
-            if !looked_after {
-                undecided.push("no rule in force looks after it".to_owned());
-            }
-            let state = if undecided.is_empty() { intent.state(promise) } else { State::Undecided(undecided) };
+        let states = PROMISES.iter().zip(broken.into_iter().zip(undecided));
+        let kept = states.map(|(&promise, (broken, undecided))| {
+            let state = match (broken.is_empty(), undecided.is_empty()) {
+                (false, _) => State::Broken(broken),
+                (true, false) => State::Undecided(undecided),
+                (true, true) => intent.state(promise),
+            };
             Kept { promise, state }
         });
         kept.collect()
     }
 
-    fn note(
-        &self,
-        rule: &str,
-        what: impl Fn() -> String,
-        into: &mut [Vec<String>; PROMISES.len()],
-        only_if_it_breaks: bool,
-    ) {
-        let Some((places, breaks)) = self.rules.get(rule) else { return };
-        if only_if_it_breaks && !breaks {
-            return;
+    /// Notes the rules that were not asked, and would have broken a promise.
+    fn note_silent(&self, verdict: &Verdict, undecided: &mut [Vec<Reason>; PROMISES.len()]) {
+        let mut was_asked = vec![false; self.rules.len()];
+        let traced = verdict.trace.iter().flat_map(|trace| &trace.policies).flat_map(|policy| &policy.rules);
+        // Rules that would have been asked if it were known who asks are undecided, and in no trace.
+        for id in traced.chain(verdict.undecided.iter().map(|lacking| &lacking.rule)) {
+            if let Some(was_asked) = self.by_id.get(id).and_then(|&at| was_asked.get_mut(at)) {
+                *was_asked = true;
+            }
         }
-        for place in places {
-            if let Some(said) = into.get_mut(*place) {
-                let what = what();
-                if !said.contains(&what) {
-                    said.push(what);
+        let mut is_looked_after = [false; PROMISES.len()];
+        let mut silent: [Vec<Reason>; PROMISES.len()] = Default::default();
+        for (rule, was_asked) in self.rules.iter().zip(was_asked).filter(|(rule, _)| rule.breaks) {
+            if !was_asked {
+                rule.note(&Reason::of(&rule.id, NOT_IN_FORCE.to_owned()), &mut silent);
+                continue;
+            }
+            for &promise in &rule.promises {
+                if let Some(is_looked_after) = is_looked_after.get_mut(promise) {
+                    *is_looked_after = true;
                 }
             }
         }
+        for ((undecided, silent), is_looked_after) in undecided.iter_mut().zip(silent).zip(is_looked_after) {
+            if is_looked_after {
+                undecided.extend(silent);
+            } else {
+                undecided.push(Reason::without_rule("no rule in force looks after it".to_owned()));
+            }
+        }
+    }
+
+    fn rule(&self, id: &str) -> Option<&PromiseRule> {
+        self.rules.get(*self.by_id.get(id)?)
+    }
+}
+
+fn judges_sets(rule: &Rule) -> bool {
+    rule.kind == RuleKind::Validate
+        && rule.subjects.iter().any(|subject| {
+            subject.resource.resource == "statefulsets"
+                && subject.resource.subresource.is_empty()
+                && subject.operations.contains(&Operation::Create)
+        })
+}
+
+impl PromiseRule {
+    fn of(rule: &Rule) -> Self {
+        let promises = rule.category.split(", ").filter_map(|word| PROMISES.iter().position(|each| *each == word));
+        // What a rule of low severity reports is worth knowing and breaks nothing.
+        Self { id: rule.id.clone(), promises: promises.collect(), breaks: rule.severity > Severity::Low }
+    }
+
+    /// Adds it once to each of its promises.
+    fn note<T: Clone + PartialEq>(&self, what: &T, into: &mut [Vec<T>; PROMISES.len()]) {
+        for &promise in &self.promises {
+            if let Some(said) = into.get_mut(promise).filter(|said| !said.contains(what)) {
+                said.push(what.clone());
+            }
+        }
+    }
+}
+
+impl Reason {
+    fn of(rule: &str, words: String) -> Self {
+        Self { rule: Some(rule.to_owned()), words }
+    }
+
+    fn without_rule(words: String) -> Self {
+        Self { rule: None, words }
     }
 }
 
@@ -169,7 +234,7 @@ impl<'a> Intent<'a> {
 
     /// Of a promise that no rule found broken or undecided.
     fn state(&self, promise: &str) -> State {
-        let undecided = |words: Cow<'_, str>| State::Undecided(vec![words.into_owned()]);
+        let undecided = |words: Cow<'_, str>| State::Undecided(vec![Reason::without_rule(words.into_owned())]);
         let is_governed = self.annotation(WRITES) == Some(MANAGER_ONLY);
         match promise {
             // One member is the only writer and has nobody to synchronise with.
@@ -200,107 +265,12 @@ fn words(reason: &UndecidedReason) -> String {
     }
 }
 
+/// Not selected, off, or left out by the `match` of its policy.
+const NOT_IN_FORCE: &str = "not in force";
+
 const ONE_WRITER: &str = "one writer";
 const SYNCHRONISED: &str = "synchronised";
 const BACKED_UP: &str = "backed up";
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{Kept, PROMISES, PromiseTable, State};
-    use crate::admit::{Route, validate};
-    use crate::evaluate::{EvaluateError, Judgement, Undecided, UndecidedReason};
-    use crate::manifest::{Action, Manifest, Rule, Severity};
-    use crate::policy::Policy;
-    use crate::policy_set::PolicySet;
-    use crate::request::Operation;
-    use crate::testing::{block_on, broken_rules, component, facts, manifest, request, rule, set, wasm_policy};
-
-    /// One rule for each promise but the last three, which share `demo/contract`; `demo/minor` breaks nothing.
-    fn policies(judge: Option<Result<Vec<Judgement>, EvaluateError>>) -> PolicySet {
-        let of =
-            |id: &str, category: String, severity| Rule { category, severity, ..rule(id, Action::Audit, Action::Deny) };
-        let mut rules: Vec<Rule> = PROMISES[..6]
-            .iter()
-            .map(|promise| of(&format!("demo/{promise}"), (*promise).to_owned(), Severity::High))
-            .collect();
-        rules.push(of("demo/contract", PROMISES[6..].join(", "), Severity::Medium));
-        rules.push(of("demo/minor", "ordered, own volume".to_owned(), Severity::Low));
-        let manifest = Manifest { rules, ..manifest() };
-        let component = match judge {
-            Some(answer) => component(manifest, move |_, _| answer.clone()),
-            None => component(manifest.clone(), broken_rules(&manifest)),
-        };
-        set(vec![Policy::new(&wasm_policy("p", |_| {}), component).unwrap()])
-    }
-
-    fn promises(set: &PolicySet, object: &serde_json::Value) -> Vec<Kept> {
-        let object = object.to_string();
-        let verdict = block_on(validate(set, &request(Operation::Create, &object), Route::All, &facts()));
-        PromiseTable::new(set).of(&object, &verdict)
-    }
-
-    fn state(kept: &[Kept], promise: &str) -> State {
-        kept.iter().find(|each| each.promise == promise).unwrap().state.clone()
-    }
-
-    fn governed(broken: &[&str]) -> serde_json::Value {
-        let annotations = json!({"stateward.dev/writes": "manager-only"});
-        json!({"metadata": {"annotations": annotations}, "spec": {"replicas": 3, "broken": broken}})
-    }
-
-    #[test]
-    fn what_nothing_breaks_is_kept() {
-        let kept = promises(&policies(None), &governed(&[]));
-        assert_eq!(kept.iter().map(|each| each.promise).collect::<Vec<_>>(), PROMISES);
-        assert!(kept.iter().all(|each| each.state == State::Kept), "{kept:?}");
-    }
-
-    #[test]
-    fn a_finding_breaks_all_promises_of_its_category_and_a_minor_one_none() {
-        let kept = promises(&policies(None), &governed(&["demo/remote", "demo/contract", "demo/minor"]));
-        let broken: Vec<_> = kept.iter().filter(|each| each.state != State::Kept).map(|each| each.promise).collect();
-        assert_eq!(broken, ["remote", "one writer", "synchronised", "backed up"]);
-        assert_eq!(state(&kept, "remote"), State::Broken(vec!["demo/remote".to_owned()]));
-    }
-
-    #[test]
-    fn what_nobody_could_look_into_is_undecided() {
-        let lacking = Undecided { rule: 1, reason: UndecidedReason::NeedsUser };
-        let answer = vec![Judgement { findings: Vec::new(), undecided: vec![lacking] }];
-        let kept = promises(&policies(Some(Ok(answer))), &governed(&[]));
-        assert_eq!(state(&kept, "identified"), State::Undecided(vec!["demo/identified: nobody asked".to_owned()]));
-        assert_eq!(state(&kept, "ordered"), State::Kept);
-        let failed = promises(&policies(Some(Err(EvaluateError::GaveUp { message: "no".to_owned() }))), &governed(&[]));
-        assert!(failed.iter().all(|each| matches!(each.state, State::Undecided(_))), "{failed:?}");
-        let none = promises(&set(Vec::new()), &governed(&[]));
-        assert!(none.iter().all(|each| matches!(each.state, State::Undecided(_))), "{none:?}");
-    }
-
-    #[test]
-    fn silence_about_the_contract_keeps_nothing() {
-        let of = |annotations: serde_json::Value, replicas: i64| {
-            let kept = promises(
-                &policies(None),
-                &json!({"metadata": {"annotations": annotations}, "spec": {"replicas": replicas}}),
-            );
-            PROMISES[6..]
-                .iter()
-                .map(|promise| match state(&kept, promise) {
-                    State::Kept => "kept",
-                    State::Broken(_) => "broken",
-                    State::Undecided(_) => "undecided",
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(of(json!({}), 3), ["undecided", "undecided", "undecided"]);
-        assert_eq!(of(json!({}), 1), ["kept", "kept", "undecided"]);
-        assert_eq!(of(json!({"stateward.dev/writes": "any"}), 3), ["broken", "undecided", "undecided"]);
-        assert_eq!(of(json!({"stateward.dev/writes": "manager-only"}), 3), ["kept", "kept", "kept"]);
-        let engine =
-            json!({"stateward.dev/writes": "", "stateward.dev/sync": "engine:raft", "stateward.dev/backup": "velero"});
-        assert_eq!(of(engine, 3), ["broken", "kept", "kept"]);
-        assert_eq!(of(json!({"stateward.dev/backup": "none"}), 1), ["kept", "kept", "broken"]);
-    }
-}
+mod tests;

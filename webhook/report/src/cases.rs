@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use stateward_core::manifest::Profile;
 
+use crate::wrong::Wrong;
+
 /// What `test` found.
 #[derive(Clone, Debug, Default)]
 pub struct CasesReport {
@@ -57,21 +59,6 @@ pub enum Outcome {
     Failed(Vec<Difference>),
     /// It could not be asked.
     Broken(Wrong),
-}
-
-/// What is wrong with a file or a case, and where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wrong {
-    /// As it was named.
-    pub file: String,
-    /// From 1; `None` when it is about the file as a whole.
-    pub line: Option<usize>,
-    /// From 1.
-    pub column: Option<usize>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do instead.
-    pub hint: Option<String>,
 }
 
 /// Where what was said differs from what was expected.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 
 use crate::promises::SetPromises;
+use crate::wrong::Wrong;
 
 /// What `check` found.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +27,12 @@ pub struct CheckReport {
     pub failures: Vec<Failure>,
     /// Fields of a wrong type. Their objects are not judged.
     pub malformed: Vec<Malformed>,
-    /// Objects of a kind that rules judge, in a version that none does: they must not look as if they had passed.
-    pub not_judged: Vec<Arc<Object>>,
+    /// Objects of a kind that rules judge, which none of them judged: they must not look as if they had passed.
+    pub not_judged: Vec<NotJudged>,
+    /// What of the input, the Inventory or the policies cannot be read.
+    pub unreadable: Vec<Wrong>,
+    /// Policies that did not load.
+    pub refused: Vec<Wrong>,
     /// What each StatefulSet keeps of what is promised.
     pub promises: Vec<SetPromises>,
 }
@@ -178,6 +183,15 @@ pub struct Malformed {
     pub hint: Option<String>,
 }
 
+/// An object that no rule judged.
+#[derive(Clone, Debug)]
+pub struct NotJudged {
+    /// Which.
+    pub object: Arc<Object>,
+    /// Why not, for each policy that could have.
+    pub because: Vec<String>,
+}
+
 /// The report in numbers. Objects count once, by the worst of their findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -214,7 +228,7 @@ impl CheckReport {
         });
         // Changes stay in the order in which they were made.
         self.changes.sort_by_key(|change| change.object.index);
-        self.not_judged.sort();
+        self.not_judged.sort_by_key(|not_judged| not_judged.object.index);
         self.promises.sort_by_key(|set| set.object.index);
         self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
         self.malformed.sort_by_cached_key(|malformed| (malformed.object.index, malformed.path.clone()));

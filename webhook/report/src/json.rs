@@ -1,13 +1,15 @@
 //! A report as one JSON document.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 
-use crate::check::{Change, ChangeKind, CheckReport, Failure, Finding, Object, Summary, Undecided};
+use crate::check::{
+    Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Summary, Undecided,
+};
 use crate::promises;
+use crate::wrong::Wrong;
 
 /// Writes the whole report.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
@@ -17,7 +19,10 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         undecided: report.undecided.iter().map(UndecidedResult::of).collect(),
         changed: report.changes.iter().map(Changed::of).collect(),
         failures: report.failures.iter().map(FailureResult::of).collect(),
-        not_judged: report.not_judged.iter().map(Arc::as_ref).collect(),
+        malformed: report.malformed.iter().map(MalformedResult::of).collect(),
+        unreadable: &report.unreadable,
+        refused_policies: &report.refused,
+        not_judged: report.not_judged.iter().map(NotJudgedResult::of).collect(),
         promises: report.promises.iter().map(promises::Entry::of).collect(),
         summary: report.summary(),
     };
@@ -34,7 +39,10 @@ struct Document<'a> {
     undecided: Vec<UndecidedResult<'a>>,
     changed: Vec<Changed<'a>>,
     failures: Vec<FailureResult<'a>>,
-    not_judged: Vec<&'a Object>,
+    malformed: Vec<MalformedResult<'a>>,
+    unreadable: &'a [Wrong],
+    refused_policies: &'a [Wrong],
+    not_judged: Vec<NotJudgedResult<'a>>,
     promises: Vec<promises::Entry<'a>>,
     summary: Summary,
 }
@@ -90,6 +98,24 @@ struct FailureResult<'a> {
     error: &'a str,
 }
 
+#[derive(Serialize)]
+struct MalformedResult<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    line: usize,
+    column: usize,
+    path: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct NotJudgedResult<'a> {
+    #[serde(flatten)]
+    object: &'a Object,
+    because: &'a [String],
+}
+
 impl<'a> Result<'a> {
     fn of(finding: &'a Finding) -> Self {
         let Finding { object, at, policy, rule, action, severity, path, place, message, hint } = finding;
@@ -138,6 +164,19 @@ impl<'a> Changed<'a> {
 impl<'a> FailureResult<'a> {
     fn of(failure: &'a Failure) -> Self {
         Self { object: &failure.object, policy: &failure.policy, error: &failure.error }
+    }
+}
+
+impl<'a> MalformedResult<'a> {
+    fn of(malformed: &'a Malformed) -> Self {
+        let Malformed { object, at, path, message, hint } = malformed;
+        Self { object, line: at.line, column: at.column, path, message, hint: hint.as_deref() }
+    }
+}
+
+impl<'a> NotJudgedResult<'a> {
+    fn of(not_judged: &'a NotJudged) -> Self {
+        Self { object: &not_judged.object, because: &not_judged.because }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Findings to text and JSON, for people and for programs.
 //!
 //! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`json`] and [`jsonl`] write it; [`explain`] writes
-//! one verdict step by step; [`cases`] is what `test` found, with formats of its own. Everything is sorted, so that two runs on one input give the same bytes. Text carries colour codes; whoever prints
-//! it strips them where they are not wanted. Knows core's words; no files, no terminal, no network.
+//! one verdict step by step; [`cases`] is what `test` found, with formats of its own. Everything is sorted, so that two runs on
+//! one input give the same bytes. Text carries colour codes; whoever prints it strips them where they are not wanted. Knows core's words; no files, no terminal, no network.
 
 pub mod cases;
 pub mod check;
@@ -12,3 +12,4 @@ pub mod jsonl;
 pub mod promises;
 pub mod rules;
 pub mod text;
+pub mod wrong;

@@ -1,11 +1,12 @@
 //! What sets keep of what is promised to those who use them: the end of a report for people.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use stateward_core::promises::{Kept, PROMISES, State};
+use stateward_core::promises::{Kept, PROMISES, Reason, State};
 
 use crate::check::Object;
 use crate::text::printable;
@@ -40,7 +41,7 @@ pub(crate) struct Entry<'a> {
 struct PromiseEntry<'a> {
     promise: &'static str,
     state: &'static str,
-    because: &'a [String],
+    because: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Entry<'a> {
@@ -62,7 +63,7 @@ fn one(set: &SetPromises, out: &mut dyn Write) -> io::Result<()> {
     let width = PROMISES.iter().map(|promise| promise.len()).max().unwrap_or(0);
     for kept in &set.kept {
         let style = style(&kept.state);
-        let because = because(&kept.state).join(", ");
+        let because = in_short(&kept.state);
         let line =
             format!("  {style}{:9}{style:#}  {:width$}  {}", word(&kept.state), kept.promise, printable(&because));
         writeln!(out, "{}", line.trim_end())?;
@@ -97,11 +98,37 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn because(state: &State) -> &[String] {
+/// Everything, for programs.
+fn because(state: &State) -> Vec<Cow<'_, str>> {
     match state {
-        State::Kept => &[],
-        State::Broken(because) | State::Undecided(because) => because,
+        State::Kept => Vec::new(),
+        State::Broken(because) => because.iter().map(Into::into).collect(),
+        State::Undecided(reasons) => reasons.iter().map(in_full).collect(),
     }
+}
+
+fn in_full(reason: &Reason) -> Cow<'_, str> {
+    match &reason.rule {
+        Some(rule) => format!("{rule}: {}", reason.words).into(),
+        None => Cow::Borrowed(&reason.words),
+    }
+}
+
+/// Each reason once, for people: which rules lack it stands above.
+fn in_short(state: &State) -> String {
+    let State::Undecided(reasons) = state else { return because(state).join(", ") };
+    let mut groups: Vec<(&Reason, usize)> = Vec::new();
+    for reason in reasons {
+        match groups.iter_mut().find(|(first, _)| first.words == reason.words) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((reason, 1)),
+        }
+    }
+    let words = groups.iter().map(|(first, count)| match count {
+        1 => in_full(first),
+        _ => format!("{count} rules: {}", first.words).into(),
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 fn style(state: &State) -> Style {

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use anstream::StripStream;
 use stateward_core::manifest::{Action, Severity};
+use stateward_core::promises::{Kept, Reason, State};
 use stateward_report::check::{
-    Change, ChangeKind, CheckReport, Failure, Finding, Malformed, Object, Place, Snippet, Undecided,
+    Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Place, Snippet, Undecided,
 };
+use stateward_report::promises::SetPromises;
+use stateward_report::wrong::Wrong;
 use stateward_report::{json, jsonl, text};
 
 type WriteReport = fn(&CheckReport, &mut dyn Write) -> io::Result<()>;
@@ -60,6 +63,33 @@ fn finding(object: &Arc<Object>, action: Action, rule: &str, message: &str) -> F
     }
 }
 
+fn malformed(object: &Arc<Object>) -> Malformed {
+    Malformed {
+        object: Arc::clone(object),
+        at: place("\"3\"", ""),
+        path: "/spec/replicas".to_owned(),
+        message: "expected an integer, found the text \"3\"".to_owned(),
+        hint: Some("write `replicas: 3`, without quotes".to_owned()),
+    }
+}
+
+/// Each reason is said once to people, and of each rule to programs.
+fn promises(object: Arc<Object>) -> SetPromises {
+    let reason = |rule: &str, words: &str| Reason { rule: Some(rule.to_owned()), words: words.to_owned() };
+    let undecided = vec![
+        reason("test/looks-up", "Service cannot be looked up here"),
+        reason("test/looks-up-too", "Service cannot be looked up here"),
+        reason("test/other", "not in force"),
+        Reason { rule: None, words: "policy `q` failed".to_owned() },
+    ];
+    let kept = vec![
+        Kept { promise: "ordered", state: State::Kept },
+        Kept { promise: "identified", state: State::Broken(vec!["test/wrong".to_owned(), "test/missing".to_owned()]) },
+        Kept { promise: "reachable by name", state: State::Undecided(undecided) },
+    ];
+    SetPromises { object, kept }
+}
+
 /// One of everything, in no order.
 fn report() -> CheckReport {
     let (db, unnamed) = (object(0, Some("db")), object(1, None));
@@ -106,9 +136,20 @@ fn report() -> CheckReport {
             policy: "q".to_owned(),
             error: "trapped: no".to_owned(),
         }],
-        malformed: Vec::new(),
-        not_judged: vec![object(2, Some("old"))],
-        promises: Vec::new(),
+        malformed: vec![malformed(&object(3, Some("quoted")))],
+        unreadable: vec![Wrong {
+            file: "4.yaml".to_owned(),
+            line: Some(7),
+            column: Some(3),
+            message: "the key `size` is there twice".to_owned(),
+            hint: None,
+        }],
+        refused: Vec::new(),
+        not_judged: vec![NotJudged {
+            object: object(2, Some("old")),
+            because: vec!["there is none for `apps/v1beta1`".to_owned()],
+        }],
+        promises: vec![promises(db)],
     }
 }
 
@@ -144,13 +185,7 @@ fn nothing_to_report() {
 
 #[test]
 fn a_field_of_a_wrong_type() {
-    let malformed = Malformed {
-        object: object(0, Some("db")),
-        at: place("\"3\"", ""),
-        path: "/spec/replicas".to_owned(),
-        message: "expected an integer, found the text \"3\"".to_owned(),
-        hint: Some("write `replicas: 3`, without quotes".to_owned()),
-    };
+    let malformed = malformed(&object(0, Some("db")));
     insta::assert_snapshot!(anstream::adapter::strip_str(&text::malformed(&malformed)).to_string());
 }
 

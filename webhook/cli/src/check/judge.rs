@@ -11,8 +11,10 @@ use stateward_core::manifest::RuleKind;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
+use stateward_core::trace::PolicyTrace;
+use stateward_core::verdict::Verdict;
 use stateward_manifests::{Document, FileInventory, kinds};
-use stateward_report::check::CheckReport;
+use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::promises::SetPromises;
 use tokio::task::JoinSet;
 
@@ -76,7 +78,9 @@ async fn work(bench: Arc<Bench>) -> CheckReport {
         if bench.judged.contains(&resource) {
             judge(&bench, index, document, resource, &mut report).await;
         } else if bench.judged.iter().any(|judged| judged.resource == resource.resource) {
-            report.not_judged.push(Located::new(index, document, document.namespace_or(&bench.namespace)).object());
+            let object = Located::new(index, document, document.namespace_or(&bench.namespace)).object();
+            let because = vec![format!("there is none for `{}`", document.api_version)];
+            report.not_judged.push(NotJudged { object, because });
         }
     }
 }
@@ -118,19 +122,47 @@ async fn judge(
     if let Some(object) = mutated.object.take() {
         request.object = Some(Cow::Owned(object));
     }
-    let judged = validate(&bench.set, &request, Route::All, &facts).await;
+    // The trace says who was asked: silence of those who were not is no praise.
+    let judged = validate(&bench.set, &request, Route::All, &Facts { trace: true, ..facts }).await;
     if located.is_malformed(&judged, report) {
         return;
     }
-    report.judged += 1;
     located.changes(&mutated, report);
     located.verdict(&mutated, &neighbours, report);
     located.verdict(&judged, &neighbours, report);
+    if !is_judged(&judged) {
+        report.not_judged.push(NotJudged { object: located.object(), because: reasons(&judged) });
+        return;
+    }
+    report.judged += 1;
     if request.kind.kind == "StatefulSet"
         && let Some(object) = request.object.as_deref()
     {
         report.promises.push(SetPromises { kept: bench.promises.of(object, &judged), object: located.object() });
     }
+}
+
+/// Whether any rule was asked, or would have been if it were known who asks.
+fn is_judged(verdict: &Verdict) -> bool {
+    !verdict.undecided.is_empty() || policies(verdict).any(|policy| policy.skipped.is_none())
+}
+
+/// Why no policy judges the object, those together that have the same reason.
+fn reasons(verdict: &Verdict) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for policy in policies(verdict) {
+        let Some(reason) = policy.skipped.as_deref() else { continue };
+        let name = format!("`{}`", policy.policy);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((reason, vec![name])),
+        }
+    }
+    reasons.into_iter().map(|(reason, names)| format!("policy {}: {reason}", names.join(", "))).collect()
+}
+
+fn policies(verdict: &Verdict) -> impl Iterator<Item = &PolicyTrace> {
+    verdict.trace.iter().flat_map(|trace| &trace.policies)
 }
 
 /// Resources with a validating rule for CREATE.

@@ -72,7 +72,7 @@ impl<'a> Located<'a> {
     pub(crate) fn is_malformed(&self, verdict: &Verdict, report: &mut CheckReport) -> bool {
         let mut paths = BTreeSet::new();
         for field in verdict.failures.iter().filter_map(|failure| failure.error.malformed_field()) {
-            let at = self.place(field.path);
+            let at = self.shown(field.path);
             // What is not there cannot be wrong: then it is the policy that is.
             if at.missing.is_empty() && paths.insert(field.path) {
                 report.malformed.push(Malformed {

@@ -1,8 +1,9 @@
 //! Cases and what came of them as a report.
 
 use stateward_cases::{CaseFile, CaseFiles, CaseResult, Coverage, Outcome, Sign};
-use stateward_manifests::InputError;
 use stateward_report::cases;
+
+use crate::exit::wrong;
 
 /// Puts results beside the cases that they are of.
 pub(crate) fn of(
@@ -51,14 +52,4 @@ fn difference(difference: stateward_cases::Difference) -> cases::Difference {
     };
     let lines = difference.lines.into_iter().map(|line| cases::DiffLine { sign: sign(line.sign), text: line.text });
     cases::Difference { profiles: difference.profiles, lines: lines.collect() }
-}
-
-fn wrong(error: &InputError) -> cases::Wrong {
-    cases::Wrong {
-        file: error.file.clone(),
-        line: error.position.map(|position| position.line),
-        column: error.position.map(|position| position.column),
-        message: error.message.clone(),
-        hint: error.hint.clone(),
-    }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{CaseFile, CaseResult, CasesReport, Outcome, Wrong};
+use super::{CaseFile, CaseResult, CasesReport, Outcome};
+use crate::wrong::Wrong;
 
 /// Writes the whole report.
 pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {

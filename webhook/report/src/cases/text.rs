@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{CaseFile, CaseResult, CasesReport, Difference, Outcome, Wrong};
+use super::{CaseFile, CaseResult, CasesReport, Difference, Outcome};
 use crate::text::printable;
+use crate::wrong::Wrong;
 
 /// Writes the whole report.
 pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
