@@ -102,6 +102,49 @@ fn a_byte_order_mark_and_line_breaks_survive_an_update() {
     assert_eq!(fs::read_to_string(&file).unwrap(), windows.replace("action: Warn  ", "action: Deny  "));
 }
 
+/// Each document of a file is edited where it stands.
+#[test]
+fn several_documents_of_a_file_are_updated() {
+    let folder = folder();
+    let file = folder.path().join("grace.yaml");
+    let one = fs::read_to_string(&file).unwrap();
+    let several = format!("{one}---\n{one}");
+    fs::write(&file, &several).unwrap();
+    let output = test(folder.path(), &["grace.yaml", "--update", "--run", "at once|enough"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), several.replace("action: Warn  ", "action: Deny  "));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_case_in_braces_is_left_alone_and_says_so() {
+    let folder = folder();
+    let file = folder.path().join("flow.yaml");
+    let set = "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {template: {spec: {terminationGracePeriodSeconds: 0}}}}";
+    let cases =
+        format!("rule: ordered-identity/zero-grace\nobject: {set}\ncases:\n- {{name: at once, findings: []}}\n");
+    fs::write(&file, &cases).unwrap();
+    let output = test(folder.path(), &["flow.yaml", "--update", "--why", "two writers"]);
+    assert!(text(&output.stderr).contains("edit it by hand"), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&file).unwrap(), cases);
+}
+
+/// A case that cannot be read is not a case that passed.
+#[test]
+fn what_cannot_be_read_of_a_file_is_no_success() {
+    let folder = folder();
+    let broken =
+        "rule: ordered-identity/zero-grace\nneighbours: [1]\ncases:\n- name: no object\n---\nrule: 7\ncases: []\n";
+    fs::write(folder.path().join("act.yaml"), broken).unwrap();
+    let output = test(folder.path(), &["act.yaml", "-o", "text", "-o", "junit=report.xml"]);
+    assert_eq!(output.status.code(), Some(2));
+    let (said, shown) = (text(&output.stderr), text(&output.stdout));
+    assert!(said.contains("act.yaml:2:14: `neighbours[0]`: `1` is not a Kubernetes object"), "{said}");
+    assert!(shown.starts_with("FAIL  act.yaml: 0 cases, 2 errors in what was read\n"), "{shown}");
+    let report = fs::read_to_string(folder.path().join("report.xml")).unwrap();
+    assert_eq!(report.matches("<testsuite name=\"act.yaml\"").count(), 1, "{report}");
+    assert!(report.contains(r#"tests="2" failures="0" errors="2""#), "{report}");
+}
+
 /// Names and messages come from files: they must not steer the terminal.
 #[test]
 fn control_characters_do_not_reach_the_terminal() {

@@ -9,7 +9,7 @@ use stateward_core::request::{Operation, Request};
 use stateward_manifests::{Data, InputError, Position};
 
 use crate::expected::Expected;
-use crate::request;
+use crate::request::{self, text_of};
 use crate::shape::{CaseShape, FileShape};
 
 /// One case: a request with what is around it, and what one rule must say.
@@ -49,6 +49,21 @@ pub(crate) struct Neighbour {
     pub object: Value,
     /// JSON Pointer into the file.
     pub pointer: String,
+}
+
+impl Neighbour {
+    /// What it lacks to be an object that can be looked up.
+    pub(crate) fn error(&self, data: &Data) -> Option<InputError> {
+        const HINT: &str = "an object has `apiVersion`, `kind` and `metadata` with a `name`";
+        if !self.object.is_object() {
+            let message = format!("`{}` is not a Kubernetes object", self.object);
+            return Some(data.field_error(&self.pointer, &message).hint(HINT));
+        }
+        let is_missing = |field: &&str| text_of(&self.object, field).is_none();
+        let field = ["/apiVersion", "/kind", "/metadata/name"].into_iter().find(is_missing)?;
+        let message = format!("the object has no `{}`", field.trim_start_matches('/').replace('/', "."));
+        Some(data.field_error(&self.pointer, &message).hint(HINT))
+    }
 }
 
 /// What a case shows of its rule.
@@ -120,8 +135,10 @@ impl Case {
         let request = request::read(data, &pointer, file, &shape).map_err(|error| errors.push(error)).ok();
         let covers = covers(data, &pointer, shape.covers.as_ref(), errors);
         let mut neighbours = request.as_ref().map(|asked| asked.stored.clone()).unwrap_or_default();
+        let own: Vec<Neighbour> = neighbours_at(&format!("{pointer}/neighbours"), &shape.neighbours).collect();
+        errors.extend(own.iter().filter_map(|neighbour| neighbour.error(data)));
         neighbours.extend(neighbours_at("/neighbours", &file.neighbours));
-        neighbours.extend(neighbours_at(&format!("{pointer}/neighbours"), &shape.neighbours));
+        neighbours.extend(own);
         let known =
             known_at("/known", &file.known).chain(known_at(&format!("{pointer}/known"), &shape.known)).collect();
         let policy = shape.policy.clone().or_else(|| file.policy.clone());
@@ -184,7 +201,7 @@ impl Case {
     }
 }
 
-fn neighbours_at<'a>(list: &str, objects: &'a [Value]) -> impl Iterator<Item = Neighbour> + use<'a> {
+pub(crate) fn neighbours_at<'a>(list: &str, objects: &'a [Value]) -> impl Iterator<Item = Neighbour> + use<'a> {
     let list = list.to_owned();
     let neighbour = move |(index, object): (usize, &Value)| Neighbour {
         object: object.clone(),

@@ -27,7 +27,7 @@ impl<'f> Edits<'f> {
         let text = data.text();
         let written = text.get(place.value.clone()).unwrap_or_default();
         if written.starts_with('{') || text.trim_start().starts_with('{') {
-            return Err("it is written in braces".to_owned());
+            return Err("it is written in braces: edit it by hand, or write a line for each key".to_owned());
         }
         if written.starts_with('*') {
             return Err("it is an alias".to_owned());

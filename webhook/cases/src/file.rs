@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use stateward_manifests::{Data, DataFiles, InputError, read_data, read_data_text};
 
-use crate::case::{Case, Cover};
+use crate::case::{Case, Cover, neighbours_at};
 use crate::shape::FileShape;
 
 /// One file of cases.
@@ -18,6 +19,8 @@ pub struct CaseFile {
     pub cases: Vec<Case>,
     /// Why a rule has no case that covers something.
     pub lacks: BTreeMap<String, BTreeMap<Cover, String>>,
+    /// Its place among the documents of its file that are for cases, from 0.
+    pub document: usize,
 }
 
 /// What files and folders hold.
@@ -43,11 +46,17 @@ pub fn read_text(name: &str, text: String) -> CaseFiles {
 
 fn of(read: DataFiles) -> CaseFiles {
     let mut all = CaseFiles { errors: read.errors, ..CaseFiles::default() };
+    let mut last: Option<(Arc<str>, usize)> = None;
     for data in read.documents {
         let fields = data.value();
         let has = |field: &str| fields.get(field).is_some();
         if has("cases") || has("rule") {
-            match file(data, &mut all.errors) {
+            let document = match &last {
+                Some((file, document)) if *file == data.file => document + 1,
+                _ => 0,
+            };
+            last = Some((Arc::clone(&data.file), document));
+            match file(data, document, &mut all.errors) {
                 Ok(file) => all.files.push(file),
                 Err(error) => all.errors.push(error),
             }
@@ -60,13 +69,19 @@ fn of(read: DataFiles) -> CaseFiles {
     all
 }
 
-fn file(data: Data, errors: &mut Vec<InputError>) -> Result<CaseFile, InputError> {
+fn file(data: Data, document: usize, errors: &mut Vec<InputError>) -> Result<CaseFile, InputError> {
     let mut fields = data.value();
     if let Some(fields) = fields.as_object_mut() {
         fields.retain(|key, _| !key.starts_with(FOR_ANCHORS));
     }
     let mut shape: FileShape = data.decode(&fields)?;
     let lacks = lacks(&data, &shape, errors);
+    let before = errors.len();
+    errors.extend(neighbours_at("/neighbours", &shape.neighbours).filter_map(|neighbour| neighbour.error(&data)));
+    // No case means what it says without them.
+    if errors.len() > before {
+        shape.cases.clear();
+    }
     let mut cases = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
     for (index, case) in std::mem::take(&mut shape.cases).into_iter().enumerate() {
@@ -82,7 +97,7 @@ fn file(data: Data, errors: &mut Vec<InputError>) -> Result<CaseFile, InputError
             }
         }
     }
-    Ok(CaseFile { data, cases, lacks })
+    Ok(CaseFile { data, cases, lacks, document })
 }
 
 /// `lacks: {absent: why}` of the file's rule, or `lacks: {family/name: {absent: why}}`.

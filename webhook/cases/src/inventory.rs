@@ -19,7 +19,7 @@ pub(crate) fn of(file: &CaseFile, case: &Case, set: &PolicySet) -> Result<Stored
         let namespace = (!kinds::is_cluster_scoped(&kind_of(&neighbour.object))).then_some(own);
         inventory
             .insert_json(&neighbour.object.to_string(), namespace, &fields)
-            .map_err(|error| file.data.error(&neighbour.pointer, error.to_string()))?;
+            .map_err(|error| file.data.error(&neighbour.pointer, without_position(&error.to_string())))?;
     }
     for (kind, pointer) in &case.known {
         let mut of_that_name = reads.iter().filter(|read| read.kind.kind == *kind).peekable();
@@ -35,4 +35,9 @@ pub(crate) fn of(file: &CaseFile, case: &Case, set: &PolicySet) -> Result<Stored
         }
     }
     Ok(inventory)
+}
+
+/// The line and the column are those of text that nobody has written.
+fn without_position(error: &str) -> &str {
+    error.split_once(" at line ").map_or(error, |(what, _)| what)
 }

@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::compare::operation;
 use crate::edit::{Edits, Reason, scalar};
 use crate::expected::{ByProfile, ExpectedFinding};
-use crate::file::{CaseFile, read_text};
+use crate::file::{CaseFile, CaseFiles, read_text};
 use crate::run::{CaseResult, Outcome, ProfileRun, Runner};
 use crate::said::Finding;
 
@@ -54,15 +54,19 @@ impl Runner<'_> {
         if let Some(failure) = runs.iter().flat_map(|run| &run.said.failures).next() {
             return Err(failure.clone());
         }
-        let text = edited(file, &case, runs, why)?;
-        let mut read = read_text(&file.data.file, text);
-        let is_readable = read.errors.is_empty() && read.files.len() == 1;
-        let changed = read.files.pop().filter(|_| is_readable);
-        let changed = changed.ok_or_else(|| {
-            let error = read.errors.first().map(|error| format!(": {}", error.message)).unwrap_or_default();
-            format!("it could not be read afterwards{error}")
-        })?;
-        if without_expectations(file, index) != without_expectations(&changed, index) {
+        let before = read_text(&file.data.file, file.data.text().to_owned());
+        let after = read_text(&file.data.file, edited(file, &case, runs, why)?);
+        if let Some(error) = after.errors.get(before.errors.len()) {
+            return Err(format!("it could not be read afterwards: {}", error.message));
+        }
+        let is_this = |other: &&CaseFile| other.document == file.document;
+        let changed = after.files.iter().find(is_this).cloned().ok_or("it could not be read afterwards")?;
+        let others = |read: &CaseFiles| -> Vec<String> {
+            read.files.iter().filter(|other| !is_this(other)).map(|other| other.data.json.clone()).collect()
+        };
+        if without_expectations(file, index) != without_expectations(&changed, index)
+            || others(&before) != others(&after)
+        {
             return Err("something else would change with it".to_owned());
         }
         let case = find(&changed).ok_or("it could not be read afterwards")?;

@@ -4,10 +4,12 @@ mod report;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use stateward_cases::{Bind, Case, CaseFile, CaseFiles, CaseResult, Coverage, Outcome, Runner, read, read_text};
 use stateward_core::inventory::BoxFuture;
+use stateward_core::manifest::Rule;
 use stateward_core::policy::{Policy, SpecError};
 use stateward_core::resources::WasmPolicy;
 use stateward_engine::PolicyLoader;
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<Exit> {
         }
     };
     // Of all cases, also of those that `--run` leaves out.
-    let coverage = Coverage::of(&runner.rules(), &files.files);
+    let coverage = coverage(&runner.rules(), &files, args.require_coverage);
     select(args, &mut files);
     let mut results = runtime.block_on(run_all(&runner, &files));
     if args.update {
@@ -73,6 +75,17 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<Exit> {
         })?;
     }
     Ok(exit)
+}
+
+/// Of the rules of the families that cases are about: whoever tests one family need not read of all others, unless it is asked for.
+fn coverage(rules: &[&Rule], files: &CaseFiles, of_all: bool) -> Coverage {
+    let cases = || files.files.iter().flat_map(|file| &file.cases);
+    let is_meant = |rule: &Rule| {
+        let is_of_family = |case: &Case| case.rule.split_once('/').is_some_and(|(family, _)| family == rule.family());
+        of_all || cases().any(is_of_family)
+    };
+    let rules: Vec<&Rule> = rules.iter().copied().filter(|rule| is_meant(rule)).collect();
+    Coverage::of(&rules, &files.files)
 }
 
 /// Binds policies to components that the engine runs.
@@ -117,7 +130,8 @@ async fn update(
     results: &mut [Vec<CaseResult>],
     why: Option<&str>,
 ) -> anyhow::Result<()> {
-    for (file, results) in files.files.iter_mut().zip(results) {
+    for at in 0..files.files.len() {
+        let (Some(file), Some(results)) = (files.files.get(at), results.get_mut(at)) else { continue };
         let pairs: Vec<(&Case, &CaseResult)> = file.cases.iter().zip(&*results).collect();
         if pairs.iter().all(|(_, result)| result.outcome == Outcome::Passed) {
             continue;
@@ -131,14 +145,24 @@ async fn update(
         let changed =
             if updated.cases.len() == 1 { "1 case".to_owned() } else { format!("{} cases", updated.cases.len()) };
         anstream::eprintln!("{NOTE}note{NOTE:#}: {}: {changed} updated", file.data.file);
-        let selected: Vec<usize> = file.cases.iter().map(|case| case.index).collect();
-        if let Some(mut changed) = read_text(&file.data.file, text).files.pop() {
-            changed.cases.retain(|case| selected.contains(&case.index));
-            *file = changed;
+        let name = Arc::clone(&file.data.file);
+        read_again(&name, text, files);
+        if let Some(file) = files.files.get(at) {
+            *results = run_file(runner, file, &file.cases).await;
         }
-        *results = run_file(runner, file, &file.cases).await;
     }
     Ok(())
+}
+
+/// All documents of a file that was written: their lines are others now.
+fn read_again(name: &str, text: String, files: &mut CaseFiles) {
+    let read = read_text(name, text).files;
+    for file in files.files.iter_mut().filter(|file| *file.data.file == *name) {
+        let Some(changed) = read.iter().find(|changed| changed.document == file.document) else { continue };
+        let selected: Vec<usize> = file.cases.iter().map(|case| case.index).collect();
+        *file = changed.clone();
+        file.cases.retain(|case| selected.contains(&case.index));
+    }
 }
 
 /// The text as a file, with the byte order mark that the file had.

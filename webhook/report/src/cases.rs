@@ -83,7 +83,7 @@ pub struct DiffLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
-    /// All rules of the policies.
+    /// All rules of the families that cases are about; where coverage is asked for, of the policies.
     pub rules: usize,
     /// Those with at least one case.
     pub with_cases: usize,
@@ -104,6 +104,8 @@ pub struct Summary {
     pub failed: usize,
     /// Cases that could not be asked.
     pub broken: usize,
+    /// Errors of files and cases that could not be read.
+    pub unreadable: usize,
 }
 
 impl CasesReport {
@@ -115,7 +117,13 @@ impl CasesReport {
         let passed = count(|outcome| *outcome == Outcome::Passed);
         let broken = count(|outcome| matches!(outcome, Outcome::Broken(_)));
         let cases = count(|_| true);
-        Summary { files: self.files.len(), cases, passed, failed: cases - passed - broken, broken }
+        let failed = cases - passed - broken;
+        Summary { files: self.files.len(), cases, passed, failed, broken, unreadable: self.unreadable.len() }
+    }
+
+    /// What could not be read of one file.
+    pub(crate) fn unreadable_in<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Wrong> {
+        self.unreadable.iter().filter(move |wrong| wrong.file == file)
     }
 }
 

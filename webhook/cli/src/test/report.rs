@@ -13,7 +13,7 @@ pub(crate) fn of(
     requires_coverage: bool,
 ) -> cases::CasesReport {
     cases::CasesReport {
-        files: files.files.iter().zip(results).map(|(file, results)| file_of(file, results)).collect(),
+        files: joined(files.files.iter().zip(results).map(|(file, results)| file_of(file, results))),
         unreadable: files.errors.iter().map(wrong).collect(),
         coverage: cases::Coverage {
             rules: coverage.rules.len(),
@@ -22,6 +22,18 @@ pub(crate) fn of(
         },
         requires_coverage,
     }
+}
+
+/// The documents of a file are one file to its readers.
+fn joined(documents: impl Iterator<Item = cases::CaseFile>) -> Vec<cases::CaseFile> {
+    let mut files: Vec<cases::CaseFile> = Vec::new();
+    for document in documents {
+        match files.last_mut().filter(|last| last.file == document.file) {
+            Some(last) => last.cases.extend(document.cases),
+            None => files.push(document),
+        }
+    }
+    files
 }
 
 fn file_of(file: &CaseFile, results: Vec<CaseResult>) -> cases::CaseFile {

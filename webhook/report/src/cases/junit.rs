@@ -24,8 +24,12 @@ pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     for file in &report.files {
         suite(file, report, out)?;
     }
+    let mut said: Vec<&str> = report.files.iter().map(|file| file.file.as_str()).collect();
     for wrong in &report.unreadable {
-        unreadable_suite(wrong, out)?;
+        if !said.contains(&wrong.file.as_str()) {
+            said.push(&wrong.file);
+            unreadable_suite(&wrong.file, report, out)?;
+        }
     }
     writeln!(out, "</testsuites>")
 }
@@ -33,13 +37,14 @@ pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
 fn suite(file: &CaseFile, report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     let count = |is_it: fn(&Outcome) -> bool| file.cases.iter().filter(|case| is_it(&case.outcome)).count();
     let took: Duration = file.cases.iter().map(|case| case.took).sum();
+    let errors = report.unreadable_in(&file.file).count();
     writeln!(
         out,
         r#"  <testsuite name="{}" tests="{}" failures="{}" errors="{}" skipped="0" time="{}">"#,
         escaped(&file.file),
-        file.cases.len(),
+        file.cases.len() + errors,
         count(|outcome| matches!(outcome, Outcome::Failed(_))),
-        count(|outcome| matches!(outcome, Outcome::Broken(_))),
+        count(|outcome| matches!(outcome, Outcome::Broken(_))) + errors,
         seconds(took)
     )?;
     writeln!(out, "    <properties>")?;
@@ -48,6 +53,9 @@ fn suite(file: &CaseFile, report: &CasesReport, out: &mut dyn Write) -> io::Resu
     writeln!(out, "    </properties>")?;
     for each in &file.cases {
         case(file, each, out)?;
+    }
+    for wrong in report.unreadable_in(&file.file) {
+        unreadable(wrong, out)?;
     }
     writeln!(out, "  </testsuite>")
 }
@@ -90,14 +98,25 @@ fn case(file: &CaseFile, case: &CaseResult, out: &mut dyn Write) -> io::Result<(
     writeln!(out, "    </testcase>")
 }
 
-/// A file that cannot be read must not look as if it had no cases.
-fn unreadable_suite(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
-    let file = escaped(&wrong.file);
-    writeln!(out, r#"  <testsuite name="{file}" tests="1" failures="0" errors="1" skipped="0" time="0.000000">"#)?;
-    let line = wrong.line.unwrap_or(1);
+/// A file of which nothing can be read must not look as if it had no cases.
+fn unreadable_suite(file: &str, report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
+    let errors = report.unreadable_in(file).count();
+    let name = escaped(file);
+    writeln!(
+        out,
+        r#"  <testsuite name="{name}" tests="{errors}" failures="0" errors="{errors}" skipped="0" time="0.000000">"#
+    )?;
+    for wrong in report.unreadable_in(file) {
+        unreadable(wrong, out)?;
+    }
+    writeln!(out, "  </testsuite>")
+}
+
+fn unreadable(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
+    let (file, line) = (escaped(&wrong.file), wrong.line.unwrap_or(1));
     writeln!(out, r#"    <testcase name="can be read" classname="file" file="{file}" line="{line}" time="0.000000">"#)?;
     error(wrong, "      ", out)?;
-    writeln!(out, "    </testcase>\n  </testsuite>")
+    writeln!(out, "    </testcase>")
 }
 
 fn error(wrong: &Wrong, indent: &str, out: &mut dyn Write) -> io::Result<()> {

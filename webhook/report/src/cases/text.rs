@@ -11,7 +11,7 @@ use crate::wrong::Wrong;
 /// Writes the whole report.
 pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     for file in &report.files {
-        file_line(file, out)?;
+        file_line(file, report.unreadable_in(&file.file).count(), out)?;
     }
     for file in &report.files {
         for case in &file.cases {
@@ -24,13 +24,25 @@ pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     summary_lines(report, out)
 }
 
-fn file_line(file: &CaseFile, out: &mut dyn Write) -> io::Result<()> {
+fn file_line(file: &CaseFile, unreadable: usize, out: &mut dyn Write) -> io::Result<()> {
     let name = printable(&file.file);
+    let all = cases(file.cases.len());
     let not_passed = file.cases.iter().filter(|case| case.outcome != Outcome::Passed).count();
-    if not_passed == 0 {
-        return writeln!(out, "{PASSED}ok{PASSED:#}    {name}: {}", cases(file.cases.len()));
+    let unread = unread(unreadable);
+    match (not_passed, unreadable) {
+        (0, 0) => writeln!(out, "{PASSED}ok{PASSED:#}    {name}: {all}"),
+        (0, _) => writeln!(out, "{FAILED}FAIL{FAILED:#}  {name}: {all}{unread}"),
+        _ => writeln!(out, "{FAILED}FAIL{FAILED:#}  {name}: {not_passed} of {all} failed{unread}"),
     }
-    writeln!(out, "{FAILED}FAIL{FAILED:#}  {name}: {not_passed} of {} failed", cases(file.cases.len()))
+}
+
+/// What the errors above mean for the numbers.
+fn unread(errors: usize) -> String {
+    match errors {
+        0 => String::new(),
+        1 => ", 1 error in what was read".to_owned(),
+        _ => format!(", {errors} errors in what was read"),
+    }
 }
 
 fn case_lines(file: &CaseFile, case: &CaseResult, out: &mut dyn Write) -> io::Result<()> {
@@ -93,10 +105,11 @@ fn summary_lines(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     let files = if summary.files == 1 { "1 file".to_owned() } else { format!("{} files", summary.files) };
     writeln!(
         out,
-        "{BOLD}{} in {files}: {} passed, {} failed{broken}{BOLD:#}",
+        "{BOLD}{} in {files}: {} passed, {} failed{broken}{}{BOLD:#}",
         cases(summary.cases),
         summary.passed,
-        summary.failed
+        summary.failed,
+        unread(summary.unreadable)
     )?;
     if summary.cases == 0 && !report.requires_coverage {
         return Ok(());
