@@ -230,7 +230,10 @@ fn promise<'a>(report: &'a Value, promise: &str) -> (&'a str, Vec<&'a str>) {
 fn no_praise_where_no_rule_looked() {
     let out = [
         ("match: {objectSelector: {matchLabels: {never: matches}}}", "its objectSelector does not select the object"),
-        ("match: {excludeResourceRules: [{resources: [statefulsets]}]}", "no rule of it is asked about CREATE of apps/v1"),
+        (
+            "match: {excludeResourceRules: [{resources: [statefulsets]}]}",
+            "no rule of it is asked about CREATE of apps/v1",
+        ),
         (
             "match: {namespaceSelector: {matchLabels: {never: matches}}}",
             "its namespaceSelector does not select the namespace",
@@ -293,4 +296,20 @@ fn a_folder_without_policies_is_named() {
     assert_eq!(output.status.code(), Some(5));
     let expected = format!("there is no WasmPolicy in `{}`", folder.path().display());
     assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_set_without_a_name_is_not_called_generated() {
+    let title = |set: String| text(&check_stdin(&["-"], set.as_bytes()).stdout);
+    let without = title(SET.replace("  name: orders\n", ""));
+    assert!(without.contains("StatefulSet shop/(no name)"), "{without}");
+    let generated = title(SET.replace("  name: orders\n", "  generateName: orders-\n"));
+    assert!(generated.contains("StatefulSet shop/(generated name)"), "{generated}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_says_what_to_do() {
+    let output = check(&["-o", "json=/nowhere/report.json", "tests/cli/inputs/set.yaml"]);
+    let expected = "error: cannot write `/nowhere/report.json`: no such file or directory\nhint: there is no folder `/nowhere`; make it first\n";
+    assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(2), expected));
 }

@@ -137,6 +137,18 @@ async fn says_connection_close_while_it_drains() {
     until_async("GOAWAY", async || !fresh.is_usable().await).await;
 }
 
+/// As a shell has it of what a signal ended: not as if the arguments were wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_and_says_so() {
+    let serve = Serve::start(&["--drain-delay", "60s"]).unwrap();
+    serve.terminate().unwrap();
+    until("draining", || serve.get("/readyz").is_ok_and(|(status, _)| status == 503)).await;
+    serve.terminate().unwrap();
+    let (status, log) = serve.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+    assert!(log.iter().any(|line| text(line, "message").starts_with("ended by a second signal")), "{log:#?}");
+}
+
 /// One connection for all, replaced when it takes no more.
 struct Pool {
     current: tokio::sync::Mutex<Connection>,

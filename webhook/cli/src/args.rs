@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 use stateward_core::manifest::Profile;
 
-use crate::output::Output;
+use crate::output::{Format, Output, one_of};
 use crate::serve::ServeArgs;
 
 /// Keeps stateful workloads stateful: an admission webhook that runs WebAssembly policies.
@@ -62,7 +62,7 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) policies: PolicyArgs,
     /// text, json or jsonl; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json, Format::Jsonl]))]
     pub(crate) output: Vec<Output>,
     /// Exit with 1 where a rule could not be decided.
     #[arg(long)]
@@ -81,7 +81,7 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "REGEX")]
     pub(crate) run: Option<Regex>,
     /// text, json or junit; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json, Format::Junit]))]
     pub(crate) output: Vec<Output>,
     /// Write what the rules say now into failing cases; the rest of a file stays as it is, byte by byte.
     #[arg(long)]
@@ -102,7 +102,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) policies: PolicyArgs,
     /// text or json; with `=FILE` into a file.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json]))]
     pub(crate) output: Vec<Output>,
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct RulesArgs {
     #[arg(long, value_name = "RULE", conflicts_with_all = ["rules", "output"])]
     pub(crate) explain: Option<String>,
     /// text, json or markdown; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json, Format::Markdown]))]
     pub(crate) output: Vec<Output>,
 }
 
@@ -154,4 +154,5 @@ Exit codes:
   3  a policy did not load, or failed
   4  the cluster or a registry cannot be reached
   5  no object that any rule judges; `test`: no case
+  130, 143  `serve`: a second SIGINT or SIGTERM ended it before all requests were answered
 Of several the first in this order: 2, 4, 3, 1.";

@@ -15,12 +15,12 @@ use stateward_report::{json, jsonl, text};
 use crate::args::{CheckArgs, PolicyArgs};
 use crate::engine;
 use crate::exit::{ERROR, Exit, NOTE, print_errors, wrong};
-use crate::output::{Format, accept};
+use crate::output::{Format, require_distinct_files};
 use crate::policies::{LoadedSet, PolicySource};
 
 /// Reads, judges, reports.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    accept("check", &args.output, &[Format::Text, Format::Json, Format::Jsonl])?;
+    require_distinct_files(&args.output)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let mut exit = Exit::default();
     let paths = args.paths.clone();

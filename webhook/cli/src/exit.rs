@@ -19,6 +19,8 @@ pub(crate) struct Exit {
     pub(crate) denied: bool,
     /// 5: no object that any rule judges.
     pub(crate) nothing_judged: bool,
+    /// 128 and the signal, as shells have it: ended by a second one.
+    pub(crate) killed_by: Option<u8>,
 }
 
 impl Exit {
@@ -34,6 +36,7 @@ impl Exit {
 
     fn number(self) -> u8 {
         match self {
+            Self { killed_by: Some(signal), .. } => 128_u8.saturating_add(signal),
             Self { unreadable: true, .. } => 2,
             Self { unreachable: true, .. } => 4,
             Self { policy_failed: true, .. } => 3,
@@ -50,6 +53,23 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// All causes in one line, then what to do. Causes bring their hints with them, which would stand in the middle of a sentence.
+pub(crate) fn described(error: &anyhow::Error) -> String {
+    let mut words = Vec::new();
+    let mut hints = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let hint = ["\nhint: ", "; hint: "].iter().find_map(|mark| cause.split_once(mark));
+        match hint {
+            Some((what, hint)) => {
+                words.push(what.to_owned());
+                hints.push_str(&format!("\nhint: {hint}"));
+            }
+            None => words.push(cause),
+        }
+    }
+    format!("{}{hints}", words.join(": "))
 }
 
 /// Says on stderr what is wrong.
@@ -81,16 +101,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_hint_stands_behind_all_causes() {
+        let error =
+            anyhow::anyhow!("no such file").context("cannot read `tls.crt`; hint: as in a Secret").context("no TLS");
+        assert_eq!(described(&error), "no TLS: cannot read `tls.crt`: no such file\nhint: as in a Secret");
+    }
+
+    #[test]
     fn two_wins_over_four_over_three_over_one() {
-        let all = Exit { unreadable: true, unreachable: true, policy_failed: true, denied: true, nothing_judged: true };
+        let all = Exit {
+            unreadable: true,
+            unreachable: true,
+            policy_failed: true,
+            denied: true,
+            nothing_judged: true,
+            killed_by: None,
+        };
         let codes = [
             all,
             Exit { unreadable: false, ..all },
             Exit { unreadable: false, unreachable: false, ..all },
             Exit { denied: true, ..Exit::default() },
             Exit { nothing_judged: true, ..Exit::default() },
+            Exit { killed_by: Some(15), ..Exit::default() },
             Exit::default(),
         ];
-        assert_eq!(codes.map(Exit::number), [2, 4, 3, 1, 5, 0]);
+        assert_eq!(codes.map(Exit::number), [2, 4, 3, 1, 5, 143, 0]);
     }
 }

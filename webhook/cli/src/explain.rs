@@ -17,14 +17,14 @@ use stateward_server::review;
 use crate::args::ExplainArgs;
 use crate::engine;
 use crate::exit::{Exit, print_errors};
-use crate::output::{Format, accept};
+use crate::output::{Format, require_distinct_files};
 use crate::policies::PolicySource;
 
 /// Reads, answers, explains.
 pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    accept("explain", &args.output, &[Format::Text, Format::Json])?;
+    require_distinct_files(&args.output)?;
     let body = read_review(&args.review)?;
-    let request = review::decode(&body).map_err(|error| anyhow!("`{}`: {error}", args.review.display()))?;
+    let request = review::decode(&body).map_err(|error| not_a_review(&args.review, &body, &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
     let policies = runtime.block_on(PolicySource::of(&args.policies).load(&loader));
@@ -75,6 +75,17 @@ async fn answer(set: &PolicySet, request: &Request<'_>, facts: &Facts) -> (Optio
     };
     let validated = validate(set, &changed, Route::All, facts).await;
     (Some(mutated), validated)
+}
+
+/// Whoever has a manifest wants `check`: what webhooks are registered with would not help there.
+fn not_a_review(path: &Path, body: &[u8], error: &review::DecodeError) -> anyhow::Error {
+    let path = path.display();
+    if String::from_utf8_lossy(body).contains("AdmissionReview") {
+        return anyhow!("`{path}`: {error}");
+    }
+    anyhow!(
+        "`{path}` is not an AdmissionReview\nhint: an AdmissionReview is the JSON that the API server posts to a webhook; manifests are judged by `stateward check {path}`"
+    )
 }
 
 fn read_review(path: &Path) -> anyhow::Result<Vec<u8>> {

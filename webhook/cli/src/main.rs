@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         if exit::is_broken_pipe(&error) {
             return Exit::default();
         }
-        anstream::eprintln!("{}error{:#}: {error:#}", exit::ERROR, exit::ERROR);
+        anstream::eprintln!("{}error{:#}: {}", exit::ERROR, exit::ERROR, exit::described(&error));
         Exit::usage()
     })
     .code()

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice, StripStream};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use stateward_manifests::cause;
 
 /// One report that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,18 +26,12 @@ pub(crate) enum Format {
     Junit,
 }
 
-/// Refuses what a command cannot write, before it does anything.
-pub(crate) fn accept(command: &str, outputs: &[Output], formats: &[Format]) -> anyhow::Result<()> {
-    if let Some(output) = outputs.iter().find(|output| !formats.contains(&output.format)) {
-        let names: Vec<String> = formats.iter().map(|format| format!("`{}`", format.name())).collect();
-        bail!("`{command}` has no format `{}`\nhint: {}", output.format.name(), names.join(", "));
-    }
-    require_distinct_files(outputs)
+/// What a command can write: a reader of its `-o`.
+pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Output, String> + Clone {
+    move |text| Output::read(text, formats)
 }
 
 impl Format {
-    const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Jsonl, Self::Markdown, Self::Junit];
-
     fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -50,6 +44,21 @@ impl Format {
 }
 
 impl Output {
+    fn read(text: &str, formats: &[Format]) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((format, file)) => (format, Some(file)),
+            None => (text, None),
+        };
+        let format = formats.iter().copied().find(|each| each.name() == format).ok_or_else(|| {
+            let names: Vec<String> = formats.iter().map(|each| format!("`{}`", each.name())).collect();
+            format!("no format `{format}` here\nhint: {}", names.join(", "))
+        })?;
+        if file == Some("") {
+            return Err(format!("`{text}` names no file"));
+        }
+        Ok(Self { format, file: file.map(PathBuf::from) })
+    }
+
     /// Writes to the file or to standard output; colours only where they are wanted.
     pub(crate) fn write(&self, report: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
         match &self.file {
@@ -60,7 +69,7 @@ impl Output {
             }
             Some(path) => {
                 let failed = || format!("cannot write `{}`", path.display());
-                let file = File::create(path).with_context(failed)?;
+                let file = File::create(path).map_err(|error| cannot_create(path, &error))?;
                 write_buffered(file, true, report).with_context(failed)?;
             }
         }
@@ -68,8 +77,18 @@ impl Output {
     }
 }
 
+fn cannot_create(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    let hint = match folder {
+        Some(folder) => format!("\nhint: there is no folder `{}`; make it first", folder.display()),
+        None if path.is_dir() => "\nhint: name a file in this folder".to_owned(),
+        None => String::new(),
+    };
+    anyhow!("cannot write `{}`: {}{hint}", path.display(), cause(error))
+}
+
 /// Two reports in one file would leave only the later one.
-fn require_distinct_files(outputs: &[Output]) -> anyhow::Result<()> {
+pub(crate) fn require_distinct_files(outputs: &[Output]) -> anyhow::Result<()> {
     let mut known = HashSet::new();
     for path in outputs.iter().filter_map(|output| output.file.as_deref()) {
         // `report` and `./report` are one file.
@@ -92,41 +111,24 @@ fn write_buffered(
     out.flush()
 }
 
-impl FromStr for Output {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
-            Some((format, file)) => (format, Some(file)),
-            None => (text, None),
-        };
-        let format = Format::ALL.into_iter().find(|each| each.name() == format).ok_or_else(|| {
-            let names: Vec<String> = Format::ALL.iter().map(|each| format!("`{}`", each.name())).collect();
-            format!("unknown format `{format}`\nhint: {}", names.join(", "))
-        })?;
-        if file == Some("") {
-            return Err(format!("`{text}` names no file"));
-        }
-        Ok(Self { format, file: file.map(PathBuf::from) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_file_may_follow_the_format() {
-        assert_eq!("json=a=b".parse(), Ok(Output { format: Format::Json, file: Some("a=b".into()) }));
-        assert_eq!("text".parse(), Ok(Output { format: Format::Text, file: None }));
-        assert!("sarif".parse::<Output>().is_err());
-        assert!("json=".parse::<Output>().is_err());
+        let read = one_of(&[Format::Text, Format::Json]);
+        assert_eq!(read("json=a=b"), Ok(Output { format: Format::Json, file: Some("a=b".into()) }));
+        assert_eq!(read("text"), Ok(Output { format: Format::Text, file: None }));
+        assert_eq!(read("jsonl"), Err("no format `jsonl` here\nhint: `text`, `json`".to_owned()));
+        assert!(read("json=").is_err());
     }
 
     #[test]
     fn each_report_has_a_file_of_its_own() {
+        let read = one_of(&[Format::Text, Format::Json, Format::Jsonl]);
         let is_refused = |outputs: &[&str]| {
-            let outputs: Vec<Output> = outputs.iter().map(|output| output.parse().unwrap()).collect();
+            let outputs: Vec<Output> = outputs.iter().map(|output| read(output).unwrap()).collect();
             require_distinct_files(&outputs).is_err()
         };
         assert!(!is_refused(&["text", "json=a", "jsonl=b", "json"]));

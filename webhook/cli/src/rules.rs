@@ -11,14 +11,14 @@ use stateward_report::rules::{RuleInForce, write_json, write_markdown, write_pag
 use crate::args::RulesArgs;
 use crate::engine;
 use crate::exit::{Exit, print_errors};
-use crate::output::{Format, Output, accept};
+use crate::output::{Format, Output, require_distinct_files};
 use crate::policies::PolicySource;
 
 use examples::{Bound, Examples};
 
 /// Loads the policies, picks, prints.
 pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
-    accept("rules", &args.output, &[Format::Text, Format::Json, Format::Markdown])?;
+    require_distinct_files(&args.output)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().context("cannot start a runtime")?;
     let loader = PolicyLoader::new(engine::start(engine::print_warning)?);

@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use stateward_server::{Limits, Options, Server, State, duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -60,10 +60,10 @@ pub(crate) fn run(args: ServeArgs) -> Result<Exit> {
     let served = runtime.block_on(serve(args));
     // A component may still be compiling.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    served.map(|()| Exit::default())
+    served
 }
 
-async fn serve(args: ServeArgs) -> Result<()> {
+async fn serve(args: ServeArgs) -> Result<Exit> {
     // Before anything that takes time, so that an early signal is not lost.
     let mut signals = Signals::new()?;
     let mut sources = Sources::new(args.policies, args.profile.map(Into::into), args.inventory)?;
@@ -90,14 +90,17 @@ async fn serve(args: ServeArgs) -> Result<()> {
     // Ready once this has loaded the policies; ends with this function.
     let mut loading = pin!(sources.keep_loaded(&state));
     tokio::select! {
-        () = &mut server => return Ok(()),
-        failed = &mut loading => return failed,
-        () = signals.next() => {}
+        () = &mut server => return Ok(Exit::default()),
+        failed = &mut loading => return failed.map(|()| Exit::default()),
+        _ = signals.next() => {}
     }
     let _ = stop.send(());
     tokio::select! {
-        () = &mut server => Ok(()),
-        () = signals.next() => bail!("ended by a second signal before all requests were answered"),
+        () = &mut server => Ok(Exit::default()),
+        second = signals.next() => {
+            tracing::error!("ended by a second signal before all requests were answered");
+            Ok(Exit { killed_by: Some(second), ..Exit::default() })
+        }
     }
 }
 
@@ -112,10 +115,11 @@ impl Signals {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    /// Its number.
+    async fn next(&mut self) -> u8 {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => SIGTERM,
+            _ = self.interrupt.recv() => SIGINT,
         }
     }
 }
@@ -133,3 +137,7 @@ fn raise_file_limit() {
 fn delay(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "expected a duration like `5s` or `500ms`".to_owned())
 }
+
+/// The same everywhere that POSIX is.
+const SIGINT: u8 = 2;
+const SIGTERM: u8 = 15;

@@ -18,12 +18,12 @@ use stateward_report::cases::{json, junit, text};
 
 use crate::args::TestArgs;
 use crate::exit::{Exit, NOTE, print_errors};
-use crate::output::{Format, accept};
+use crate::output::{Format, require_distinct_files};
 use crate::policies::{PolicySource, Written, fetch, located};
 
 /// Reads, runs, updates where that is asked for, reports.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<Exit> {
-    accept("test", &args.output, &[Format::Text, Format::Json, Format::Junit])?;
+    require_distinct_files(&args.output)?;
     if args.update && args.paths.iter().any(|path| path.as_os_str() == "-") {
         bail!("`--update` writes into files, not into standard input\nhint: name the file");
     }

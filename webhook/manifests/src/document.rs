@@ -85,6 +85,13 @@ impl Document {
         }
     }
 
+    /// `metadata.generateName`: what a name is made of that is not given.
+    pub fn generate_name(&self) -> Option<String> {
+        let object: serde_json::Value = serde_json::from_str(&self.json).ok()?;
+        let name = object.pointer("/metadata/generateName")?.as_str()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
     /// Finds the line, the column and the bytes of a JSON Pointer into the object; a path that is not there leads to its nearest parent.
     pub fn locate(&self, pointer: &str) -> Location {
         let (node, depth) = self.node(pointer);

@@ -52,8 +52,11 @@ pub struct Object {
     pub kind: String,
     /// `None` for cluster-scoped kinds.
     pub namespace: Option<String>,
-    /// `None` for `generateName`.
+    /// `None` for `generateName`, and where there is neither.
     pub name: Option<String>,
+    /// `metadata.generateName`, where there is no name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generate_name: Option<String>,
 }
 
 /// A place in an object's file.
@@ -264,7 +267,11 @@ impl CheckReport {
 impl Object {
     /// `StatefulSet shop/db`.
     pub fn title(&self) -> String {
-        let name = self.name.as_deref().unwrap_or("(generated name)");
+        let name = match (&self.name, &self.generate_name) {
+            (Some(name), _) => name,
+            (None, Some(_)) => "(generated name)",
+            (None, None) => "(no name)",
+        };
         match &self.namespace {
             Some(namespace) => format!("{} {namespace}/{name}", self.kind),
             None => format!("{} {name}", self.kind),

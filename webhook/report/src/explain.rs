@@ -159,7 +159,7 @@ fn call(answer: &Answered<'_>) -> Value {
         "phase": answer.phase,
         "allowed": verdict.allowed,
         "exempt": verdict.exempt,
-        "policies": verdict.trace.as_ref().map(|trace| &trace.policies),
+        "policies": verdict.trace.as_ref().map(|trace| trace.policies.iter().map(policy).collect::<Vec<_>>()),
         "findings": verdict.rulings.iter().map(|ruling| json!({
             "policy": ruling.policy, "rule": ruling.rule, "severity": ruling.severity, "action": ruling.action, "steps": list(&ruling.steps),
             "path": ruling.path, "place": ruling.place, "message": ruling.message, "hint": ruling.hint,
@@ -181,6 +181,22 @@ fn call(answer: &Answered<'_>) -> Value {
         "warnings": verdict.response.warnings,
         "auditAnnotations": verdict.response.audit_annotations,
     })
+}
+
+fn policy(policy: &PolicyTrace) -> Value {
+    let (profile, from) = profile(&policy.profile);
+    json!({
+        "policy": policy.policy, "skipped": policy.skipped, "profile": profile, "profileFrom": from, "rules": policy.rules,
+        "ran_us": policy.ran_us,
+    })
+}
+
+/// `strict (label of the namespace)`: the word, and where it comes from.
+fn profile(described: &str) -> (&str, &str) {
+    match described.split_once(" (") {
+        Some((profile, from)) => (profile, from.trim_end_matches(')')),
+        None => (described, "the policy"),
+    }
 }
 
 fn list(steps: &[impl Serialize]) -> Vec<Value> {

@@ -33,6 +33,7 @@ fn object(index: usize, name: Option<&str>) -> Arc<Object> {
         kind: "StatefulSet".to_owned(),
         namespace: Some("shop".to_owned()),
         name: name.map(str::to_owned),
+        generate_name: name.is_none().then(|| "db-".to_owned()),
     })
 }
 

@@ -27,6 +27,7 @@ impl<'a> Located<'a> {
             kind: document.kind.clone(),
             namespace: namespace.map(str::to_owned),
             name: document.name.clone(),
+            generate_name: if document.name.is_none() { document.generate_name() } else { None },
         };
         Self { document, object: Arc::new(object) }
     }

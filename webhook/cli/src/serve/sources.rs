@@ -38,9 +38,13 @@ pub(super) struct Sources {
 impl Sources {
     /// Fails where a folder is not there: that is a mistake in the command line.
     pub(super) fn new(policies: Option<PathBuf>, profile: Option<Profile>, inventory: Option<PathBuf>) -> Result<Self> {
-        for (flag, folder) in [("--policies", &policies), ("--inventory", &inventory)] {
+        let folders = [
+            ("--policies", &policies, "`WasmPolicy` files, or leave it out for the built-in policies"),
+            ("--inventory", &inventory, "manifests that stand for the cluster, or leave it out"),
+        ];
+        for (flag, folder, of) in folders {
             if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
-                bail!("{flag} `{}` is not a folder that can be read", folder.display());
+                bail!("{flag} `{}` is not a folder that can be read\nhint: name a folder of {of}", folder.display());
             }
         }
         // Without a folder all is known that there is to know.
