@@ -87,6 +87,12 @@ fn an_exemption_turns_a_denial_into_audit() {
     let too_long = World::new(&(policy("a", ZERO_GRACE) + &exemption(days(200))));
     too_long.expect(Some("Deny"), 3);
     assert!(errors(&too_long.check()).contains("is more than 90 days away"));
+    let over = World::new(&(policy("a", ZERO_GRACE) + &exemption(days(-1)))).check();
+    assert!(errors(&over).contains("warning: policies/policies.yaml:"), "{}", errors(&over));
+    let misspelt = exemption(days(30)).replace("ordered-identity/*", "ordered-identity/zero-gracee");
+    let misspelt = World::new(&(policy("a", ZERO_GRACE) + &misspelt));
+    misspelt.expect(Some("Deny"), 3);
+    assert!(errors(&misspelt.check()).contains("hint: did you mean `ordered-identity/zero-grace`?"));
 }
 
 /// What is wrong with one policy is said with file, line, column and field; the others are in force all the same.

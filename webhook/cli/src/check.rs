@@ -14,7 +14,7 @@ use stateward_report::{json, jsonl, text};
 
 use crate::args::{CheckArgs, PolicyArgs};
 use crate::engine;
-use crate::exit::{ERROR, Exit, NOTE, print_errors, wrong};
+use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings, wrong};
 use crate::output::{Format, require_distinct_files};
 use crate::policies::{LoadedSet, PolicySource};
 
@@ -83,6 +83,7 @@ fn complain(input: &Documents, more: &Documents, policies: &LoadedSet, exit: &mu
     }
     exit.policy_failed |= !policies.refused.is_empty();
     print_errors(&policies.refused);
+    print_warnings(&policies.warnings);
     for skipped in &input.skipped {
         anstream::eprintln!("{NOTE}note{NOTE:#}: {skipped}");
     }

@@ -90,6 +90,13 @@ pub(crate) fn wrong(error: &InputError) -> Wrong {
     }
 }
 
+/// On stderr, for what does not stop anything.
+pub(crate) fn print_warnings(warnings: &[InputError]) {
+    for warning in warnings {
+        anstream::eprintln!("{NOTE}warning{NOTE:#}: {warning}");
+    }
+}
+
 /// How the word `error` looks on stderr.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 

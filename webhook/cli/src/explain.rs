@@ -16,7 +16,7 @@ use stateward_server::review;
 
 use crate::args::ExplainArgs;
 use crate::engine;
-use crate::exit::{Exit, print_errors};
+use crate::exit::{Exit, print_errors, print_warnings};
 use crate::output::{Format, require_distinct_files};
 use crate::policies::PolicySource;
 
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     for errors in [&policies.unreadable, &more.errors, &refused, &policies.refused] {
         print_errors(errors);
     }
+    print_warnings(&policies.warnings);
     // What could not be read there would count as absent.
     if !(more.errors.is_empty() && refused.is_empty()) {
         return Ok(Exit::usage());

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use stateward_core::manifest::Profile;
 use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
@@ -31,8 +32,10 @@ pub(crate) struct LoadedSet {
     pub(crate) set: PolicySet,
     /// Files that cannot be read or parsed.
     pub(crate) unreadable: Vec<InputError>,
-    /// Policies that did not load, each error at its line.
+    /// Policies and exemptions that did not load, each error at its line.
     pub(crate) refused: Vec<InputError>,
+    /// What is in force, and is not all that its file says.
+    pub(crate) warnings: Vec<InputError>,
 }
 
 /// Policies as they are written, with what the arguments change in them.
@@ -57,7 +60,13 @@ impl PolicySource {
         let exemptions: Vec<PolicyExemption> = files.exemptions.iter().map(|from| from.resource.clone()).collect();
         let loaded = loader.load(&policies, &exemptions, &fetch).await;
         refused.extend(loaded.errors.iter().map(|wrong| located(&files.policies, &wrong.policy, &wrong.error)));
-        LoadedSet { set: loaded.set, unreadable, refused }
+        let mut warnings = Vec::new();
+        for complaint in loaded.set.exemption_complaints(Timestamp::now()) {
+            let Some(from) = files.exemptions.get(complaint.exemption) else { continue };
+            let list = if complaint.refused { &mut refused } else { &mut warnings };
+            list.push(from.error(&complaint.error));
+        }
+        LoadedSet { set: loaded.set, unreadable, refused, warnings }
     }
 
     /// Reads all of it.

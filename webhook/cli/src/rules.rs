@@ -10,7 +10,7 @@ use stateward_report::rules::{RuleInForce, write_json, write_markdown, write_pag
 
 use crate::args::RulesArgs;
 use crate::engine;
-use crate::exit::{Exit, print_errors};
+use crate::exit::{Exit, print_errors, print_warnings};
 use crate::output::{Format, Output, require_distinct_files};
 use crate::policies::PolicySource;
 
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     for errors in [&loaded.unreadable, &loaded.refused] {
         print_errors(errors);
     }
+    print_warnings(&loaded.warnings);
     let all = in_force(&loaded.set);
     let bound = Bound(&loaded.set);
     let examples = runtime.block_on(Examples::new(&bound))?;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use stateward_core::exemption::Complaint;
 use stateward_core::manifest::Profile;
 use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
@@ -89,6 +91,10 @@ impl Sources {
         let exemptions: Vec<PolicyExemption> = self.known_exemptions.iter().map(exemption).collect();
         let LoadedPolicies { set, errors } = loader.load(&resources, &exemptions, &policies::fetch).await;
         let statuses = self.statuses(&set, &resources, &errors);
+        let (refused, told): (Vec<_>, Vec<_>) =
+            set.exemption_complaints(Timestamp::now()).into_iter().partition(|complaint| complaint.refused);
+        file_errors.extend(refused.iter().filter_map(|complaint| self.exemption_error(complaint)));
+        let warnings: Vec<InputError> = told.iter().filter_map(|complaint| self.exemption_error(complaint)).collect();
 
         let object_errors = objects.map(|objects| self.take_objects(objects)).unwrap_or_default();
         let objects = self.known_objects.as_deref().unwrap_or_default();
@@ -118,6 +124,20 @@ impl Sources {
                 error = error.message,
                 hint = error.hint,
                 "file not loaded"
+            );
+        }
+        for warning in &warnings {
+            if !self.is_news(&one_line(warning), &mut said) {
+                continue;
+            }
+            let (line, column) = warning.position.map(|position| (position.line, position.column)).unzip();
+            tracing::warn!(
+                file = warning.file,
+                line,
+                column,
+                warning = warning.message,
+                hint = warning.hint,
+                "exemption does not exempt all that it names"
             );
         }
         self.said = said;
@@ -247,6 +267,11 @@ impl Sources {
             kept = error.kept,
             "policy not loaded"
         );
+    }
+
+    /// A complaint about an exemption at its line in its file: the set has them in the order of those that are known.
+    fn exemption_error(&self, complaint: &Complaint) -> Option<InputError> {
+        Some(self.known_exemptions.get(complaint.exemption)?.error(&complaint.error))
     }
 
     /// The error at its line in the policy's file.

@@ -18,7 +18,7 @@ use crate::state::PolicyStatus;
 /// Every series with a policy's name.
 pub(crate) struct PolicyFamilies {
     findings: Family<RuleAction, Counter>,
-    undecided: Family<Rule, Counter>,
+    undecided: Family<RuleReason, Counter>,
     failures: Family<PolicyCause, Counter>,
     evaluation: Family<Policy, Histogram, fn() -> Histogram>,
     queue: Family<Policy, Histogram, fn() -> Histogram>,
@@ -38,14 +38,15 @@ struct RuleMetrics {
     warn: Counter,
     deny: Counter,
     apply: Counter,
-    undecided: Counter,
+    /// By `UndecidedReason::cause`.
+    undecided: [(&'static str, Counter); 3],
 }
 
 /// The labels that are in use.
 #[derive(Default)]
 struct Installed {
     findings: HashSet<RuleAction>,
-    undecided: HashSet<Rule>,
+    undecided: HashSet<RuleReason>,
     failures: HashSet<PolicyCause>,
     policies: HashSet<Policy>,
 }
@@ -56,9 +57,10 @@ struct Policy {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Rule {
+struct RuleReason {
     policy: String,
     rule: String,
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,7 +81,7 @@ impl PolicyFamilies {
         let findings = Family::default();
         registry.register("findings", "Findings and changes, by final action", Family::clone(&findings));
         let undecided = Family::default();
-        registry.register("undecided", "Rules that lacked a fact", Family::clone(&undecided));
+        registry.register("undecided", "Rules that lacked a fact, by reason", Family::clone(&undecided));
         let failures = Family::default();
         registry.register("policy_failures", "Policies that broke on a request, by cause", Family::clone(&failures));
         let evaluation = Family::new_with_constructor(seconds as fn() -> Histogram);
@@ -130,17 +132,12 @@ impl PolicyFamilies {
             let labels = RuleAction { policy: policy.to_owned(), rule: rule.to_owned(), action };
             find(&self.findings, labels, &mut now.findings)
         };
-        RuleMetrics {
-            audit: finding("audit"),
-            warn: finding("warn"),
-            deny: finding("deny"),
-            apply: finding("apply"),
-            undecided: find(
-                &self.undecided,
-                Rule { policy: policy.to_owned(), rule: rule.to_owned() },
-                &mut now.undecided,
-            ),
-        }
+        let [audit, warn, deny, apply] = ["audit", "warn", "deny", "apply"].map(&mut finding);
+        let undecided = REASONS.map(|reason| {
+            let labels = RuleReason { policy: policy.to_owned(), rule: rule.to_owned(), reason };
+            (reason, find(&self.undecided, labels, &mut now.undecided))
+        });
+        RuleMetrics { audit, warn, deny, apply, undecided }
     }
 }
 
@@ -164,8 +161,10 @@ pub(crate) fn count(policies: &HashMap<String, PolicyMetrics>, verdict: &Verdict
         }
     }
     for undecided in &verdict.undecided {
-        if let Some(rule) = rule(&undecided.policy, &undecided.rule) {
-            rule.undecided.inc();
+        let reasons = rule(&undecided.policy, &undecided.rule).map(|rule| &rule.undecided);
+        let cause = undecided.reason.cause();
+        if let Some((_, counter)) = reasons.and_then(|reasons| reasons.iter().find(|(reason, _)| *reason == cause)) {
+            counter.inc();
         }
     }
     for failure in &verdict.failures {
@@ -226,3 +225,6 @@ const CAUSES: [&str; 11] = [
     OTHER,
 ];
 const OTHER: &str = "other";
+
+/// Of `UndecidedReason::cause`.
+const REASONS: [&str; 3] = ["needs_user", "unavailable", OTHER];
