@@ -296,6 +296,11 @@ fn a_folder_without_policies_is_named() {
     assert_eq!(output.status.code(), Some(5));
     let expected = format!("there is no WasmPolicy in `{}`", folder.path().display());
     assert!(text(&output.stderr).contains(&expected), "{}", text(&output.stderr));
+    let mut explain = Command::new(stateward());
+    explain.args(["explain", "--policies", folder.path().to_str().unwrap()]);
+    explain.arg(root().join("tests/cases/reviews/create-statefulsets-apply.json")).env("STATEWARD_CACHE_DIR", cache());
+    let said = text(&explain.output().unwrap().stderr);
+    assert_eq!(said, format!("note: {expected}\n"));
 }
 
 #[test]

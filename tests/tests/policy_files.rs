@@ -65,12 +65,12 @@ fn mode_and_actions_lower_a_denial() {
     World::new(&policy("a", &format!("{ZERO_GRACE}  mode: Warn\n"))).expect(Some("Warn"), 0);
     World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: Audit}}\n")))
         .expect(Some("Audit"), 0);
-    World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: Off}}\n"))).expect(None, 0);
+    World::new(&policy("a", &format!("{ZERO_GRACE}  actions: {{ordered-identity/zero-grace: Off}}\n"))).expect(None, 5);
     World::new(&policy(
         "a",
         &format!("{ZERO_GRACE}  match: {{objectSelector: {{matchLabels: {{judged: nobody}}}}}}\n"),
     ))
-    .expect(None, 0);
+    .expect(None, 5);
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn is_nearest(container: &Value, folder: &str, path: &str) -> bool {
     list(&container["volumeMounts"]).iter().map(|mount| clean(text(&mount["mountPath"]))).all(|other| {
         let is_between = is_within(&folder, &other) && other.len() > path.len();
         let is_inside = other != folder && is_within(&other, &folder);
-        !is_between && !(is_inside && moved(container).is_none())
+        let is_data_inside = is_inside && moved(container).is_none();
+        !(is_between || is_data_inside)
     })
 }
 

@@ -12,7 +12,7 @@ use stateward_manifests::{Documents, FileInventory, read};
 use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::{json, jsonl, text};
 
-use crate::args::{CheckArgs, PolicyArgs};
+use crate::args::CheckArgs;
 use crate::engine;
 use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings, wrong};
 use crate::output::{Format, require_distinct_files};
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         || (args.require_decided && !report.undecided.is_empty());
     exit.nothing_judged = report.judged == 0;
     if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
-        let why = if has_no_policy { without_policies(&args.policies) } else { String::new() };
+        let why = if has_no_policy { format!(": {}", source.no_policy()) } else { String::new() };
         anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges{why}");
     }
     write(args, &report)?;
@@ -103,12 +103,6 @@ fn print_not_judged(all: &[NotJudged]) {
         let because = because.join("; ");
         anstream::eprintln!("{NOTE}note{NOTE:#}: {}: no rule judges {}{more}: {because}", object.file, object.title());
     }
-}
-
-/// Where there should have been some.
-fn without_policies(args: &PolicyArgs) -> String {
-    let paths: Vec<String> = args.policies.iter().map(|path| format!("`{}`", path.display())).collect();
-    format!(": there is no WasmPolicy in {}", paths.join(", "))
 }
 
 fn write(args: &CheckArgs, report: &CheckReport) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use stateward_server::review;
 
 use crate::args::ExplainArgs;
 use crate::engine;
-use crate::exit::{Exit, print_errors, print_warnings};
+use crate::exit::{Exit, NOTE, print_errors, print_warnings};
 use crate::output::{Format, require_distinct_files};
 use crate::policies::PolicySource;
 
@@ -27,7 +27,11 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let request = review::decode(&body).map_err(|error| not_a_review(&args.review, &body, &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
-    let policies = runtime.block_on(PolicySource::of(&args.policies).load(&loader));
+    let source = PolicySource::of(&args.policies);
+    let policies = runtime.block_on(source.load(&loader));
+    if policies.set.policies().is_empty() && policies.refused.is_empty() {
+        anstream::eprintln!("{NOTE}note{NOTE:#}: {}", source.no_policy());
+    }
     let more = read(&args.policies.inventory);
     let (inventory, refused) = stored(&more.objects, &policies.set.reads(), &args.policies.namespace);
     for errors in [&policies.unreadable, &more.errors, &refused, &policies.refused] {

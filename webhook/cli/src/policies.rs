@@ -83,6 +83,12 @@ impl PolicySource {
         Written { files, unreadable: documents.errors }
     }
 
+    /// Where some should have been; for a person.
+    pub(crate) fn no_policy(&self) -> String {
+        let paths: Vec<String> = self.paths.iter().map(|path| format!("`{}`", path.display())).collect();
+        format!("there is no WasmPolicy in {}", paths.join(", "))
+    }
+
     fn read(&self) -> Documents {
         if self.paths.is_empty() {
             return read_text("built-in policies", stateward_builtin::DEFAULT_POLICIES.to_owned());

@@ -313,7 +313,8 @@ fn exemption(from: &FromFile<PolicyExemption>) -> PolicyExemption {
 
 /// What a file holds, for a person.
 fn title(object: &Document) -> String {
-    let name = object.name.as_deref().unwrap_or("(generated name)");
+    let unnamed = || if object.generate_name().is_some() { "(generated name)" } else { "(no name)" };
+    let name = object.name.as_deref().unwrap_or_else(unnamed);
     let namespace = object.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     format!("{} {namespace}{name}", object.group_version_kind())
 }
