@@ -252,7 +252,10 @@ fn reachable(metadata: &Metadata, name: &str) -> BTreeSet<String> {
             continue;
         }
         for dependency in &nodes[id].deps {
-            let is_used = dependency.dep_kinds.iter().any(|kind| matches!(kind.kind, DependencyKind::Normal | DependencyKind::Build));
+            let is_used = dependency
+                .dep_kinds
+                .iter()
+                .any(|kind| matches!(kind.kind, DependencyKind::Normal | DependencyKind::Build));
             if is_used && seen.insert(&dependency.pkg) {
                 waiting.push(&dependency.pkg);
             }

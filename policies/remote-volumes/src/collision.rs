@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stateward_sdk::objects::{Quantity, readings};
+use stateward_sdk::objects::{Quantity, member_of, readings};
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -139,8 +139,8 @@ fn check_existing(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Sett
         return out.unavailable::<PersistentVolumeClaim>();
     };
     let mut members = claims.iter().filter(|claim| {
-        let ordinal = claim.metadata.name.strip_prefix(stem.as_str()).and_then(|rest| rest.strip_prefix('-'));
-        ordinal.and_then(|ordinal| ordinal.parse().ok()).is_some_and(|ordinal| ordinals.contains(&ordinal))
+        // `data-db-007` is no member's.
+        member_of(&claim.metadata.name).is_some_and(|(of, ordinal)| of == stem && ordinals.contains(&ordinal))
     });
     members.any(|claim| report_other(template, claim, out));
 }

@@ -71,7 +71,7 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
             continue;
         }
         let Some(path) = data_path(container, &cx.settings.data_paths) else { continue };
-        if data_mount(container, &cx.settings.data_paths, |_| true).is_some() {
+        if data_mount(container, &cx.settings.data_paths, |_| true, |mount| may_hold(set, mount)).is_some() {
             continue;
         }
         let name = &container.name;
@@ -137,7 +137,8 @@ pub fn ephemeral_claim(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
 /// Where some container writes data to the volume.
 fn written_data<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume, settings: &Settings) -> Option<&'s VolumeMount<'a>> {
     let mut all = set.spec.template.spec.all_containers();
-    all.find_map(|container| data_mount(container, &settings.data_paths, |mount| is_written(mount, volume)))
+    let is_meant = |mount: &VolumeMount| is_written(mount, volume);
+    all.find_map(|container| data_mount(container, &settings.data_paths, is_meant, |mount| may_hold(set, mount)))
 }
 
 /// Where some container can write to the volume.
@@ -148,6 +149,13 @@ fn written_mount<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume) -> Option<&'
 
 fn is_written(mount: &VolumeMount, volume: &Volume) -> bool {
     mount.name == volume.name && !mount.read_only
+}
+
+/// Whether data can be in it. Settings and keys are mounted into folders of data, and hold none.
+fn may_hold(set: &StatefulSet, mount: &VolumeMount) -> bool {
+    let mut volumes = set.effective_volumes().map(|(_, volume)| volume).filter(|volume| volume.name == mount.name);
+    has_claim(set, &mount.name)
+        || volumes.any(|volume| volume.is_empty_dir || volume.is_ephemeral || volume.host_path.is_some())
 }
 
 /// The volume of this name outlives the pod.

@@ -8,11 +8,12 @@ use crate::{images, variables};
 
 /// Where a container keeps a database's data, if that is on a mount that `is_meant`: the mount's path is a known one or below it, or a known
 /// variable of the container names a path on it, or, where none does, the path of the container's image is on it. Paths and variables are one
-/// list: `/var/lib/*` with `*` for one name, `$PGDATA`.
+/// list: `/var/lib/*` with `*` for one name, `$PGDATA`. What `may_hold` data and is mounted in the image's folder may be where its data is.
 pub fn data_mount<'s, 'a>(
     container: &'s Container<'a>,
     paths: &ListChange,
     is_meant: impl Fn(&VolumeMount) -> bool,
+    may_hold: impl Fn(&VolumeMount) -> bool,
 ) -> Option<&'s VolumeMount<'a>> {
     let meant = || container.volume_mounts.iter().filter(|mount| is_meant(mount));
     // Paths first: there are few mounts that are meant, and often dozens of variables.
@@ -20,20 +21,25 @@ pub fn data_mount<'s, 'a>(
     meant()
         .find(|mount| is_data_path(&mount.mount_path, paths))
         .or_else(|| {
-            let values = data_variables(container, paths, |variable| variable.value.starts_with(['/', '$'])).flatten();
-            let mut mounts = values.filter_map(|value| {
+            let env = container.env.as_deref().unwrap_or_default();
+            let variables = data_variables(container, paths, |variable| variable.value.starts_with(['/', '$']));
+            let mut mounts = variables.filter_map(|index| {
+                let folder = || variables::known_folder(env, index).map(Cow::Owned);
+                let value = variables::value(env, index).or_else(folder)?;
                 value.split(',').filter_map(|path| mount_of(path, container)).find(|mount| is_meant(mount))
             });
             mounts.next()
         })
-        .or_else(|| image_mount(container, paths, &is_meant))
+        .or_else(|| image_mount(container, paths, &is_meant, &may_hold))
 }
 
 /// Where a container keeps its data: where its variables say first, or else where its image does when nobody says otherwise, in its own layer
 /// unless something is mounted there. `None`: the image's name is no well-known one, or a variable's value cannot be told.
 pub fn data_path<'s>(container: &'s Container<'_>, paths: &ListChange) -> Option<Cow<'s, str>> {
     let of_image = of_image(&container.image).filter(|path| is_data_path(path, paths))?;
-    let values: Option<Vec<_>> = data_variables(container, paths, |_| true).collect();
+    let env = container.env.as_deref().unwrap_or_default();
+    let values: Option<Vec<_>> =
+        data_variables(container, paths, |_| true).map(|index| variables::value(env, index)).collect();
     let Some(value) = values?.into_iter().next() else { return Some(Cow::Borrowed(of_image)) };
     let path = value.split(',').next().filter(|path| path.starts_with('/'))?;
     Some(Cow::Owned(path.to_owned()))
@@ -45,29 +51,29 @@ fn of_image(image: &str) -> Option<&'static str> {
     IMAGES.iter().find(|(each, _)| *each == name).map(|&(_, path)| path)
 }
 
-/// The mount that is meant, if the image's own path is on it and no variable names another. What is mounted below that path may be where the data
-/// is.
+/// The mount that is meant, if the image's own path is on it, no variable names another, and nothing below that path may be where the data is.
 fn image_mount<'s, 'a>(
     container: &'s Container<'a>,
     paths: &ListChange,
     is_meant: impl Fn(&VolumeMount) -> bool,
+    may_hold: impl Fn(&VolumeMount) -> bool,
 ) -> Option<&'s VolumeMount<'a>> {
     let path = of_image(&container.image)?;
     let mounts = &container.volume_mounts;
     // Hardly a volume is mounted above a database's folder.
     mounts.iter().find(|mount| is_meant(mount) && is_below(path, &plain(&mount.mount_path)))?;
     let mount = mount_of(path, container).filter(|mount| is_meant(mount))?;
-    let is_split = mounts.iter().any(|mount| is_below(&plain(&mount.mount_path), path));
+    let is_split = mounts.iter().any(|mount| may_hold(mount) && is_below(&plain(&mount.mount_path), path));
     let is_here = !is_split && is_data_path(path, paths) && data_variables(container, paths, |_| true).next().is_none();
     is_here.then_some(mount)
 }
 
-/// What the container's data variables say, of those that are `looked_at`: `None` where it cannot be told. An empty value says nothing.
+/// The places in `env` of the container's data variables, of those that are `looked_at`. An empty value says nothing.
 fn data_variables<'s>(
     container: &'s Container<'_>,
     paths: &ListChange,
     looked_at: impl Fn(&EnvVar) -> bool,
-) -> impl Iterator<Item = Option<Cow<'s, str>>> {
+) -> impl Iterator<Item = usize> {
     let env = container.env.as_deref().unwrap_or_default();
     let is_meant = move |(index, variable): &(usize, &EnvVar)| {
         looked_at(variable)
@@ -76,7 +82,7 @@ fn data_variables<'s>(
             // Of two with one name the later counts.
             && !env.iter().skip(index + 1).any(|later| later.name == variable.name)
     };
-    env.iter().enumerate().filter(is_meant).map(|(index, _)| variables::value(env, index))
+    env.iter().enumerate().filter(is_meant).map(|(index, _)| index)
 }
 
 /// Whether one plain path lies below another, or is the same. `*` stands for one name.
@@ -251,7 +257,8 @@ mod tests {
             mounts.join(", ")
         );
         let container: Container<'_> = serde_json::from_str(&json).unwrap();
-        data_mount(&container, paths, |mount| mount.mount_path == container.volume_mounts[0].mount_path).is_some()
+        data_mount(&container, paths, |mount| mount.mount_path == container.volume_mounts[0].mount_path, |_| true)
+            .is_some()
     }
 
     const NONE: (&str, &str) = ("A", "b");
@@ -306,7 +313,12 @@ mod tests {
         let container: Container<'_> = serde_json::from_str(&json).unwrap();
         let default = ListChange::default();
         let path = data_path(&container, &default).map(String::from);
-        let mount = data_mount(&container, &default, |mount| mount.mount_path == container.volume_mounts[0].mount_path);
+        let mount = data_mount(
+            &container,
+            &default,
+            |mount| mount.mount_path == container.volume_mounts[0].mount_path,
+            |_| true,
+        );
         (mount.is_some(), path)
     }
 

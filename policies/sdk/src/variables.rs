@@ -7,19 +7,33 @@ use crate::objects::EnvVar;
 /// The value of a variable, given by its place in `env`. `None`: nobody can tell from here. It comes from an object, or refers to what does, or to
 /// a name that may be a Service's.
 pub fn value<'s>(env: &'s [EnvVar<'_>], index: usize) -> Option<Cow<'s, str>> {
-    expand(env, index, &mut { MAX_REFERENCES })
-}
-
-fn expand<'s>(env: &'s [EnvVar<'_>], index: usize, references: &mut usize) -> Option<Cow<'s, str>> {
-    let variable = env.get(index)?;
-    if variable.value.is_empty() && variable.value_from.is_some() {
-        return None;
-    }
-    let mut rest = variable.value.as_str();
-    if !rest.contains('$') {
-        return Some(Cow::Borrowed(rest));
+    let written = written(env, index)?;
+    if !written.contains('$') {
+        return Some(Cow::Borrowed(written));
     }
     let mut value = String::new();
+    expand(env, index, &mut { MAX_REFERENCES }, &mut value)?;
+    Some(Cow::Owned(value))
+}
+
+/// The folder of a path of which only the beginning can be told: `/mnt` of `/mnt/$(POD_NAME)/pg`. `None`: not even that.
+pub fn known_folder(env: &[EnvVar<'_>], index: usize) -> Option<String> {
+    let mut value = String::new();
+    if expand(env, index, &mut { MAX_REFERENCES }, &mut value).is_none() {
+        value.truncate(value.rfind('/')?);
+    }
+    (value.len() > 1).then_some(value)
+}
+
+/// `None`: an object has it.
+fn written<'s>(env: &'s [EnvVar<'_>], index: usize) -> Option<&'s str> {
+    let variable = env.get(index)?;
+    (!variable.value.is_empty() || variable.value_from.is_none()).then_some(&variable.value)
+}
+
+/// Adds the value to what is there, up to where it cannot be told.
+fn expand(env: &[EnvVar<'_>], index: usize, references: &mut usize, value: &mut String) -> Option<()> {
+    let mut rest = written(env, index)?;
     while let Some((before, after)) = rest.split_once('$') {
         value.push_str(before);
         rest = after;
@@ -29,7 +43,7 @@ fn expand<'s>(env: &'s [EnvVar<'_>], index: usize, references: &mut usize) -> Op
         } else if let Some((name, after)) = after.strip_prefix('(').and_then(|after| after.split_once(')')) {
             *references = references.checked_sub(1)?;
             let above = env.get(..index)?.iter().rposition(|each| *each.name == *name)?;
-            value.push_str(&expand(env, above, references)?);
+            expand(env, above, references, value)?;
             rest = after;
         } else {
             value.push('$');
@@ -39,7 +53,7 @@ fn expand<'s>(env: &'s [EnvVar<'_>], index: usize, references: &mut usize) -> Op
         }
     }
     value.push_str(rest);
-    Some(Cow::Owned(value))
+    (value.len() <= MAX_BYTES).then_some(())
 }
 
 /// Each variable may double the one above it: what refers to more than this is not worked out.
@@ -50,7 +64,7 @@ const MAX_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use super::value;
+    use super::{known_folder, value};
     use crate::objects::Container;
 
     /// The last variable's value.
@@ -94,6 +108,23 @@ mod tests {
             r#"{"name": "R", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "V", "value": "$(R)"}"#,
         ] {
             assert_eq!(last(env), None, "{env}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_path_is_known() {
+        let pod = r#"{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "R", "value": "/a/b$(POD)"}"#;
+        for (written, folder) in [
+            ("/mnt/$(POD)/pg", Some("/mnt")),
+            ("/mnt/pg-$(POD)", Some("/mnt")),
+            ("$(R)/pg", Some("/a")),
+            ("/mnt/pg", Some("/mnt/pg")),
+            ("$(POD)/pg", None),
+            ("/$(POD)", None),
+        ] {
+            let json = format!(r#"{{"env": [{pod}, {{"name": "V", "value": "{written}"}}]}}"#);
+            let container: Container<'_> = serde_json::from_str(&json).unwrap();
+            assert_eq!(known_folder(&container.env.unwrap(), 2).as_deref(), folder, "{written}");
         }
     }
 
