@@ -179,6 +179,17 @@ impl Case {
         serde_json::from_str(self.request.subject()?).ok()
     }
 
+    /// What an UPDATE changes.
+    pub fn before(&self) -> Option<Value> {
+        let old = self.request.old_object.as_deref().filter(|_| self.request.operation == Operation::Update)?;
+        serde_json::from_str(old).ok()
+    }
+
+    /// Other objects that the rule can look up.
+    pub fn beside(&self) -> impl Iterator<Item = &Value> {
+        self.neighbours.iter().map(|neighbour| &neighbour.object)
+    }
+
     /// Nothing but its policy's own settings and actions.
     pub fn is_as_shipped(&self) -> bool {
         self.settings.is_empty() && self.actions.is_empty()

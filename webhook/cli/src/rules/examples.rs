@@ -1,8 +1,10 @@
 //! Examples of rules, taken from their own cases: run here, so that a page shows what is really said.
 
+use std::cmp::Reverse;
+
 use stateward_cases::{Bind, Case, CaseFile, Cover, Runner, read_text};
 use stateward_core::inventory::BoxFuture;
-use stateward_core::manifest::Profile;
+use stateward_core::manifest::{Action, Profile};
 use stateward_core::pointer::field_path;
 use stateward_core::policy::{Policy, SpecError};
 use stateward_core::policy_set::PolicySet;
@@ -39,7 +41,9 @@ impl<'a> Examples<'a> {
             let shows = |case: &Case| {
                 case.rule == rule && case.is_as_shipped() && covers.iter().any(|cover| case.covers.contains(cover))
             };
-            let found = self.files.iter().find_map(|file| Some((file, file.cases.iter().find(|case| shows(case))?)));
+            let all = self.files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
+            // Of those that show it the first of the worst: what is only warned of is a poor example of a refusal.
+            let found = all.filter(|(_, case)| shows(case)).min_by_key(|(_, case)| Reverse(worst(case)));
             if let Some((file, case)) = found {
                 examples.push(self.example(file, case).await);
             }
@@ -70,11 +74,27 @@ impl<'a> Examples<'a> {
         Example {
             accepted: case.covers.contains(&Cover::Accepted),
             name: case.name.clone(),
-            object: case.object().map(|object| to_yaml(&object)).unwrap_or_default(),
+            object: shown(case),
             request: case.asked(),
             said: findings.chain(changes).collect(),
         }
     }
+}
+
+/// The worst that is expected of it.
+fn worst(case: &Case) -> Option<Action> {
+    case.expected.findings.iter().filter_map(|finding| finding.action.in_profile(Profile::Strict)).max()
+}
+
+/// The object, then what it was before and what is beside it: often it is that which makes the difference.
+fn shown(case: &Case) -> String {
+    let mut text = case.object().map(|object| to_yaml(&object)).unwrap_or_default();
+    let before = case.before().map(|object| ("before", to_yaml(&object)));
+    let beside = case.beside().map(|object| ("beside it", to_yaml(object)));
+    for (what, object) in before.into_iter().chain(beside) {
+        text.push_str(&format!("---\n# {what}\n{object}"));
+    }
+    text
 }
 
 impl Bind for Bound<'_> {

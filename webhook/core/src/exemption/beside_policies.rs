@@ -113,7 +113,9 @@ impl<'p> Rules<'p> {
         }
         if !meant.iter().any(|(_, known)| known.is_selected) {
             let error = error(format!("no policy in force selects `{pattern}`: there is nothing to be exempt from"));
-            return Some(Told::warning(error.hint("delete it, or install the policy that it is meant for")));
+            return Some(Told::warning(error.hint(
+                "install the policy that it is meant for, mend it if it did not load, or delete the rule here",
+            )));
         }
         // The others of the family are exempt: refused as a whole, an upgrade that fixes one more rule would bring denials.
         (!fixed.is_empty()).then(|| {
@@ -138,7 +140,8 @@ impl<'p> Rules<'p> {
         }
         let hint = match nearest(wanted, self.0.keys().map(|id| parts(id).0)) {
             Some(nearest) => format!("did you mean `{nearest}/{name}`?"),
-            None => "delete it, or install the policy that it is meant for".to_owned(),
+            None => "install the policy that it is meant for, mend it if it did not load, or delete the rule here"
+                .to_owned(),
         };
         Told::warning(error(format!("no policy in force has rules of family `{wanted}`")).hint(hint))
     }
@@ -259,13 +262,13 @@ mod tests {
         tells(
             "demo/warn",
             &[
-                "warning: /spec/rules/1: no policy in force selects `demo/warn`: there is nothing to be exempt from; delete it, or install the policy that it is meant for",
+                "warning: /spec/rules/1: no policy in force selects `demo/warn`: there is nothing to be exempt from; install the policy that it is meant for, mend it if it did not load, or delete the rule here",
             ],
         );
         tells(
             "ours/*",
             &[
-                "warning: /spec/rules/1: no policy in force has rules of family `ours`; delete it, or install the policy that it is meant for",
+                "warning: /spec/rules/1: no policy in force has rules of family `ours`; install the policy that it is meant for, mend it if it did not load, or delete the rule here",
             ],
         );
         tells(

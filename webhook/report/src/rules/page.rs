@@ -96,7 +96,7 @@ pub(super) fn exemption(each: &RuleInForce<'_>) -> Option<String> {
     (!each.rule.fixed && each.rule.kind == RuleKind::Validate).then(|| {
         format!(
             "apiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {{name: NAME, namespace: NAMESPACE}}\nspec:\n  rules: [{}]\n  \
-             names: [OBJECT]\n  reason: WHY\n  expires: DATE\n",
+             names: [OBJECT]\n  reason: WHY\n  expires: YYYY-MM-DDT00:00:00Z\n",
             each.rule.id
         )
     })
