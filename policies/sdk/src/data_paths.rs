@@ -69,8 +69,8 @@ fn image_mount<'s, 'a>(
 }
 
 /// The places in `env` of the container's data variables, of those that are `looked_at`. An empty value says nothing.
-fn data_variables<'s>(
-    container: &'s Container<'_>,
+fn data_variables(
+    container: &Container<'_>,
     paths: &ListChange,
     looked_at: impl Fn(&EnvVar) -> bool,
 ) -> impl Iterator<Item = usize> {

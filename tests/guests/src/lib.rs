@@ -116,7 +116,8 @@ pub fn services() -> GroupVersionKind {
 /// The same description, where the first rule looks up Services.
 pub fn manifest_that_reads_services() -> Manifest {
     let mut manifest = manifest();
-    manifest.rules[0].reads = vec![Read { kind: services(), fields: vec!["/spec/clusterIP".to_owned()], by_name: false, live: false }];
+    manifest.rules[0].reads =
+        vec![Read { kind: services(), fields: vec!["/spec/clusterIP".to_owned()], by_name: false, live: false }];
     manifest
 }
 
