@@ -11,6 +11,7 @@ use crate::contract::{BACKUP, MANAGER_ONLY, SYNC, WRITES};
 use crate::evaluate::UndecidedReason;
 use crate::manifest::{Rule, RuleKind, Severity};
 use crate::object::{Pairs, value_of};
+use crate::pointer;
 use crate::policy_set::PolicySet;
 use crate::request::Operation;
 use crate::verdict::Verdict;
@@ -96,12 +97,12 @@ impl PromiseTable {
         let mut undecided: [Vec<Reason>; PROMISES.len()] = Default::default();
         for ruling in &verdict.rulings {
             if let Some(rule) = self.rule(&ruling.rule).filter(|rule| rule.breaks) {
-                rule.note(&ruling.rule, &mut broken);
+                note(rule.meant(&ruling.path), &ruling.rule, &mut broken);
             }
         }
         for lacking in &verdict.undecided {
             if let Some(rule) = self.rule(&lacking.rule) {
-                rule.note(&Reason::of(&lacking.rule, words(&lacking.reason)), &mut undecided);
+                note(&rule.promises, &Reason::of(&lacking.rule, words(&lacking.reason)), &mut undecided);
             }
         }
         for failure in &verdict.failures {
@@ -139,7 +140,7 @@ impl PromiseTable {
         let mut silent: [Vec<Reason>; PROMISES.len()] = Default::default();
         for (rule, was_asked) in self.rules.iter().zip(was_asked).filter(|(rule, _)| rule.breaks) {
             if !was_asked {
-                rule.note(&Reason::of(&rule.id, NOT_IN_FORCE.to_owned()), &mut silent);
+                note(&rule.promises, &Reason::of(&rule.id, NOT_IN_FORCE.to_owned()), &mut silent);
                 continue;
             }
             for &promise in &rule.promises {
@@ -178,12 +179,22 @@ impl PromiseRule {
         Self { id: rule.id.clone(), promises: promises.collect(), breaks: rule.severity > Severity::Low }
     }
 
-    /// Adds it once to each of its promises.
-    fn note<T: Clone + PartialEq>(&self, what: &T, into: &mut [Vec<T>; PROMISES.len()]) {
-        for &promise in &self.promises {
-            if let Some(said) = into.get_mut(promise).filter(|said| !said.contains(what)) {
-                said.push(what.clone());
-            }
+    /// Which of its promises a finding breaks. One about an annotation of the contract breaks the promise that the annotation makes, if the rule
+    /// stands for it: a set whose `sync` is wrong may be backed up well.
+    fn meant(&self, path: &str) -> &[usize] {
+        let made = [(WRITES, ONE_WRITER), (SYNC, SYNCHRONISED), (BACKUP, BACKED_UP)]
+            .into_iter()
+            .find(|(key, _)| pointer::tokens(path).eq(["metadata", "annotations", key]));
+        let is_made = |at: &&usize| made.is_some_and(|(_, promise)| PROMISES.get(**at) == Some(&promise));
+        self.promises.iter().find(is_made).map_or(&self.promises, std::slice::from_ref)
+    }
+}
+
+/// Adds it once to each of these promises.
+fn note<T: Clone + PartialEq>(promises: &[usize], what: &T, into: &mut [Vec<T>; PROMISES.len()]) {
+    for &promise in promises {
+        if let Some(said) = into.get_mut(promise).filter(|said| !said.contains(what)) {
+            said.push(what.clone());
         }
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Kept, PROMISES, PromiseTable, Reason, State};
+use super::{Kept, PROMISES, PromiseRule, PromiseTable, Reason, State};
 use crate::admit::{Facts, Route, validate};
 use crate::evaluate::{EvaluateError, Judgement, Undecided, UndecidedReason};
 use crate::manifest::{Action, Manifest, Rule, Severity};
@@ -153,4 +153,27 @@ fn silence_about_the_contract_keeps_nothing() {
         json!({"stateward.dev/writes": "", "stateward.dev/sync": "engine:raft", "stateward.dev/backup": "velero"});
     assert_eq!(of(engine, 3), ["broken", "kept", "kept"]);
     assert_eq!(of(json!({"stateward.dev/backup": "none"}), 1), ["kept", "kept", "broken"]);
+}
+
+#[test]
+fn a_finding_about_an_annotation_breaks_the_promise_that_it_makes() {
+    let rule = PromiseRule::of(&Rule {
+        category: PROMISES[6..].join(", "),
+        severity: Severity::Medium,
+        ..rule("demo/contract", Action::Audit, Action::Deny)
+    });
+    let at = |path: &str| rule.meant(path).iter().map(|&at| PROMISES[at]).collect::<Vec<_>>();
+    assert_eq!(at("/metadata/annotations/stateward.dev~1sync"), ["synchronised"]);
+    assert_eq!(at("/metadata/annotations/stateward.dev~1backup"), ["backed up"]);
+    assert_eq!(at("/metadata/annotations/stateward.dev~1writes"), ["one writer"]);
+    assert_eq!(at("/spec/ordinals/start"), PROMISES[6..]);
+    let of_order = PromiseRule::of(&Rule {
+        category: "ordered".to_owned(),
+        ..crate::testing::rule("demo/ordered", Action::Warn, Action::Warn)
+    });
+    assert_eq!(
+        of_order.meant("/metadata/annotations/stateward.dev~1sync"),
+        of_order.promises,
+        "it stands for none of the three"
+    );
 }
