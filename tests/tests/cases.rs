@@ -24,12 +24,16 @@ fn fetch(reference: &str) -> Result<Cow<'static, [u8]>, FetchError> {
     Ok(Cow::Borrowed(stateward_builtin::component(name).unwrap()))
 }
 
+/// To be called on a runtime.
+fn in_wasm() -> Wasm {
+    Wasm(PolicyLoader::new(Engine::new(EngineOptions { cache: Some(cache()), ..EngineOptions::default() }).unwrap()))
+}
+
 #[test]
 fn every_case_says_the_same_in_wasm() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     let _entered = runtime.enter();
-    let engine = Engine::new(EngineOptions { cache: Some(cache()), ..EngineOptions::default() }).unwrap();
-    let (wasm, native) = (Wasm(PolicyLoader::new(engine)), NativeBinder::default());
+    let (wasm, native) = (in_wasm(), NativeBinder::default());
     let files = case_files();
     let in_wasm = runtime.block_on(run_all(&files, &wasm)).unwrap();
     let natively = runtime.block_on(run_all(&files, &native)).unwrap();
@@ -48,10 +52,9 @@ fn every_case_says_the_same_in_wasm() {
 /// A setting that the component's schema refuses is an error at its line, whoever runs the rules.
 #[test]
 fn a_bad_setting_is_refused_in_wasm_as_natively() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     let _entered = runtime.enter();
-    let engine = Engine::new(EngineOptions { cache: Some(cache()), ..EngineOptions::default() }).unwrap();
-    let (wasm, native) = (Wasm(PolicyLoader::new(engine)), NativeBinder::default());
+    let (wasm, native) = (in_wasm(), NativeBinder::default());
     let text = "rule: remote-volumes/local-class\nobject: {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {}}\ncases:\n\
                 - {name: unknown, settings: {drivers: []}}\n- {name: wrong type, settings: {localDrivers: [a]}}\n";
     let files = stateward_cases::read_text("cases.yaml", text.to_owned());

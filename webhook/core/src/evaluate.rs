@@ -146,12 +146,15 @@ pub enum UndecidedReason {
 }
 
 impl UndecidedReason {
+    /// All that [`Self::cause`] answers.
+    pub const CAUSES: [&'static str; 3] = ["needs_user", "unavailable", "other"];
+
     /// A closed set for metrics: the kind, and the rule's words, are not.
     pub const fn cause(&self) -> &'static str {
         match self {
-            Self::NeedsUser => "needs_user",
-            Self::Unavailable(_) => "unavailable",
-            Self::Other(_) => "other",
+            Self::NeedsUser => Self::CAUSES[0],
+            Self::Unavailable(_) => Self::CAUSES[1],
+            Self::Other(_) => Self::CAUSES[2],
         }
     }
 }

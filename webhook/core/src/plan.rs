@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use crate::policy_set::{Entry, PolicySet};
 use crate::request::Request;
 use crate::resources::{FailurePolicy, Mode};
-use crate::trace::{PolicyTrace, Trace};
+use crate::trace::{PolicyTrace, ProfileSource, Trace};
 use crate::verdict::Failure;
 
 /// Which rules of an entry are wanted.
@@ -101,14 +101,16 @@ impl NamespaceFacts {
         if [self.label(contract::PROFILE), other].contains(&Some("strict")) { Profile::Strict } else { policy }
     }
 
-    /// Which profile, and where it comes from: for steps and the trace.
+    /// Which profile, and where it comes from: for steps.
     pub(crate) fn describe_profile(&self, policy: Profile) -> String {
-        if self.profile(policy) > policy {
-            return format!("{} (label of the namespace)", self.profile(policy));
-        }
+        self.profile_source(policy).describe(self.profile(policy))
+    }
+
+    fn profile_source(&self, policy: Profile) -> ProfileSource {
         match self {
-            Self::Unknown => format!("{policy} (the namespace is not known here)"),
-            _ => policy.to_string(),
+            Self::Unknown => ProfileSource::UnknownNamespace,
+            _ if self.profile(policy) > policy => ProfileSource::Namespace,
+            _ => ProfileSource::Policy,
         }
     }
 
@@ -242,7 +244,8 @@ impl<'s> Plan<'s> {
         PolicyTrace {
             policy: policy.name.clone(),
             skipped: reason,
-            profile: namespace.describe_profile(policy.profile),
+            profile: namespace.profile(policy.profile),
+            profile_from: namespace.profile_source(policy.profile),
             rules: rules.iter().filter_map(|&rule| Some(policy.component.manifest.rule(rule)?.id.clone())).collect(),
             ran_us: None,
         }

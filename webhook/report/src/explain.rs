@@ -83,7 +83,7 @@ fn policy_lines(policy: &PolicyTrace, out: &mut dyn Write) -> io::Result<()> {
             writeln!(
                 out,
                 "  policy {name}: profile {}, rules {}{ran}",
-                printable(&policy.profile),
+                policy.profile_from.describe(policy.profile),
                 policy.rules.join(" ")
             )
         }
@@ -184,19 +184,10 @@ fn call(answer: &Answered<'_>) -> Value {
 }
 
 fn policy(policy: &PolicyTrace) -> Value {
-    let (profile, from) = profile(&policy.profile);
     json!({
-        "policy": policy.policy, "skipped": policy.skipped, "profile": profile, "profileFrom": from, "rules": policy.rules,
-        "ran_us": policy.ran_us,
+        "policy": policy.policy, "skipped": policy.skipped, "profile": policy.profile, "profileFrom": policy.profile_from,
+        "rules": policy.rules, "ran_us": policy.ran_us,
     })
-}
-
-/// `strict (label of the namespace)`: the word, and where it comes from.
-fn profile(described: &str) -> (&str, &str) {
-    match described.split_once(" (") {
-        Some((profile, from)) => (profile, from.trim_end_matches(')')),
-        None => (described, "the policy"),
-    }
 }
 
 fn list(steps: &[impl Serialize]) -> Vec<Value> {

@@ -38,7 +38,7 @@ pub struct Example {
     pub accepted: bool,
     /// The case's name.
     pub name: String,
-    /// The object as YAML; of an UPDATE the new one, of a DELETE the one that goes.
+    /// The object as YAML; of an UPDATE the new one, of a DELETE the one that goes. Further documents: what it was before, and what is beside it.
     pub object: String,
     /// Who asks for what, where it is more than a CREATE.
     pub request: Option<String>,

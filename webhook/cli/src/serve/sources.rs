@@ -112,33 +112,16 @@ impl Sources {
                 self.log(error);
             }
         }
-        for error in file_errors.iter().chain(&object_errors).chain(&unstored) {
-            if !self.is_news(&one_line(error), &mut said) {
-                continue;
-            }
-            let (line, column) = error.position.map(|position| (position.line, position.column)).unzip();
-            tracing::error!(
-                file = error.file,
-                line,
-                column,
-                error = error.message,
-                hint = error.hint,
-                "file not loaded"
-            );
+        let refused = file_errors.iter().chain(&object_errors).chain(&unstored);
+        for error in refused.filter(|error| self.is_news(&one_line(error), &mut said)) {
+            let InputError { file, message, hint, .. } = error;
+            let (line, column) = place(error);
+            tracing::error!(file, line, column, error = message, hint, "file not loaded");
         }
-        for warning in &warnings {
-            if !self.is_news(&one_line(warning), &mut said) {
-                continue;
-            }
-            let (line, column) = warning.position.map(|position| (position.line, position.column)).unzip();
-            tracing::warn!(
-                file = warning.file,
-                line,
-                column,
-                warning = warning.message,
-                hint = warning.hint,
-                "exemption does not exempt all that it names"
-            );
+        for warning in warnings.iter().filter(|warning| self.is_news(&one_line(warning), &mut said)) {
+            let InputError { file, message, hint, .. } = warning;
+            let (line, column) = place(warning);
+            tracing::warn!(file, line, column, warning = message, hint, "exemption does not exempt all that it names");
         }
         self.said = said;
         state.metrics().count_policy_reload(errors.is_empty() && file_errors.is_empty());
@@ -255,7 +238,7 @@ impl Sources {
     fn log(&self, error: &PolicyError) {
         let SpecError { path, hint, .. } = &error.error;
         let located = self.located(error);
-        let (line, column) = located.position.map(|position| (position.line, position.column)).unzip();
+        let (line, column) = place(&located);
         tracing::error!(
             policy = error.policy,
             file = located.file,
@@ -324,6 +307,11 @@ fn log_engine(error: &EngineError) {
     let (error, hint) =
         words.split_once("\nhint: ").map_or((words.as_str(), None), |(error, hint)| (error, Some(hint)));
     tracing::warn!(error, hint, "compiled policies are not kept");
+}
+
+/// Line and column, for a log's fields.
+fn place(error: &InputError) -> (Option<usize>, Option<usize>) {
+    error.position.map(|position| (position.line, position.column)).unzip()
 }
 
 fn one_line(error: &InputError) -> String {

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use stateward_core::evaluate::UndecidedReason;
 use stateward_core::manifest::Action;
 use stateward_core::verdict::Verdict;
 
@@ -133,7 +134,7 @@ impl PolicyFamilies {
             find(&self.findings, labels, &mut now.findings)
         };
         let [audit, warn, deny, apply] = ["audit", "warn", "deny", "apply"].map(&mut finding);
-        let undecided = REASONS.map(|reason| {
+        let undecided = UndecidedReason::CAUSES.map(|reason| {
             let labels = RuleReason { policy: policy.to_owned(), rule: rule.to_owned(), reason };
             (reason, find(&self.undecided, labels, &mut now.undecided))
         });
@@ -225,6 +226,3 @@ const CAUSES: [&str; 11] = [
     OTHER,
 ];
 const OTHER: &str = "other";
-
-/// Of `UndecidedReason::cause`.
-const REASONS: [&str; 3] = ["needs_user", "unavailable", OTHER];
