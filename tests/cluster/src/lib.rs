@@ -1,0 +1,1 @@
+//! A real control plane on loopback, and what plays kubelet and Service for our own pods there.
