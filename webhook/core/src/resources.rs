@@ -4,6 +4,7 @@ mod plainly;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Action, Profile};
@@ -37,7 +38,7 @@ pub struct ObjectMeta {
 }
 
 /// What a [`WasmPolicy`] asks for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WasmPolicySpec {
     /// `builtin:NAME`, `file:PATH`, `oci://HOST/REPO:TAG[@sha256:..]`.
@@ -90,7 +91,7 @@ impl WasmPolicySpec {
 }
 
 /// Caps a policy's actions, so that a roll-out goes Audit, Warn, Enforce.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// Nothing is refused, warned about or changed; all of it is recorded.
     Audit,
@@ -102,7 +103,7 @@ pub enum Mode {
 }
 
 /// What a failure of a policy means. As in Kubernetes' webhook configurations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The request is refused.
     #[default]
@@ -112,7 +113,7 @@ pub enum FailurePolicy {
 }
 
 /// As in ValidatingAdmissionPolicy's `matchConstraints`, plus `matchConditions`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Match {
     /// Narrows the rules' subjects; empty: all of them.
@@ -134,7 +135,7 @@ pub struct Match {
 
 /// As in ValidatingAdmissionPolicy's `resourceRules`. In `resources`, `*` is all main resources, `*/*` the subresources too, `pods/*` pods and all
 /// that is below them, `*/scale` all scales.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourceRule {
     /// `""` is the core group.
@@ -155,7 +156,7 @@ pub struct ResourceRule {
 }
 
 /// An operation, or `*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OperationOrAll {
     /// One.
@@ -165,7 +166,7 @@ pub enum OperationOrAll {
 }
 
 /// The text `*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Star {
     /// `*`.
     #[serde(rename = "*")]
@@ -173,7 +174,7 @@ pub enum Star {
 }
 
 /// Kubernetes' label selector. Empty selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelSelector {
     /// All must be equal.
@@ -185,7 +186,7 @@ pub struct LabelSelector {
 }
 
 /// One requirement of a label selector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LabelRequirement {
     /// The label's key.
@@ -198,7 +199,7 @@ pub struct LabelRequirement {
 }
 
 /// Kubernetes' selector operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LabelOperator {
     /// The label is there with one of the values.
     In,
@@ -211,7 +212,7 @@ pub enum LabelOperator {
 }
 
 /// A named CEL expression.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchCondition {
     /// For the trace.
@@ -221,7 +222,7 @@ pub struct MatchCondition {
 }
 
 /// What a policy may spend on one request, in Kubernetes' units.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitsSpec {
     /// `200ms`, `1s`; default 200ms, at most 10s.
@@ -243,7 +244,7 @@ pub struct PolicyExemption {
 }
 
 /// What a [`PolicyExemption`] asks for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyExemptionSpec {
     /// Rule ids or `family/*`; never empty.
@@ -259,6 +260,7 @@ pub struct PolicyExemptionSpec {
     /// From then on it is as if it were not there. Default: 90 days after `metadata.creationTimestamp`; where there is none, in files, it must be
     /// given: the age of a file says when it was copied.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plainly::time")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires: Option<jiff::Timestamp>,
 }
 
