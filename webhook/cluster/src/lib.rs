@@ -1,6 +1,19 @@
 //! The cluster side: what the API server stores becomes policies and facts, and what the server needs from the cluster is kept in order.
 //!
 //! Knows Kubernetes' client. Deliberately knows no Wasm and no HTTP server: policies go out as resources of [`stateward_core`], certificates as PEM.
+//!
+//! ```text
+//! client     how the API server is reached
+//! crds       our kinds: schemas, printer columns, status
+//! wanted     policies and exemptions, followed
+//! inventory  other objects that rules look up, followed or asked for
+//! status     what the cluster is told of each policy
+//! ```
 
+pub mod client;
 pub mod crds;
+mod follow;
+pub mod inventory;
 pub mod names;
+pub mod status;
+pub mod wanted;

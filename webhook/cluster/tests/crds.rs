@@ -26,12 +26,12 @@ fn schemas_are_structural() {
     for definition in [crds::wasm_policies(), crds::policy_exemptions()] {
         let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap();
         let mut wrong = Vec::new();
-        check(schema, String::new(), &mut wrong);
+        check(schema, "", &mut wrong);
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 }
 
-fn check(schema: &Value, path: String, wrong: &mut Vec<String>) {
+fn check(schema: &Value, path: &str, wrong: &mut Vec<String>) {
     let Some(members) = schema.as_object() else {
         wrong.push(format!("{path}: not an object"));
         return;
@@ -42,11 +42,11 @@ fn check(schema: &Value, path: String, wrong: &mut Vec<String>) {
     for (word, value) in members {
         match word.as_str() {
             "properties" => {
-                for (name, property) in value.as_object().unwrap() {
-                    check(property, format!("{path}.{name}"), wrong);
+                for (name, property) in value.as_object().into_iter().flatten() {
+                    check(property, &format!("{path}.{name}"), wrong);
                 }
             }
-            "items" | "additionalProperties" => check(value, format!("{path}[]"), wrong),
+            "items" | "additionalProperties" => check(value, &format!("{path}[]"), wrong),
             word if KNOWN.contains(&word) => {}
             word => wrong.push(format!("{path}: `{word}`")),
         }

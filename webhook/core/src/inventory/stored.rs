@@ -180,6 +180,27 @@ impl StoredInventory {
         kind.objects.entry(object.namespace.clone()).or_default().insert(object.name.clone(), object);
     }
 
+    /// Takes an object away. Where it was, its kind stays known.
+    pub fn remove(&mut self, kind: &GroupVersionKind<'_>, namespace: Option<&str>, name: &str) {
+        if is_namespace(kind) {
+            self.namespaces.remove(name);
+        }
+        let scope = namespace.map(str::to_owned);
+        if let Some(objects) = self.kinds.get_mut(&kind.to_owned()).and_then(|kind| kind.objects.get_mut(&scope)) {
+            objects.remove(name);
+        }
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.kinds.values().flat_map(|kind| kind.objects.values()).map(BTreeMap::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Reads, cuts and adds an object.
     pub fn insert_json(&mut self, json: &str, namespace: Option<&str>, fields: &Fields) -> Result<(), StoreError> {
         self.insert(Arc::new(StoredObject::read(json, namespace, fields)?));

@@ -1,0 +1,85 @@
+//! A client of the API server: from a kubeconfig, or from what a pod finds beside itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Neither of the two.
+    #[error(
+        "no cluster is configured: {reason}\nhint: in a cluster the pod's service account is used; elsewhere set KUBECONFIG or --kubeconfig"
+    )]
+    Nowhere {
+        /// What the client says.
+        reason: String,
+    },
+    /// A kubeconfig that names no usable cluster or user.
+    #[error(
+        "kubeconfig `{path}` cannot be used: {reason}\nhint: `kubectl --kubeconfig {path} version` says whether it works"
+    )]
+    Kubeconfig {
+        /// Which file.
+        path: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// The client could not be made of it.
+    #[error("no client could be made for `{server}`: {reason}")]
+    Client {
+        /// The API server's address.
+        server: String,
+        /// What the client says.
+        reason: String,
+    },
+}
+
+/// From `kubeconfig`, else from KUBECONFIG, the user's own file, or the pod's service account. Asks nobody yet.
+pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
+    let mut config = config(kubeconfig, context).await?;
+    // A dead API server must be noticed before the Lease is lost. There is no read time-out: a watch is silent for minutes.
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let server = config.cluster_url.to_string();
+    Client::try_from(config).map_err(|error| ConnectError::Client { server, reason: error.to_string() })
+}
+
+/// Whether an error says that the account lacks a permission.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    code(error) == Some(403)
+}
+
+/// Whether there is no such object or kind.
+pub fn is_not_found(error: &kube::Error) -> bool {
+    code(error) == Some(404)
+}
+
+/// Whether somebody else was faster.
+pub fn is_conflict(error: &kube::Error) -> bool {
+    code(error) == Some(409)
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let Some(path) = kubeconfig else {
+        if context.is_some() {
+            let from = Config::from_kubeconfig(&options).await;
+            return from.map_err(|error| ConnectError::Nowhere { reason: error.to_string() });
+        }
+        return Config::infer().await.map_err(|error| ConnectError::Nowhere { reason: error.to_string() });
+    };
+    let failed = |reason: String| ConnectError::Kubeconfig { path: path.display().to_string(), reason };
+    let read = Kubeconfig::read_from(path).map_err(|error| failed(error.to_string()))?;
+    Config::from_custom_kubeconfig(read, &options).await.map_err(|error| failed(error.to_string()))
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,147 @@
+//! Other objects that rules may look up, as the cluster has them: each kind that a loaded rule declares is followed and kept cut to the declared
+//! fields; pods are asked of the API server each time, since there are many and they change all the time.
+//!
+//! One [`ClusterInventory`] belongs to one set of policies and is never changed; kinds whose fields stay the same are shared with the one before.
+
+mod cache;
+mod live;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kube::Client;
+use stateward_core::inventory::{BoxFuture, Found, Inventory, Labels, Query};
+use stateward_core::manifest::Read;
+use stateward_core::request::GroupVersionKind;
+
+pub use crate::follow::Health;
+use cache::Cache;
+use live::Live;
+
+/// Makes an inventory for each set of policies.
+pub struct Inventories {
+    client: Client,
+    last: Option<Arc<ClusterInventory>>,
+}
+
+/// Answers look-ups of one set of policies.
+pub struct ClusterInventory {
+    caches: HashMap<GroupVersionKind<'static>, Arc<Cache>>,
+    live: Live,
+}
+
+impl Inventories {
+    /// Follows nothing yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, last: None }
+    }
+
+    /// For a set of policies that looks up these kinds. What it does not share with the one before begins to sync.
+    pub fn with(&mut self, reads: &[Read]) -> Arc<ClusterInventory> {
+        let mut by_kind: HashMap<GroupVersionKind<'static>, Vec<Read>> = HashMap::new();
+        // Namespaces are looked at for every request: their labels raise profiles and select policies.
+        by_kind.insert(namespaces(), Vec::new());
+        for read in reads {
+            by_kind.entry(read.kind.clone()).or_default().push(read.clone());
+        }
+        let live = Live::new(self.client.clone(), reads);
+        let last = self.last.as_ref();
+        let caches = by_kind
+            .into_iter()
+            .filter(|(kind, _)| !is_never_cached(kind))
+            .map(|(kind, reads)| {
+                let same = last.and_then(|last| last.caches.get(&kind)).filter(|cache| cache.reads == reads);
+                let cache = same.map_or_else(|| Arc::new(Cache::start(&self.client, &kind, reads)), Arc::clone);
+                (kind, cache)
+            })
+            .collect();
+        let inventory = Arc::new(ClusterInventory { caches, live });
+        self.last = Some(Arc::clone(&inventory));
+        inventory
+    }
+}
+
+impl ClusterInventory {
+    /// Waits until every kind is known, or is known not to be knowable.
+    pub async fn settled(&self) {
+        for cache in self.caches.values() {
+            cache.settled().await;
+        }
+    }
+
+    /// Whether all that can be known is.
+    pub fn is_settled(&self) -> bool {
+        self.caches.values().all(|cache| cache.health().is_settled())
+    }
+
+    /// Kinds that are not known as they are now, with the reason; sorted.
+    pub fn problems(&self) -> Vec<(GroupVersionKind<'static>, Health)> {
+        let mut problems: Vec<_> = self
+            .caches
+            .iter()
+            .map(|(kind, cache)| (kind.clone(), cache.health()))
+            .filter(|(_, health)| *health != Health::Synced)
+            .collect();
+        problems.sort_by(|(a, _), (b, _)| a.cmp(b));
+        problems
+    }
+
+    /// How many objects are held.
+    pub fn len(&self) -> usize {
+        self.caches.values().map(|cache| cache.len()).sum()
+    }
+
+    /// Whether none are held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Inventory for ClusterInventory {
+    fn find<'a>(&'a self, query: &'a Query<'a>) -> BoxFuture<'a, Found> {
+        let Some(cache) = self.cache(&query.kind).filter(|_| !query.live) else {
+            return Box::pin(self.live.find(query));
+        };
+        match cache.find(query) {
+            // A set that was created a moment ago may not have come in yet, and its pods are asked about at once.
+            Found::Objects(objects) if objects.is_empty() && query.name.is_some() && is_asked_twice(&query.kind) => {
+                Box::pin(async {
+                    match self.live.find(query).await {
+                        Found::Unknown => Found::Objects(Vec::new()),
+                        found @ Found::Objects(_) => found,
+                    }
+                })
+            }
+            found => Box::pin(std::future::ready(found)),
+        }
+    }
+
+    fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
+        let known = self.cache(&namespaces()).and_then(|cache| cache.labels_of(namespace));
+        match known {
+            Some(labels) => Box::pin(std::future::ready(Some(labels))),
+            // One that was created a moment ago; and where namespaces cannot be followed, the API server is asked each time.
+            None => Box::pin(self.live.namespace_labels(namespace)),
+        }
+    }
+}
+
+impl ClusterInventory {
+    fn cache<'a>(&'a self, kind: &'a GroupVersionKind<'a>) -> Option<&'a Arc<Cache>> {
+        let caches: &HashMap<GroupVersionKind<'a>, Arc<Cache>> = &self.caches;
+        caches.get(kind)
+    }
+}
+
+fn namespaces() -> GroupVersionKind<'static> {
+    GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() }
+}
+
+/// 100 nodes have 10,000 pods that change every few seconds, and 100 leases that change every ten.
+fn is_never_cached(kind: &GroupVersionKind<'_>) -> bool {
+    matches!((kind.group.as_ref(), kind.kind.as_ref()), ("", "Pod") | ("coordination.k8s.io", "Lease"))
+}
+
+fn is_asked_twice(kind: &GroupVersionKind<'_>) -> bool {
+    kind.group == "apps" && kind.kind == "StatefulSet"
+}

@@ -1,0 +1,98 @@
+//! Look-ups that the API server answers: what a cache must not answer, and what it cannot have yet.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind as KubeKind;
+use kube::{Api, Client, discovery};
+use stateward_core::inventory::{Fields, Found, Labels, Query, StoredObject};
+use stateward_core::manifest::Read;
+use stateward_core::request::GroupVersionKind;
+
+use crate::client::is_not_found;
+use crate::follow::said;
+
+pub(super) struct Live {
+    client: Client,
+    fields: Fields,
+    /// What each kind is called in URLs; asked for once.
+    resources: Mutex<HashMap<GroupVersionKind<'static>, ApiResource>>,
+}
+
+impl Live {
+    pub(super) fn new(client: Client, reads: &[Read]) -> Self {
+        Self { client, fields: Fields::new(reads), resources: Mutex::new(HashMap::new()) }
+    }
+
+    /// Unknown where the API server does not answer in time or does not let us.
+    pub(super) async fn find(&self, query: &Query<'_>) -> Found {
+        match tokio::time::timeout(PATIENCE, self.ask(query)).await {
+            Ok(Ok(objects)) => Found::Objects(objects),
+            Ok(Err(error)) => {
+                tracing::warn!(kind = %query.kind.kind, error = said(&error), "look-up failed");
+                Found::Unknown
+            }
+            Err(_) => {
+                tracing::warn!(kind = %query.kind.kind, "look-up took too long");
+                Found::Unknown
+            }
+        }
+    }
+
+    /// `None` where there is no such namespace, or nobody says.
+    pub(super) async fn namespace_labels(&self, namespace: &str) -> Option<Arc<Labels>> {
+        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client.clone());
+        let found = tokio::time::timeout(PATIENCE, api.get_opt(namespace)).await;
+        let labels = found.ok()?.ok()??.metadata.labels.unwrap_or_default();
+        Some(Arc::new(labels))
+    }
+
+    async fn ask(&self, query: &Query<'_>) -> Result<Vec<Arc<str>>, kube::Error> {
+        let resource = self.resource(&query.kind).await?;
+        let api: Api<DynamicObject> = match query.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let objects = match query.name {
+            Some(name) => api.get_opt(name).await?.into_iter().collect(),
+            None => {
+                let all = ListParams::default();
+                let list = api.list(&query.labels.map_or(all.clone(), |labels| all.labels(labels))).await;
+                match list {
+                    Err(error) if is_not_found(&error) => Vec::new(),
+                    list => list?.items,
+                }
+            }
+        };
+        Ok(objects.iter().filter_map(|object| self.cut(query, object)).collect())
+    }
+
+    fn cut(&self, query: &Query<'_>, object: &DynamicObject) -> Option<Arc<str>> {
+        let GroupVersionKind { group, version, kind } = &query.kind;
+        let mut value = serde_json::to_value(object).ok()?;
+        let members = value.as_object_mut()?;
+        let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+        // Objects of a list carry no kind of their own.
+        members.insert("apiVersion".to_owned(), api_version.into());
+        members.insert("kind".to_owned(), kind.to_string().into());
+        let stored = StoredObject::read(&value.to_string(), None, &self.fields).ok()?;
+        stored.answer(query)
+    }
+
+    async fn resource(&self, kind: &GroupVersionKind<'_>) -> Result<ApiResource, kube::Error> {
+        let known = || self.resources.lock().unwrap_or_else(PoisonError::into_inner).get(&kind.to_owned()).cloned();
+        if let Some(resource) = known() {
+            return Ok(resource);
+        }
+        let of = KubeKind::gvk(&kind.group, &kind.version, &kind.kind);
+        let (resource, _) = discovery::pinned_kind(&self.client, &of).await?;
+        let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
+        resources.insert(kind.to_owned(), resource.clone());
+        Ok(resource)
+    }
+}
+
+/// A GET takes 2 ms; the API server waits for us 5 s, and other rules have to be asked.
+const PATIENCE: Duration = Duration::from_secs(1);

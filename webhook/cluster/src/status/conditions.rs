@@ -1,0 +1,229 @@
+//! From what every replica says of a policy to its conditions. Pure.
+
+use jiff::Timestamp;
+
+use crate::crds::status::{ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
+use crate::wanted::StoredPolicy;
+
+/// Every replica enforces the policy as it is written.
+pub const READY: &str = "Ready";
+
+/// What the leader writes. `alive` are the names of our pods, where they are known: the others' entries do not count.
+pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp) -> WasmPolicyStatus {
+    let replicas: Vec<&ReplicaStatus> = policy
+        .status
+        .replicas
+        .iter()
+        .filter(|replica| alive.is_none_or(|alive| alive.contains(&replica.name)))
+        .collect();
+    let current: Vec<&ReplicaStatus> =
+        replicas.iter().copied().filter(|replica| replica.generation == policy.generation).collect();
+    let waiting = replicas.len() - current.len();
+    let refused =
+        |part: &str| current.iter().find_map(|replica| replica.errors.get(part).map(|words| (replica, words)));
+    let kept = current.iter().any(|replica| replica.enforced && !replica.loaded);
+
+    let settings = match refused(SPEC) {
+        Some((_, words)) => said("SettingsValid", "False", "Refused", words.clone()),
+        None if current.is_empty() => said("SettingsValid", "Unknown", "NotLoadedYet", NOBODY.to_owned()),
+        None => said(
+            "SettingsValid",
+            "True",
+            "Valid",
+            "the resource and its settings are as the component wants them".to_owned(),
+        ),
+    };
+    let component = match refused(COMPONENT) {
+        Some((replica, words)) => said("ComponentLoaded", "False", "NotLoaded", format!("{}: {words}", replica.name)),
+        None if current.is_empty() => said("ComponentLoaded", "Unknown", "NotLoadedYet", NOBODY.to_owned()),
+        None => said("ComponentLoaded", "True", "Loaded", loaded_words(&current)),
+    };
+    let ready = match current.iter().find(|replica| !replica.loaded) {
+        Some(replica) => {
+            let cause = replica.errors.values().next().cloned().unwrap_or_else(|| "it could not be loaded".to_owned());
+            let what = if kept { "its last good version stays in force" } else { "it is not enforced" };
+            said(READY, "False", if kept { "LastGoodVersion" } else { "NotEnforced" }, format!("{what}: {cause}"))
+        }
+        None if current.is_empty() => said(READY, "Unknown", "NotLoadedYet", NOBODY.to_owned()),
+        None if waiting > 0 => said(
+            READY,
+            "False",
+            "RollingOut",
+            format!("{waiting} of {} replicas run an older generation", replicas.len()),
+        ),
+        None => said(READY, "True", "Enforced", format!("on {} {}", current.len(), plural(current.len(), "replica"))),
+    };
+    let mut unknown: Vec<&str> = replicas.iter().flat_map(|replica| &replica.unknown).map(String::as_str).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let degraded = if unknown.is_empty() {
+        said("Degraded", "False", "AllKnown", "all that its rules look up is known".to_owned())
+    } else {
+        said("Degraded", "True", "Undecided", format!("rules that look these up are undecided: {}", unknown.join("; ")))
+    };
+
+    let conditions = [ready, settings, component, degraded]
+        .into_iter()
+        .map(|next| stamped(next, &policy.status.conditions, policy.generation, now))
+        .collect();
+    let newest =
+        current.iter().find(|replica| replica.loaded).or_else(|| replicas.iter().find(|replica| replica.enforced));
+    let is_ready = current.iter().all(|replica| replica.loaded) && !current.is_empty();
+    WasmPolicyStatus {
+        observed_generation: Some(policy.generation),
+        conditions,
+        component: newest.and_then(|replica| {
+            Some(ComponentStatus { digest: replica.digest.clone()?, version: replica.version.clone()? })
+        }),
+        // Once: an upgrade of the component must not raise it.
+        profile_version: policy
+            .status
+            .profile_version
+            .clone()
+            .or_else(|| newest.filter(|_| is_ready).and_then(|replica| profile_version(replica.version.as_deref()?))),
+        rule_count: newest.map(|replica| replica.rule_count),
+        replicas: policy.status.replicas.clone(),
+    }
+}
+
+/// `0.1.3` is `v0.1`.
+fn profile_version(version: &str) -> Option<String> {
+    let (major, rest) = version.split_once('.')?;
+    let (minor, _) = rest.split_once('.')?;
+    Some(format!("v{major}.{minor}"))
+}
+
+fn loaded_words(current: &[&ReplicaStatus]) -> String {
+    let mut digests: Vec<&str> = current.iter().filter_map(|replica| replica.digest.as_deref()).collect();
+    digests.sort_unstable();
+    digests.dedup();
+    match digests.as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("replicas run different components: {}", several.join(", ")),
+    }
+}
+
+fn said(kind: &str, status: &str, reason: &str, message: String) -> Condition {
+    Condition {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        ..Condition::default()
+    }
+}
+
+/// The time of a condition is that of its last change of status.
+fn stamped(next: Condition, before: &[Condition], generation: i64, now: Timestamp) -> Condition {
+    let since = before.iter().find(|old| old.kind == next.kind && old.status == next.status);
+    let time = since.map_or_else(|| whole_second(now), |old| old.last_transition_time.clone());
+    Condition { observed_generation: Some(generation), last_transition_time: time, ..next }
+}
+
+/// As the API server writes times.
+fn whole_second(now: Timestamp) -> String {
+    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+/// Keys of [`ReplicaStatus::errors`].
+pub(crate) const SPEC: &str = "spec";
+pub(crate) const COMPONENT: &str = "component";
+
+const NOBODY: &str = "no replica has read it yet";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn replica(name: &str, generation: i64, loaded: bool) -> ReplicaStatus {
+        let errors = if loaded { BTreeMap::new() } else { BTreeMap::from([(SPEC.to_owned(), "x".to_owned())]) };
+        ReplicaStatus {
+            name: name.to_owned(),
+            generation,
+            loaded,
+            enforced: loaded,
+            digest: Some("sha256:1".to_owned()),
+            version: Some("0.1.0".to_owned()),
+            rule_count: 9,
+            errors,
+            unknown: Vec::new(),
+        }
+    }
+
+    fn policy(replicas: Vec<ReplicaStatus>) -> StoredPolicy {
+        StoredPolicy {
+            name: "p".to_owned(),
+            uid: "u".to_owned(),
+            generation: 2,
+            resource: Err(stateward_core::policy::SpecError::new("", "not needed here")),
+            status: WasmPolicyStatus { replicas, ..WasmPolicyStatus::default() },
+        }
+    }
+
+    fn ready(policy: &StoredPolicy, alive: Option<&[String]>) -> (String, String, String) {
+        let status = summed_up(policy, alive, now());
+        let Condition { status, reason, message, .. } =
+            status.conditions.into_iter().find(|condition| condition.kind == READY).unwrap();
+        (status, reason, message)
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-01T00:00:00.5Z".parse().unwrap()
+    }
+
+    #[test]
+    fn ready_means_every_living_replica_and_this_generation() {
+        let said =
+            |status: &str, reason: &str, message: &str| (status.to_owned(), reason.to_owned(), message.to_owned());
+        assert_eq!(ready(&policy(vec![]), None), said("Unknown", "NotLoadedYet", NOBODY));
+        let all = policy(vec![replica("a", 2, true), replica("b", 2, true)]);
+        assert_eq!(ready(&all, None), said("True", "Enforced", "on 2 replicas"));
+        let one_behind = policy(vec![replica("a", 2, true), replica("b", 1, true)]);
+        assert_eq!(ready(&one_behind, None), said("False", "RollingOut", "1 of 2 replicas run an older generation"));
+        assert_eq!(ready(&one_behind, Some(&["a".to_owned()])), said("True", "Enforced", "on 1 replica"));
+        let refused = policy(vec![replica("a", 2, true), replica("b", 2, false)]);
+        assert_eq!(ready(&refused, None), said("False", "NotEnforced", "it is not enforced: x"));
+        let mut kept = replica("b", 2, false);
+        kept.enforced = true;
+        let kept = policy(vec![kept]);
+        assert_eq!(ready(&kept, None), said("False", "LastGoodVersion", "its last good version stays in force: x"));
+    }
+
+    #[test]
+    fn the_profile_version_is_written_once() {
+        let mut policy = policy(vec![replica("a", 2, false)]);
+        assert_eq!(summed_up(&policy, None, now()).profile_version, None, "never Ready");
+        policy.status.replicas = vec![replica("a", 2, true)];
+        assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.1"));
+        policy.status.profile_version = Some("v0.0".to_owned());
+        assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.0"));
+    }
+
+    /// Else the leader would write the same status every time that it sees its own.
+    #[test]
+    fn summing_up_again_changes_nothing() {
+        let mut policy = policy(vec![replica("a", 2, true), replica("b", 1, false)]);
+        policy.status = summed_up(&policy, None, now());
+        let later = now() + jiff::SignedDuration::from_hours(1);
+        assert_eq!(summed_up(&policy, None, later), policy.status);
+        assert_eq!(policy.status.conditions[0].last_transition_time, "2026-11-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_is_said_once() {
+        let mut of_a = replica("a", 2, true);
+        of_a.unknown = vec!["this account may not list `services`".to_owned()];
+        let mut of_b = of_a.clone();
+        of_b.name = "b".to_owned();
+        let status = summed_up(&policy(vec![of_a, of_b]), None, now());
+        let degraded = status.conditions.iter().find(|condition| condition.kind == "Degraded").unwrap();
+        assert_eq!(degraded.status, "True");
+        assert_eq!(degraded.message, "rules that look these up are undecided: this account may not list `services`");
+    }
+}

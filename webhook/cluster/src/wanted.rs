@@ -1,0 +1,187 @@
+//! What the cluster asks for: all `WasmPolicy` and `PolicyExemption` objects, read one by one. One that cannot be read is said and left out; it
+//! never stops the watch.
+
+mod read;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::api::{ApiResource, DynamicObject};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use stateward_core::policy::SpecError;
+use stateward_core::resources::{PolicyExemption, WasmPolicy};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::crds::status::WasmPolicyStatus;
+use crate::crds::{GROUP, VERSION};
+use crate::follow::{self, Follower, Health};
+
+/// All policies and exemptions at one instant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// In name order.
+    pub policies: Vec<StoredPolicy>,
+    /// In the order of namespace and name. Those that cannot be read are left out.
+    pub exemptions: Vec<PolicyExemption>,
+    /// Of exemptions, each with its name: `prod/legacy`.
+    pub exemption_errors: Vec<(String, SpecError)>,
+}
+
+/// A policy as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredPolicy {
+    /// `metadata.name`.
+    pub name: String,
+    /// Of this object, and no other of the same name.
+    pub uid: String,
+    /// Counts changes of `spec`.
+    pub generation: i64,
+    /// What is asked for, with the profile version of the status where the spec names none.
+    pub resource: Result<WasmPolicy, SpecError>,
+    /// What was last written about it.
+    pub status: WasmPolicyStatus,
+}
+
+/// Follows both kinds until it is dropped.
+pub struct Watches {
+    wanted: watch::Receiver<Arc<Wanted>>,
+    health: [(&'static str, watch::Receiver<Health>); 2],
+    _tasks: JoinSet<()>,
+}
+
+impl Watches {
+    /// Begins.
+    pub fn start(client: &Client) -> Self {
+        let (wanted, receiver) = watch::channel(Arc::new(Wanted::default()));
+        let wanted = Arc::new(wanted);
+        let mut tasks = JoinSet::new();
+        let policies = kind(client, "WasmPolicy", "wasmpolicies", Arc::clone(&wanted), take_policies, &mut tasks);
+        let exemptions = kind(client, "PolicyExemption", "policyexemptions", wanted, take_exemptions, &mut tasks);
+        Self { wanted: receiver, health: [policies, exemptions], _tasks: tasks }
+    }
+
+    /// Changes with every change of either kind, status included.
+    pub fn wanted(&self) -> watch::Receiver<Arc<Wanted>> {
+        self.wanted.clone()
+    }
+
+    /// Waits until both kinds were listed once. An API server that is away, a missing permission or a missing definition keep it waiting:
+    /// nobody knows what is to be enforced.
+    pub async fn synced(&self) {
+        for (_, health) in &self.health {
+            let mut health = health.clone();
+            let known = health.wait_for(Health::is_known).await;
+            if known.is_err() {
+                // Only where the tasks are gone, and this with them.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// What keeps either kind from being known now.
+    pub fn problems(&self) -> Vec<String> {
+        let broken = self.health.iter().filter(|(_, health)| *health.borrow() != Health::Synced);
+        broken.map(|(what, health)| format!("{what}: {}", *health.borrow())).collect()
+    }
+}
+
+type Take = fn(&mut Wanted, &BTreeMap<Key, DynamicObject>);
+
+/// Namespace and name.
+type Key = (String, String);
+
+fn kind(
+    client: &Client,
+    kind: &str,
+    plural: &'static str,
+    wanted: Arc<watch::Sender<Arc<Wanted>>>,
+    take: Take,
+    tasks: &mut JoinSet<()>,
+) -> (&'static str, watch::Receiver<Health>) {
+    let (health, receiver) = watch::channel(Health::default());
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(kind, plural));
+    let what = format!("{plural}.{GROUP}");
+    tasks.spawn(async move {
+        let all = All { objects: BTreeMap::new(), listed: BTreeMap::new(), wanted, take };
+        follow::follow(api, watcher::Config::default(), &what, all, &health).await;
+    });
+    (plural, receiver)
+}
+
+/// One of our kinds for the client.
+pub(crate) fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: GROUP.to_owned(),
+        version: VERSION.to_owned(),
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
+/// Every object of one kind.
+struct All {
+    objects: BTreeMap<Key, DynamicObject>,
+    listed: BTreeMap<Key, DynamicObject>,
+    wanted: Arc<watch::Sender<Arc<Wanted>>>,
+    take: Take,
+}
+
+impl All {
+    fn publish(&self) {
+        self.wanted.send_if_modified(|wanted| {
+            let mut next = Wanted::clone(wanted);
+            (self.take)(&mut next, &self.objects);
+            let is_new = **wanted != next;
+            if is_new {
+                *wanted = Arc::new(next);
+            }
+            is_new
+        });
+    }
+}
+
+impl Follower for All {
+    fn begin(&mut self) {
+        self.listed.clear();
+    }
+
+    fn listed(&mut self, object: DynamicObject) {
+        self.listed.insert(key(&object), object);
+    }
+
+    fn complete(&mut self) {
+        self.objects = std::mem::take(&mut self.listed);
+        self.publish();
+    }
+
+    fn applied(&mut self, object: DynamicObject) {
+        self.objects.insert(key(&object), object);
+        self.publish();
+    }
+
+    fn deleted(&mut self, object: &DynamicObject) {
+        self.objects.remove(&key(object));
+        self.publish();
+    }
+}
+
+fn key(object: &DynamicObject) -> Key {
+    (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default())
+}
+
+fn take_policies(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
+    wanted.policies = objects.values().map(read::policy).collect();
+}
+
+fn take_exemptions(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
+    (wanted.exemptions, wanted.exemption_errors) = (Vec::new(), Vec::new());
+    for ((namespace, name), object) in objects {
+        match read::exemption(object) {
+            Ok(exemption) => wanted.exemptions.push(exemption),
+            Err(error) => wanted.exemption_errors.push((format!("{namespace}/{name}"), error)),
+        }
+    }
+}
