@@ -12,7 +12,7 @@ use stateward_core::manifest::{Action, Manifest, Rule, RuleKind, Severity, Subje
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
-use stateward_server::{Limits, Options, Server, State};
+use stateward_server::{Limits, Options, Server, State, TlsSource};
 use stateward_tests::client::{Endpoint, Protocol};
 use stateward_tests::root;
 use tokio::sync::Semaphore;
@@ -24,7 +24,8 @@ async fn sheds_at_once_and_recovers() {
     state.install(slow_policy(Arc::clone(&gate)), Arc::new(StoredInventory::default()), Vec::new());
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let limits = Limits { in_flight: IN_FLIGHT, ..Limits::default() };
-    let options = Options { listen: any, admin_listen: any, tls_dir: None, drain_delay: Duration::ZERO, limits };
+    let options =
+        Options { listen: any, admin_listen: any, tls: TlsSource::SelfSigned, drain_delay: Duration::ZERO, limits };
     let server = Server::bind(options, Arc::clone(&state)).await.unwrap();
     let endpoint = Endpoint::new(server.local_addr(), &server.ca_file().unwrap()).unwrap();
     let server = tokio::spawn(server.run(std::future::pending()));

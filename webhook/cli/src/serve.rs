@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stateward_server::{Limits, Options, Server, State, duration};
+use stateward_server::{Limits, Options, Server, State, TlsSource, duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::ProfileName;
@@ -24,7 +24,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "STATEWARD_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
 
-    /// Address of the admin port (health, metrics, policies): plain HTTP, loopback only
+    /// Address of the admin port: plain HTTP; health and metrics for everybody who reaches it, policies for loopback
     #[arg(long, env = "STATEWARD_ADMIN_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     admin_listen: SocketAddr,
 
@@ -71,7 +71,7 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
     let options = Options {
         listen: args.listen,
         admin_listen: args.admin_listen,
-        tls_dir: args.tls_dir,
+        tls: args.tls_dir.map_or(TlsSource::SelfSigned, TlsSource::Directory),
         drain_delay: args.drain_delay,
         limits: Limits::default(),
     };

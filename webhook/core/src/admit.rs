@@ -13,6 +13,7 @@ use crate::message;
 use crate::object::Head;
 use crate::plan::{NamespaceFacts, Plan, Planned, Wanted};
 use crate::policy_set::PolicySet;
+use crate::probe;
 use crate::ratchet;
 use crate::request::Request;
 use crate::resources::FailurePolicy;
@@ -49,6 +50,9 @@ pub struct Facts {
 
 /// Judges the request. Never fails: a policy that breaks is a [`Failure`] inside the verdict.
 pub async fn validate(set: &PolicySet, request: &Request<'_>, route: Route, facts: &Facts) -> Verdict {
+    if let Some(refusal) = probe::refusal(request, route) {
+        return refusal;
+    }
     let mut verdict = Verdict { allowed: true, exempt: builtin_exemption::by_account(request), ..Verdict::default() };
     let entries = set.entries(&request.resource, request.operation);
     if verdict.exempt.is_some() || (entries.is_empty() && !facts.trace) {

@@ -1,4 +1,4 @@
-//! The admin port: plain HTTP on loopback for probes, metrics and people.
+//! The admin port: plain HTTP for probes and metrics, and on loopback for people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,22 @@ use tokio::task::JoinSet;
 
 use crate::state::State;
 
-/// The paths of the admin port.
+/// All paths of the admin port, as loopback sees them. A port-forward comes from there.
 pub fn router(state: Arc<State>) -> Router {
+    public().route("/policies", get(policies)).with_state(state)
+}
+
+/// What everybody who reaches the port may see: kubelet and a scraper do not come from loopback.
+pub fn public_router(state: Arc<State>) -> Router {
+    let elsewhere = || async { (StatusCode::FORBIDDEN, "only on loopback\nhint: kubectl port-forward\n") };
+    public().route("/policies", get(elsewhere)).with_state(state)
+}
+
+fn public() -> Router<Arc<State>> {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/policies", get(policies))
-        .with_state(state)
 }
 
 async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
@@ -56,17 +64,18 @@ async fn policies(Shared(state): Shared<Arc<State>>) -> Response {
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
-    let router = router(state);
+    let (local, public) = (router(Arc::clone(&state)), public_router(state));
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             // Out of file descriptors, most likely: it passes.
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let router = if peer.ip().to_canonical().is_loopback() { &local } else { &public };
         let service = TowerToHyperService::new(router.clone());
         connections.spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new()

@@ -31,7 +31,7 @@ mod tls;
 pub mod watch;
 
 pub use metrics::Metrics;
-pub use options::{Limits, MAX_REVIEW_BYTES, Options};
+pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};
 pub use state::{InForce, PolicyStatus, State};
 pub use tls::TlsError;

@@ -1,22 +1,53 @@
 //! Where the server listens, and every limit it keeps.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 /// What `serve` asks for.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// HTTPS, for the API server.
     pub listen: SocketAddr,
-    /// Plain HTTP, loopback only: health, metrics, policies.
+    /// Plain HTTP: health and metrics for everybody who reaches it, the rest for loopback.
     pub admin_listen: SocketAddr,
-    /// `tls.crt`, `tls.key` and, for client certificates, `ca.crt`. `None`: a self-signed certificate for this host.
-    pub tls_dir: Option<PathBuf>,
+    /// The serving certificate.
+    pub tls: TlsSource,
     /// How long to go on accepting after the signal, while endpoints still name this replica.
     pub drain_delay: Duration,
     /// Against slow, many and hostile clients.
     pub limits: Limits,
+}
+
+/// Where the serving certificate comes from.
+#[derive(Clone, Debug)]
+pub enum TlsSource {
+    /// A fresh authority for this host, gone with the process.
+    SelfSigned,
+    /// A folder with `tls.crt`, `tls.key` and, for client certificates, `ca.crt`; swapped when it changes.
+    Directory(PathBuf),
+    /// What was sent last. Until something is, a certificate that nobody trusts.
+    Pushed(watch::Receiver<Option<Arc<PemPair>>>),
+}
+
+/// A serving certificate in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PemPair {
+    /// Leaf first.
+    pub chain: String,
+    /// PKCS#8.
+    pub key: String,
+}
+
+impl fmt::Debug for PemPair {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PemPair").field("chain", &self.chain).finish_non_exhaustive()
+    }
 }
 
 /// Every wait and every amount that a client could otherwise choose.

@@ -41,14 +41,6 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
-    /// The admin port tells everybody who reaches it what is loaded.
-    #[error(
-        "admin address `{address}` is not a loopback address; hint: use 127.0.0.1 or [::1], and a port-forward from elsewhere"
-    )]
-    AdminNotLoopback {
-        /// Which address.
-        address: SocketAddr,
-    },
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -57,10 +49,7 @@ pub enum ServerError {
 impl Server {
     /// Takes the ports and loads the certificate.
     pub async fn bind(options: Options, state: Arc<State>) -> Result<Self, ServerError> {
-        if !options.admin_listen.ip().is_loopback() {
-            return Err(ServerError::AdminNotLoopback { address: options.admin_listen });
-        }
-        let certificates = Arc::new(Certificates::load(options.tls_dir.as_deref(), state.metrics())?);
+        let certificates = Arc::new(Certificates::load(options.tls.clone(), state.metrics())?);
         let (socket, local_addr) = bind(options.listen, "--listen").await?;
         let (admin_socket, admin_addr) = bind(options.admin_listen, "--admin-listen").await?;
         Ok(Self { options, state, certificates, socket, admin_socket, local_addr, admin_addr })

@@ -1,4 +1,4 @@
-//! The certificate in force. The whole configuration is swapped when the directory changes, so leaf and client authority change together.
+//! The certificate in force. The whole configuration is swapped when its source changes, so leaf and client authority change together.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use crate::metrics::{Metrics, Outcome};
+use crate::options::{PemPair, TlsSource};
 use crate::self_signed::{CaFile, SelfSigned};
 use crate::watch::Watch;
 
@@ -79,18 +81,21 @@ pub(crate) struct Certificates {
 enum Source {
     Directory(PathBuf),
     SelfSigned(CaFile),
+    Pushed(watch::Receiver<Option<Arc<PemPair>>>),
 }
 
 impl Certificates {
-    /// From `tls.crt`, `tls.key` and perhaps `ca.crt` in the directory; without one, self-signed.
-    pub(crate) fn load(directory: Option<&Path>, metrics: &Metrics) -> Result<Self, TlsError> {
-        let (files, source) = match directory {
-            Some(directory) => (Files::read(directory)?, Source::Directory(directory.to_path_buf())),
-            None => {
-                let SelfSigned { chain, key, ca } = SelfSigned::generate()?;
-                let directory = ca.path().parent().map(Path::to_path_buf).unwrap_or_default();
-                let files = Files { directory, chain: chain.into_bytes(), key: key.into_bytes(), client_ca: None };
+    /// The first one; without a directory, and until one is pushed, self-signed.
+    pub(crate) fn load(from: TlsSource, metrics: &Metrics) -> Result<Self, TlsError> {
+        let (files, source) = match from {
+            TlsSource::Directory(directory) => (Files::read(&directory)?, Source::Directory(directory)),
+            TlsSource::SelfSigned => {
+                let (files, ca) = Files::self_signed()?;
                 (files, Source::SelfSigned(ca))
+            }
+            TlsSource::Pushed(pushed) => {
+                let first = pushed.borrow().as_deref().map(Files::pushed);
+                (first.map_or_else(|| Files::self_signed().map(|(files, _)| files), Ok)?, Source::Pushed(pushed))
             }
         };
         Ok(Self { config: ArcSwap::from_pointee(files.into_config(metrics)?), source })
@@ -105,13 +110,20 @@ impl Certificates {
     pub(crate) fn ca_file(&self) -> Option<PathBuf> {
         match &self.source {
             Source::SelfSigned(ca) => Some(ca.path()),
-            Source::Directory(_) => None,
+            Source::Directory(_) | Source::Pushed(_) => None,
         }
     }
 
-    /// Swaps the configuration when the directory changes; ends only where nothing can change.
+    /// Swaps the configuration when its source changes; ends only where nothing can change.
     pub(crate) async fn keep_current(&self, metrics: &Metrics) {
-        let Source::Directory(directory) = &self.source else { return };
+        match &self.source {
+            Source::SelfSigned(_) => {}
+            Source::Directory(directory) => self.follow_directory(directory, metrics).await,
+            Source::Pushed(pushed) => self.follow_pushed(pushed.clone(), metrics).await,
+        }
+    }
+
+    async fn follow_directory(&self, directory: &Path, metrics: &Metrics) {
         let mut watch = Watch::new(directory);
         let mut in_force = Files::read(directory).map(|files| files.hash()).ok();
         loop {
@@ -121,18 +133,39 @@ impl Certificates {
             if hash.is_some() && hash == in_force {
                 continue;
             }
-            let config = files.and_then(|files| files.into_config(metrics));
-            metrics.tls_reloads.get_or_create(&Outcome::of(config.is_ok())).inc();
-            match config {
-                Ok(config) => {
-                    self.config.store(Arc::new(config));
-                    in_force = hash;
-                    tracing::info!(directory = %directory.display(), "certificate reloaded");
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "certificate not reloaded, the former one stays in force");
-                }
+            if self.swap(files, metrics) {
+                in_force = hash;
+                tracing::info!(directory = %directory.display(), "certificate reloaded");
+            }
+        }
+    }
+
+    async fn follow_pushed(&self, mut pushed: watch::Receiver<Option<Arc<PemPair>>>, metrics: &Metrics) {
+        // What was there when the server was bound is seen once more: it may have changed in between.
+        pushed.mark_changed();
+        while pushed.changed().await.is_ok() {
+            let files = pushed.borrow_and_update().as_deref().map(Files::pushed);
+            if let Some(files) = files
+                && self.swap(Ok(files), metrics)
+            {
+                tracing::info!("certificate in force");
+            }
+        }
+    }
+
+    /// Whether it could be.
+    fn swap(&self, files: Result<Files, TlsError>, metrics: &Metrics) -> bool {
+        let config = files.and_then(|files| files.into_config(metrics));
+        metrics.tls_reloads.get_or_create(&Outcome::of(config.is_ok())).inc();
+        match config {
+            Ok(config) => {
+                self.config.store(Arc::new(config));
+                true
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "certificate not reloaded, the former one stays in force");
+                false
             }
         }
     }
@@ -146,6 +179,17 @@ struct Files {
 }
 
 impl Files {
+    fn self_signed() -> Result<(Self, CaFile), TlsError> {
+        let SelfSigned { chain, key, ca } = SelfSigned::generate()?;
+        let directory = ca.path().parent().map(Path::to_path_buf).unwrap_or_default();
+        Ok((Self { directory, chain: chain.into_bytes(), key: key.into_bytes(), client_ca: None }, ca))
+    }
+
+    fn pushed(pair: &PemPair) -> Self {
+        let PemPair { chain, key } = pair.clone();
+        Self { directory: PathBuf::new(), chain: chain.into_bytes(), key: key.into_bytes(), client_ca: None }
+    }
+
     /// All from one generation: where the files are links through `..data`, that link is followed once.
     fn read(directory: &Path) -> Result<Self, TlsError> {
         let generation = fs::canonicalize(directory.join("..data")).unwrap_or_else(|_| directory.to_path_buf());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::logging;
 use anyhow::{Context, Result, bail, ensure};
 use stateward_bench::policies;
-use stateward_server::{Limits, Options, PolicyStatus, Server, State};
+use stateward_server::{Limits, Options, PolicyStatus, Server, State, TlsSource};
 
 /// Runs until it is killed.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -35,7 +35,7 @@ async fn serve(folders: Folders) -> Result<()> {
     let options = Options {
         listen: folders.listen.parse()?,
         admin_listen: folders.admin_listen.parse()?,
-        tls_dir: Some(folders.tls),
+        tls: TlsSource::Directory(folders.tls),
         drain_delay: Duration::ZERO,
         limits: Limits::default(),
     };
