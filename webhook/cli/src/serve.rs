@@ -1,7 +1,9 @@
 //! `stateward serve`: the admission server with policies from this program or from a folder.
 
+mod cluster;
 mod logging;
 mod sources;
+mod statuses;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::ProfileName;
 use crate::exit::Exit;
+use cluster::{Cluster, ClusterArgs};
 use sources::Sources;
 
 /// Serves admission reviews over HTTPS until SIGTERM or SIGINT.
@@ -48,6 +51,9 @@ pub(crate) struct ServeArgs {
     /// How long to go on serving after SIGTERM, until endpoints are forgotten
     #[arg(long, env = "STATEWARD_DRAIN_DELAY", value_name = "DURATION", default_value = "5s", value_parser = delay)]
     drain_delay: Duration,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Runs until a signal ends it.
@@ -67,6 +73,7 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
     // Before anything that takes time, so that an early signal is not lost.
     let mut signals = Signals::new()?;
     let mut sources = Sources::new(args.policies, args.profile.map(Into::into), args.inventory)?;
+    let cluster = if args.cluster.cluster { Some(Cluster::connect(args.cluster).await?) } else { None };
     let state = Arc::new(State::new());
     let options = Options {
         listen: args.listen,
@@ -88,7 +95,12 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
         let _ = stopped.await;
     }));
     // Ready once this has loaded the policies; ends with this function.
-    let mut loading = pin!(sources.keep_loaded(&state));
+    let mut loading = pin!(async {
+        match &cluster {
+            Some(cluster) => cluster.keep_loaded(&state).await,
+            None => sources.keep_loaded(&state).await,
+        }
+    });
     tokio::select! {
         () = &mut server => return Ok(Exit::default()),
         failed = &mut loading => return failed.map(|()| Exit::default()),

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+
+pub use kube::Client;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]

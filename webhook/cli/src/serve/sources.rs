@@ -16,9 +16,10 @@ use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use stateward_engine::{EngineError, LoadedPolicies, PolicyError, PolicyLoader};
 use stateward_manifests::policy_files::{self, FromFile, PolicyFiles};
 use stateward_manifests::{Document, Documents, InputError};
+use stateward_server::State;
 use stateward_server::watch::Watch;
-use stateward_server::{PolicyStatus, State};
 
+use super::statuses;
 use crate::{engine, policies};
 use kept::{Held, cut_off, keep};
 
@@ -90,7 +91,10 @@ impl Sources {
         let resources: Vec<WasmPolicy> = self.known_policies.iter().map(|policy| self.resource(policy)).collect();
         let exemptions: Vec<PolicyExemption> = self.known_exemptions.iter().map(exemption).collect();
         let LoadedPolicies { set, errors } = loader.load(&resources, &exemptions, &policies::fetch).await;
-        let statuses = self.statuses(&set, &resources, &errors);
+        let statuses = statuses::of(&set, &resources, |name| {
+            let of_it = errors.iter().filter(|error| error.policy == name);
+            of_it.map(|error| one_line(&self.located(error))).collect()
+        });
         let (refused, told): (Vec<_>, Vec<_>) =
             set.exemption_complaints(Timestamp::now()).into_iter().partition(|complaint| complaint.refused);
         file_errors.extend(refused.iter().filter_map(|complaint| self.exemption_error(complaint)));
@@ -194,47 +198,6 @@ impl Sources {
         resource
     }
 
-    fn statuses(&self, set: &PolicySet, resources: &[WasmPolicy], errors: &[PolicyError]) -> Vec<PolicyStatus> {
-        let mut statuses: Vec<PolicyStatus> = resources
-            .iter()
-            .map(|resource| {
-                let name = &resource.metadata.name;
-                let errors = errors
-                    .iter()
-                    .filter(|error| error.policy == *name)
-                    .map(|error| one_line(&self.located(error)))
-                    .collect();
-                // What is in force may be an older version than what the file says now.
-                match set.policies().iter().find(|policy| policy.name == *name) {
-                    Some(policy) => PolicyStatus {
-                        name: name.clone(),
-                        component: policy.component.reference.clone(),
-                        digest: Some(policy.component.digest.clone()),
-                        loaded: true,
-                        mode: policy.mode,
-                        profile: policy.profile,
-                        failure_policy: policy.failure_policy,
-                        rules: policy.rule_ids().map(str::to_owned).collect(),
-                        errors,
-                    },
-                    None => PolicyStatus {
-                        name: name.clone(),
-                        component: resource.spec.component.clone(),
-                        digest: None,
-                        loaded: false,
-                        mode: resource.spec.mode,
-                        profile: resource.spec.profile,
-                        failure_policy: resource.spec.failure_policy,
-                        rules: Vec::new(),
-                        errors,
-                    },
-                }
-            })
-            .collect();
-        statuses.sort_by(|a, b| a.name.cmp(&b.name));
-        statuses
-    }
-
     fn log(&self, error: &PolicyError) {
         let SpecError { path, hint, .. } = &error.error;
         let located = self.located(error);
@@ -302,7 +265,7 @@ fn title(object: &Document) -> String {
     format!("{} {namespace}{name}", object.group_version_kind())
 }
 
-fn log_engine(error: &EngineError) {
+pub(super) fn log_engine(error: &EngineError) {
     let words = error.to_string();
     let (error, hint) =
         words.split_once("\nhint: ").map_or((words.as_str(), None), |(error, hint)| (error, Some(hint)));

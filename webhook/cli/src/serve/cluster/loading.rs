@@ -1,0 +1,221 @@
+//! What the cluster asks for becomes what the server has in force, again after each change. Whatever breaks stays as it was last good.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use stateward_cluster::crds::status::ReplicaStatus;
+use stateward_cluster::inventory::{ClusterInventory, Health, Inventories};
+use stateward_cluster::wanted::{StoredPolicy, Wanted};
+use stateward_core::policy::{Policy, SpecError};
+use stateward_core::policy_set::PolicySet;
+use stateward_core::request::GroupVersionKind;
+use stateward_core::resources::{PolicyExemption, WasmPolicy};
+use stateward_engine::{LoadedPolicies, PolicyError, PolicyLoader};
+use stateward_server::State;
+
+use crate::policies;
+use crate::serve::statuses;
+
+/// Loads one state of the cluster after the other.
+pub(super) struct Loading {
+    replica: String,
+    loader: PolicyLoader,
+    inventories: Inventories,
+    /// What was loaded last; status and the order of events do not matter.
+    last: Option<Asked>,
+    /// By the policy's uid: what could be read last. A definition that is older or newer than this program must not end a policy.
+    readable: HashMap<String, WasmPolicy>,
+    loaded: Option<Loaded>,
+    said: HashSet<String>,
+}
+
+/// What loading depends on.
+#[derive(Clone, PartialEq)]
+struct Asked {
+    policies: Vec<(String, i64, Result<WasmPolicy, SpecError>)>,
+    exemptions: Vec<PolicyExemption>,
+}
+
+/// What came of it.
+struct Loaded {
+    policies: Vec<Policy>,
+    errors: Vec<PolicyError>,
+    inventory: Arc<ClusterInventory>,
+}
+
+impl Loading {
+    /// `replica` is the pod's name.
+    pub(super) fn new(replica: &str, loader: PolicyLoader, inventories: Inventories) -> Self {
+        Self {
+            replica: replica.to_owned(),
+            loader,
+            inventories,
+            last: None,
+            readable: HashMap::new(),
+            loaded: None,
+            said: HashSet::new(),
+        }
+    }
+
+    /// Puts in force what is wanted, if it is not already. Waits for facts that the new policies look up; a kind that does not come in time is
+    /// *unknown*, and says so in the status.
+    pub(super) async fn load(&mut self, wanted: &Wanted, state: &State) {
+        let asked = Asked {
+            policies: wanted.policies.iter().map(|of| (of.uid.clone(), of.generation, of.resource.clone())).collect(),
+            exemptions: wanted.exemptions.clone(),
+        };
+        if self.last.as_ref() == Some(&asked) {
+            return;
+        }
+        let (resources, mut errors) = self.readable(&wanted.policies);
+        let LoadedPolicies { set, errors: more } =
+            self.loader.load(&resources, &wanted.exemptions, &policies::fetch).await;
+        errors.extend(more);
+        let inventory = self.inventories.with(&set.reads());
+        let patience = if state.in_force().is_none() { FIRST_SYNC } else { SYNC };
+        if tokio::time::timeout(patience, inventory.settled()).await.is_err() {
+            tracing::warn!(
+                kinds = %words(&inventory.problems()).join("; "),
+                "some kinds are not known yet; rules that look them up are undecided"
+            );
+        }
+        let statuses = statuses::of(&set, &resources, |name| {
+            errors.iter().filter(|error| error.policy == name).map(|error| one_line(&error.error)).collect()
+        });
+        self.log(&set, wanted, &errors, state);
+        let policies = set.policies().to_vec();
+        state.metrics().count_policy_reload(errors.is_empty());
+        state.install(set, Arc::<ClusterInventory>::clone(&inventory), statuses);
+        let generation = state.in_force().map(|in_force| in_force.generation);
+        tracing::info!(generation, policies = policies.len(), failed = errors.len(), "policies in force");
+        self.loaded = Some(Loaded { policies, errors, inventory });
+        self.last = Some(asked);
+    }
+
+    /// What this replica runs, by the policy's name.
+    pub(super) fn entries(&self, wanted: &Wanted) -> HashMap<String, ReplicaStatus> {
+        let Some(loaded) = &self.loaded else { return HashMap::new() };
+        let problems = loaded.inventory.problems();
+        wanted.policies.iter().map(|stored| (stored.name.clone(), self.entry(stored, loaded, &problems))).collect()
+    }
+
+    /// What cannot be looked up now.
+    pub(super) fn unknown(&self) -> Vec<String> {
+        self.loaded.as_ref().map(|loaded| words(&loaded.inventory.problems())).unwrap_or_default()
+    }
+
+    fn entry(
+        &self,
+        stored: &StoredPolicy,
+        loaded: &Loaded,
+        problems: &[(GroupVersionKind<'static>, Health)],
+    ) -> ReplicaStatus {
+        let policy = loaded.policies.iter().find(|policy| policy.name == stored.name);
+        let mut errors: BTreeMap<String, String> = BTreeMap::new();
+        for error in loaded.errors.iter().filter(|error| error.policy == stored.name) {
+            let part = if error.component { "component" } else { "spec" };
+            let words = errors.entry(part.to_owned()).or_default();
+            if !words.is_empty() {
+                words.push_str("; ");
+            }
+            words.push_str(&one_line(&error.error));
+        }
+        let reads: HashSet<&GroupVersionKind<'static>> = policy
+            .into_iter()
+            .flat_map(Policy::rules)
+            .flat_map(|(rule, _)| &rule.reads)
+            .map(|read| &read.kind)
+            .collect();
+        let of_it: Vec<_> = problems.iter().filter(|(kind, _)| reads.contains(kind)).cloned().collect();
+        ReplicaStatus {
+            name: self.replica.clone(),
+            generation: stored.generation,
+            loaded: errors.is_empty() && policy.is_some(),
+            enforced: policy.is_some(),
+            digest: policy.map(|policy| policy.component.digest.clone()),
+            version: policy.map(|policy| policy.component.manifest.version.clone()),
+            rule_count: policy.map_or(0, |policy| i64::try_from(policy.rule_ids().count()).unwrap_or(i64::MAX)),
+            errors,
+            unknown: words(&of_it),
+        }
+    }
+
+    /// The resources to load: what cannot be read stays as it was when it last could.
+    fn readable(&mut self, stored: &[StoredPolicy]) -> (Vec<WasmPolicy>, Vec<PolicyError>) {
+        let (mut resources, mut errors) = (Vec::new(), Vec::new());
+        self.readable.retain(|uid, _| stored.iter().any(|policy| policy.uid == *uid));
+        for policy in stored {
+            match &policy.resource {
+                Ok(resource) => {
+                    self.readable.insert(policy.uid.clone(), resource.clone());
+                    resources.push(resource.clone());
+                }
+                Err(error) => {
+                    let last = self.readable.get(&policy.uid);
+                    resources.extend(last.cloned());
+                    let kept = last.is_some();
+                    let (policy, error) = (policy.name.clone(), error.clone());
+                    errors.push(PolicyError { policy, error, kept, component: false });
+                }
+            }
+        }
+        (resources, errors)
+    }
+
+    /// Logs what is news: each change brings all complaints again.
+    fn log(&mut self, set: &PolicySet, wanted: &Wanted, errors: &[PolicyError], state: &State) {
+        let mut said = HashSet::new();
+        for error in errors {
+            let words = error.to_string();
+            if !self.said.contains(&words) {
+                let SpecError { path, message, hint } = &error.error;
+                tracing::error!(
+                    policy = error.policy,
+                    field = path,
+                    error = message,
+                    hint,
+                    kept = error.kept,
+                    "policy not loaded"
+                );
+            }
+            said.insert(words);
+        }
+        let mut problems: Vec<String> = Vec::new();
+        for (name, error) in &wanted.exemption_errors {
+            problems.push(format!("exemption {name}: {}", one_line(error)));
+        }
+        for complaint in set.exemption_complaints(Timestamp::now()) {
+            let named = wanted.exemptions.get(complaint.exemption).map(|exemption| &exemption.metadata);
+            let namespace = named.and_then(|metadata| metadata.namespace.as_deref()).unwrap_or_default();
+            let name = named.map(|metadata| metadata.name.as_str()).unwrap_or_default();
+            problems.push(format!("exemption {namespace}/{name}: {}", one_line(&complaint.error)));
+        }
+        for problem in &problems {
+            if !self.said.contains(problem) {
+                tracing::warn!(problem, "exemption does not exempt all that it names");
+            }
+            said.insert(problem.clone());
+        }
+        state.report("exemptions", problems);
+        if set.policies().is_empty() && self.last.is_none() {
+            tracing::warn!("there is no WasmPolicy in the cluster: nothing is enforced");
+        }
+        self.said = said;
+    }
+}
+
+fn words(problems: &[(GroupVersionKind<'static>, Health)]) -> Vec<String> {
+    problems.iter().map(|(kind, health)| format!("{kind}: {health}")).collect()
+}
+
+fn one_line(error: &SpecError) -> String {
+    let hint = error.hint.as_deref().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+    format!("{error}{hint}")
+}
+
+/// At the start nothing is answered before all is known: the API server of a large cluster lists 10,000 claims in 2 s.
+const FIRST_SYNC: Duration = Duration::from_secs(60);
+/// Later the old policies answer in the meantime.
+const SYNC: Duration = Duration::from_secs(30);
