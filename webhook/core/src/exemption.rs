@@ -12,6 +12,7 @@ use crate::object::{Head, value_of};
 use crate::policy::{SpecError, selects};
 use crate::request::Request;
 use crate::resources::PolicyExemption;
+use crate::verdict::ExemptedBy;
 
 /// A compiled `PolicyExemption`.
 #[derive(Clone, Debug)]
@@ -106,6 +107,12 @@ impl Exemption {
     /// Whether it covers this rule on this object now.
     pub(crate) fn covers(&self, rule: &str, subject: &Exemptible<'_>, now: Timestamp) -> bool {
         now < self.expires && self.rules.iter().any(|pattern| selects(pattern, rule)) && self.covers_object(subject)
+    }
+
+    /// Whose it is, for who reads the finding.
+    pub(crate) fn named(&self) -> ExemptedBy {
+        let Self { namespace, name, reason, expires, .. } = self;
+        ExemptedBy { namespace: namespace.clone(), name: name.clone(), reason: reason.clone(), expires: *expires }
     }
 
     /// For steps and annotations.

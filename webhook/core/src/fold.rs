@@ -78,16 +78,15 @@ impl Descent {
         self.cap(StepKind::WhenUndecided, at, || "could not be decided".to_owned());
     }
 
-    /// A `PolicyExemption` turns Deny and Warn into Audit. Fixed rules have none.
-    fn cap_by_exemption(&mut self, rule: &Rule, exemptions: &Exemptions<'_>) {
+    /// A `PolicyExemption` turns Deny and Warn into Audit; answers which. Fixed rules have none.
+    fn cap_by_exemption<'r>(&mut self, rule: &Rule, exemptions: &Exemptions<'r>) -> Option<&'r Exemption> {
         if rule.fixed || self.action <= Action::Audit {
-            return;
+            return None;
         }
-        let covering =
-            exemptions.all.iter().find(|exemption| exemption.covers(&rule.id, &exemptions.subject, exemptions.now));
-        if let Some(exemption) = covering {
-            self.cap(StepKind::Exemption, Action::Audit, || exemption.describe());
-        }
+        let covers = |exemption: &&Exemption| exemption.covers(&rule.id, &exemptions.subject, exemptions.now);
+        let covering = exemptions.all.iter().find(covers)?;
+        self.cap(StepKind::Exemption, Action::Audit, || covering.describe());
+        Some(covering)
     }
 }
 
@@ -132,9 +131,11 @@ pub(crate) fn fold(
             descent.cap(StepKind::AtMost, at_most, || "lowered by the rule".to_owned());
         }
         descent.cap_by_mode(planned.policy.mode);
-        descent.cap_by_exemption(rule, exemptions);
+        let exemption = descent.cap_by_exemption(rule, exemptions);
         if descent.action > Action::Off {
-            keep_worst(&mut folded.rulings, ruling(at, planned.policy, rule, finding, descent));
+            let mut ruled = ruling(at, planned.policy, rule, finding, descent);
+            ruled.ruling.exemption = exemption.map(Exemption::named);
+            keep_worst(&mut folded.rulings, ruled);
         }
     }
     for undecided in &judgement.undecided {
@@ -202,6 +203,7 @@ fn ruling(at: usize, policy: &Policy, rule: &Rule, finding: &Finding, descent: D
             message: clean(&finding.message).into_owned(),
             hint: finding.hint.as_deref().map(|hint| clean(hint).into_owned()).filter(|hint| !hint.is_empty()),
             remedy: finding.remedy.clone(),
+            exemption: None,
         },
         planned: at,
         rule: finding.rule,

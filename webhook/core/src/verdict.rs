@@ -65,6 +65,21 @@ pub struct Ruling {
     pub hint: Option<String>,
     /// A change that would repair it.
     pub remedy: Option<crate::evaluate::Change>,
+    /// What made an audit of it; one of [`Ruling::steps`] is its.
+    pub exemption: Option<ExemptedBy>,
+}
+
+/// A `PolicyExemption` that covers a finding.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ExemptedBy {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Why, in the words of who wrote it.
+    pub reason: String,
+    /// From then on the finding counts again.
+    pub expires: jiff::Timestamp,
 }
 
 /// One step of a finding's way to its action: what decided, and what it left.

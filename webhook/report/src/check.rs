@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
+use stateward_core::verdict::ExemptedBy;
 
 use crate::promises::SetPromises;
 use crate::wrong::Wrong;
@@ -106,6 +107,8 @@ pub struct Finding {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    /// What made an audit of it.
+    pub exemption: Option<ExemptedBy>,
 }
 
 /// A rule that lacked a fact.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
+use stateward_core::verdict::ExemptedBy;
 
 use crate::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Summary, Undecided,
@@ -61,6 +62,8 @@ struct Result<'a> {
     place: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exemption: Option<&'a ExemptedBy>,
 }
 
 #[derive(Serialize)]
@@ -118,7 +121,7 @@ struct NotJudgedResult<'a> {
 
 impl<'a> Result<'a> {
     fn of(finding: &'a Finding) -> Self {
-        let Finding { object, at, policy, rule, action, severity, path, place, message, hint } = finding;
+        let Finding { object, at, policy, rule, action, severity, path, place, message, hint, exemption } = finding;
         Self {
             object,
             line: at.line,
@@ -131,6 +134,7 @@ impl<'a> Result<'a> {
             place,
             message,
             hint: hint.as_deref(),
+            exemption: exemption.as_ref(),
         }
     }
 }

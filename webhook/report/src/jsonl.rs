@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use stateward_core::manifest::Action;
+use stateward_core::verdict::ExemptedBy;
 
 use crate::check::CheckReport;
 
@@ -23,6 +24,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
             place: &finding.place,
             message: &finding.message,
             hint: finding.hint.as_deref(),
+            exemption: finding.exemption.as_ref(),
         };
         serde_json::to_writer(&mut *out, &line)?;
         writeln!(out)?;
@@ -44,4 +46,6 @@ struct Line<'a> {
     place: &'a str,
     message: &'a str,
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exemption: Option<&'a ExemptedBy>,
 }

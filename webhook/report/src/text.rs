@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, Title};
 use anstyle::{AnsiColor, Style};
 use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
+use stateward_core::verdict::ExemptedBy;
 
 use crate::check::{Change, ChangeKind, CheckReport, Finding, Malformed, Object, Place, Summary, Undecided};
 use crate::promises;
@@ -127,7 +128,15 @@ fn change_line(change: &Change, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn audit_line(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "audit", AnsiColor::Blue, &finding.rule, &finding.object, &finding.at, &finding.message)
+    let by = finding.exemption.as_ref().map(exempted).unwrap_or_default();
+    let message = format!("{}{by}", finding.message);
+    line(out, "audit", AnsiColor::Blue, &finding.rule, &finding.object, &finding.at, &message)
+}
+
+/// Who answers for what would be refused or warned about, and how long.
+fn exempted(by: &ExemptedBy) -> String {
+    let ExemptedBy { namespace, name, reason, expires } = by;
+    format!(" (exempt by {namespace}/{name} until {expires}: {reason})")
 }
 
 /// What one object's rules lack, together where it is the same fact: a missing Service is one thing to a reader, not five.

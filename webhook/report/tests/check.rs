@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anstream::StripStream;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::promises::{Kept, Reason, State};
+use stateward_core::verdict::ExemptedBy;
 use stateward_report::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Place, Snippet, Undecided,
 };
@@ -61,6 +62,7 @@ fn finding(object: &Arc<Object>, action: Action, rule: &str, message: &str) -> F
         place: "replicas".to_owned(),
         message: message.to_owned(),
         hint: Some("write another".to_owned()),
+        exemption: None,
     }
 }
 
@@ -98,6 +100,14 @@ fn report() -> CheckReport {
     missing.at = place("spec", "/serviceName");
     missing.path = "/spec/serviceName".to_owned();
     missing.hint = None;
+    let mut exempted = finding(&db, Action::Audit, "wrong", "`3` are too many");
+    exempted.at = place("metadata", "");
+    exempted.exemption = Some(ExemptedBy {
+        namespace: "shop".to_owned(),
+        name: "migration".to_owned(),
+        reason: "moves\nnext week".to_owned(),
+        expires: "2026-12-31T00:00:00Z".parse().unwrap(),
+    });
     let undecided = Undecided {
         object: Arc::clone(&db),
         at: place("StatefulSet", ""),
@@ -124,6 +134,7 @@ fn report() -> CheckReport {
             finding(&unnamed, Action::Deny, "control", "never\u{1b}[2J\nhere"),
             finding(&db, Action::Audit, "noted", "only noted"),
             missing,
+            exempted,
             finding(&db, Action::Deny, "wrong", "`3` are too many"),
         ],
         undecided: vec![undecided],

@@ -51,6 +51,7 @@ impl<'a> Located<'a> {
                 place: ruling.place.clone(),
                 message: ruling.message.clone(),
                 hint: ruling.hint.clone(),
+                exemption: ruling.exemption.clone(),
             });
         }
         for undecided in &verdict.undecided {

@@ -301,6 +301,8 @@ fn an_exemption_turns_denials_into_audit_and_says_so() {
     let verdict = exempted(|_| {});
     assert!(verdict.allowed && verdict.response.warnings.is_empty());
     insta::assert_debug_snapshot!(verdict.response.audit_annotations);
+    let by = verdict.rulings[0].exemption.as_ref().unwrap();
+    assert_eq!((&*by.namespace, &*by.name, &*by.reason), ("prod", "migration", "moves next week"));
     let covers = |change| exempted(change).allowed;
     assert!(covers(|e| e.spec.rules = vec!["demo/deny".into()]));
     assert!(!covers(|e| e.spec.rules = vec!["demo/warn".into()]));

@@ -16,6 +16,7 @@ fn ruling(action: Action, path: &str, message: &str, hint: Option<&str>) -> Ruli
         message: message.to_owned(),
         hint: hint.map(str::to_owned),
         remedy: None,
+        exemption: None,
     }
 }
 
