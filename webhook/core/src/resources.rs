@@ -47,10 +47,10 @@ pub struct WasmPolicySpec {
     #[serde(default = "all_rules")]
     pub rules: Vec<String>,
     /// Caps every action.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "plainly::mode")]
     pub mode: Mode,
     /// The rules' defaults.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "plainly::profile")]
     pub profile: Profile,
     /// Overrides by rule id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "plainly::actions")]

@@ -189,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_off_is_neither_a_mode_nor_a_profile() {
+        let way_out = "; to switch a policy off delete it or write `mode: Audit`, a rule `actions: {RULE: Off}`";
+        for (field, column, words) in
+            [("mode", 9, "one of: `Audit`, `Warn`, `Enforce`"), ("profile", 12, "`baseline` or `strict`")]
+        {
+            let told = |value: &str| errors(&policy(&format!("  {field}: {value}\n")));
+            let error = |what: &str, way_out: &str| {
+                [format!("p.yaml:6:{column}: `spec.{field}`: {what}\nhint: {words}{way_out}")]
+            };
+            for off in ["Off", "'Off'", "false"] {
+                assert_eq!(told(off), error(&format!("`Off` is not a {field}"), way_out), "{off}");
+            }
+            assert_eq!(told("on"), error("invalid type: boolean `true`", ""));
+            assert_eq!(told("1"), error("invalid type: integer `1`", ""));
+            assert_eq!(told("Strictest"), error("unknown variant `Strictest`", ""));
+        }
+    }
+
+    #[test]
     fn a_name_may_be_there_once() {
         assert_eq!(
             errors(&format!("{}---\n{}", policy(""), policy(""))),

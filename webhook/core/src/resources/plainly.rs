@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde_json::Value;
 
-use crate::manifest::Action;
+use super::Mode;
+use crate::manifest::{Action, Profile};
 
 /// A time, or nothing.
 pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
@@ -21,6 +23,51 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         Value::Null => Ok(None),
         Value::String(text) => text.parse().map(Some).map_err(|_| wrong(&text)),
         other => Err(wrong(&other)),
+    }
+}
+
+/// A mode.
+pub(super) fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mode, D::Error> {
+    deserializer.deserialize_any(OneOf { noun: "mode", words: "one of `Audit`, `Warn`, `Enforce`", value: PhantomData })
+}
+
+/// A profile.
+pub(super) fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Profile, D::Error> {
+    deserializer.deserialize_any(OneOf { noun: "profile", words: "`baseline` or `strict`", value: PhantomData })
+}
+
+/// One of a few words, none of which is `Off`: people look for it all the same, and YAML 1.1 reads it as a boolean.
+struct OneOf<T> {
+    noun: &'static str,
+    words: &'static str,
+    value: PhantomData<T>,
+}
+
+impl<T> OneOf<T> {
+    fn is_none<E: Error>(&self, word: &str) -> E {
+        E::custom(format_args!(
+            "`{word}` is not a {}, expected {}; to switch a policy off delete it or write `mode: Audit`, a rule `actions: {{RULE: Off}}`",
+            self.noun, self.words
+        ))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOf<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words)
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
+        if word.eq_ignore_ascii_case("off") {
+            return Err(self.is_none(word));
+        }
+        T::deserialize(StrDeserializer::new(word))
+    }
+
+    fn visit_bool<E: Error>(self, is_on: bool) -> Result<T, E> {
+        if is_on { Err(E::invalid_type(Unexpected::Bool(true), &self)) } else { Err(self.is_none("Off")) }
     }
 }
 
