@@ -74,7 +74,7 @@ pub fn profile_lowered(namespace: &Namespace, cx: &Context<Settings>, out: &mut 
             };
             // `baseline` is the least there is: without it the policies' own profiles are in force, as before.
             let effect = if strictness(Some(before)) > 1 {
-                "what only `strict` refuses may be let in from now on"
+                "from now on what only `strict` refuses is let in, but for policies that are `strict` themselves"
             } else {
                 "nothing says any more that the namespace chose one"
             };
