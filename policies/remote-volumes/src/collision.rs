@@ -57,6 +57,8 @@ pub fn claim_collision(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
 /// Another set whose claims have the names of this one's, but for the ordinal.
 struct Rival {
     name: String,
+    /// Its claim template.
+    template: String,
     /// The first claim that both sets have, or would have.
     claim: String,
     /// Both have it with the replicas that they have now.
@@ -84,7 +86,7 @@ fn rival(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, ou
                 let (ours, theirs) = (ordinals(set), ordinals(&other));
                 let is_met = ours.start < theirs.end && theirs.start < ours.end;
                 let claim = format!("{stem}-{}", ours.start.max(theirs.start));
-                let found = Rival { name: other_name.to_owned(), claim, is_met };
+                let found = Rival { name: other_name.to_owned(), template: other_template.to_owned(), claim, is_met };
                 if is_met {
                     return Some(found);
                 }
@@ -96,7 +98,7 @@ fn rival(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, ou
 }
 
 fn report_rival(template: &ClaimTemplate, rival: &Rival, out: &mut Findings) {
-    let Rival { name, claim, is_met } = rival;
+    let Rival { name, template: theirs, claim, is_met } = rival;
     let path = template.path().key("metadata").key("name");
     let finding = if *is_met {
         let what = format!("StatefulSet `{name}` has a claim `{claim}` too: members of both sets get one volume");
@@ -108,7 +110,12 @@ fn report_rival(template: &ClaimTemplate, rival: &Rival, out: &mut Findings) {
         // A place of its own: whoever then grows it by an update has not had that finding before.
         out.finding(path, format!("{}.name", template.place()), what).at_most(Action::Warn)
     };
-    finding.hint("give the claim template another name, without a dash");
+    // Names can be read in two ways only where a template's name has a dash: this one's, or else the other's.
+    finding.hint(if template.claim.metadata.name.contains('-') {
+        "give the claim template another name, without a dash".to_owned()
+    } else {
+        format!("give the claim template `{theirs}` of `{name}` a name without a dash, or this one another name")
+    });
 }
 
 /// The ordinals that a set makes claims for. One of 0 replicas will be scaled up one day, when nobody asks this rule.
