@@ -15,7 +15,7 @@ pub const MIXED_SERVICE: Rule = Rule {
     title: "A Service leads to the manager or is for reading",
     description: "A Service that selects the manager and its workers alike spreads writes over all of them; one that selects members of two governed sets \
                   sends what is written for one to the other. The governing Service is headless: it gives members their names, and no client writes \
-                  through it.",
+                  through it. A set of one has no worker yet; what is found there is about the day when it is scaled, because nobody asks then.",
     category: promise::ONE_WRITER,
     severity: Severity::High,
     baseline: Action::Deny,
@@ -84,7 +84,7 @@ pub fn mixed_service_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut
                 set.metadata.name
             ));
         } else if manager && worker && !governs(&service, set) {
-            let finding = out.finding(TEMPLATE_LABELS, place(), reaches_all(name, &set.metadata.name));
+            let finding = out.finding(TEMPLATE_LABELS, place(), reaches_all(name, set));
             lower(finding, cx).hint(narrow(&set.metadata.name));
         }
     }
@@ -115,8 +115,7 @@ pub fn mixed_service(service: &Service, cx: &Context<Settings>, out: &mut Findin
         }
         (Some((set, manager, worker)), _) => {
             if *manager && *worker {
-                let set = &set.metadata.name;
-                lower(out.finding(SELECTOR, "selector", reaches_all(name, set)), cx).hint(narrow(set));
+                lower(out.finding(SELECTOR, "selector", reaches_all(name, set)), cx).hint(narrow(&set.metadata.name));
             }
         }
     }
@@ -217,8 +216,12 @@ fn lower<'f>(finding: Made<'f>, cx: &Context<Settings>) -> Made<'f> {
     finding.at_most(if cx.profile() == Profile::Baseline { Action::Audit } else { Action::Warn })
 }
 
-fn reaches_all(service: &str, set: &str) -> String {
-    format!("Service `{service}` leads to the manager of `{set}` and to its workers alike")
+fn reaches_all(service: &str, set: &StatefulSet) -> String {
+    let name = &set.metadata.name;
+    if set.replicas() < 2 {
+        return format!("Service `{service}` leads to every member of `{name}`, to workers too once there are some");
+    }
+    format!("Service `{service}` leads to the manager of `{name}` and to its workers alike")
 }
 
 fn reaches_two(service: &str, set: &str, other: &str) -> String {
@@ -242,7 +245,7 @@ const SERVICES: Read = Read::of(
 
 const SETS: Read = Read::of(
     StatefulSet::KIND,
-    &[WRITES_FIELD, "/spec/ordinals", "/spec/serviceName", "/spec/template/metadata/labels"],
+    &[WRITES_FIELD, "/spec/ordinals", "/spec/replicas", "/spec/serviceName", "/spec/template/metadata/labels"],
 );
 
 const SELECTOR: &str = "/spec/selector";

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 
 use crate::contract::{BACKUP, MANAGER_ONLY, SYNC, WRITES};
 use crate::evaluate::UndecidedReason;
-use crate::manifest::{Rule, RuleKind, Severity};
+use crate::manifest::{Action, Rule, RuleKind, Severity};
 use crate::object::{Pairs, value_of};
 use crate::pointer;
 use crate::policy_set::PolicySet;
 use crate::request::Operation;
-use crate::verdict::Verdict;
+use crate::verdict::{Ruling, StepKind, Verdict};
 
 /// The promises, in the order in which a member comes to be. The SDK's `promise` has the same words; a test compares the two.
 pub const PROMISES: [&str; 9] = [
@@ -43,6 +43,8 @@ struct PromiseRule {
     promises: Vec<usize>,
     /// Whether breaking the rule breaks them.
     breaks: bool,
+    /// It looks at who is reached by a Service.
+    reads_services: bool,
 }
 
 /// One promise to one set.
@@ -93,11 +95,12 @@ impl PromiseTable {
     /// What the set keeps, by the verdict on it (`object` is its JSON, as it was judged). All of [`PROMISES`], in their order. The verdict's trace
     /// says who was asked: without one, nobody was.
     pub fn of(&self, object: &str, verdict: &Verdict) -> Vec<Kept> {
+        let intent = Intent::read(object);
         let mut broken: [Vec<String>; PROMISES.len()] = Default::default();
         let mut undecided: [Vec<Reason>; PROMISES.len()] = Default::default();
         for ruling in &verdict.rulings {
             if let Some(rule) = self.rule(&ruling.rule).filter(|rule| rule.breaks) {
-                note(rule.meant(&ruling.path), &ruling.rule, &mut broken);
+                note(&rule.broken_by(ruling, intent.is_alone()), &ruling.rule, &mut broken);
             }
         }
         for lacking in &verdict.undecided {
@@ -113,7 +116,6 @@ impl PromiseTable {
         if verdict.failures.is_empty() {
             self.note_silent(verdict, &mut undecided);
         }
-        let intent = Intent::read(object);
         let states = PROMISES.iter().zip(broken.into_iter().zip(undecided));
         let kept = states.map(|(&promise, (broken, undecided))| {
             let state = match (broken.is_empty(), undecided.is_empty()) {
@@ -175,11 +177,24 @@ fn judges_sets(rule: &Rule) -> bool {
 impl PromiseRule {
     fn of(rule: &Rule) -> Self {
         let promises = rule.category.split(", ").filter_map(|word| PROMISES.iter().position(|each| *each == word));
-        // What a rule of low severity reports is worth knowing and breaks nothing.
-        Self { id: rule.id.clone(), promises: promises.collect(), breaks: rule.severity > Severity::Low }
+        Self {
+            id: rule.id.clone(),
+            promises: promises.collect(),
+            // What a rule of low severity reports is worth knowing and breaks nothing.
+            breaks: rule.severity > Severity::Low,
+            reads_services: rule.reads.iter().any(|read| read.kind.kind == "Service"),
+        }
     }
 
-    /// Which of its promises a finding breaks. One about an annotation of the contract breaks the promise that the annotation makes, if the rule
+    /// Which of its promises a finding breaks. One member is the only writer, whichever Service leads to it: what is said there, and not refused,
+    /// is about the day when the set is scaled.
+    fn broken_by(&self, ruling: &Ruling, is_alone: bool) -> Vec<usize> {
+        let is_for_later = is_alone && self.reads_services && !is_refused(ruling);
+        let is_broken = |at: &usize| !(is_for_later && PROMISES.get(*at) == Some(&ONE_WRITER));
+        self.meant(&ruling.path).iter().copied().filter(is_broken).collect()
+    }
+
+    /// Which of its promises a finding is about. One about an annotation of the contract is about the promise that the annotation makes, if the rule
     /// stands for it: a set whose `sync` is wrong may be backed up well.
     fn meant(&self, path: &str) -> &[usize] {
         let made = [(WRITES, ONE_WRITER), (SYNC, SYNCHRONISED), (BACKUP, BACKED_UP)]
@@ -188,6 +203,12 @@ impl PromiseRule {
         let is_made = |at: &&usize| made.is_some_and(|(_, promise)| PROMISES.get(**at) == Some(&promise));
         self.promises.iter().find(is_made).map_or(&self.promises, std::slice::from_ref)
     }
+}
+
+/// By the rule, in its profile or as overridden: whatever mode and exemptions leave of it.
+fn is_refused(ruling: &Ruling) -> bool {
+    let by_rule = ruling.steps.iter().take_while(|step| step.by <= StepKind::AtMost).last();
+    by_rule.is_some_and(|step| step.action == Action::Deny)
 }
 
 /// Adds it once to each of these promises.

@@ -3,11 +3,11 @@ use serde_json::json;
 use super::{Kept, PROMISES, PromiseRule, PromiseTable, Reason, State};
 use crate::admit::{Facts, Route, validate};
 use crate::evaluate::{EvaluateError, Judgement, Undecided, UndecidedReason};
-use crate::manifest::{Action, Manifest, Rule, Severity};
+use crate::manifest::{Action, Manifest, Read, Rule, Severity};
 use crate::policy::Policy;
 use crate::policy_set::PolicySet;
-use crate::request::Operation;
-use crate::resources::WasmPolicy;
+use crate::request::{GroupVersionKind, Operation};
+use crate::resources::{Mode, WasmPolicy};
 use crate::testing::{block_on, broken_rules, component, facts, manifest, request, rule, set, wasm_policy};
 
 /// One rule for each promise but the last three, which share `demo/contract`; `demo/minor` breaks nothing.
@@ -153,6 +153,44 @@ fn silence_about_the_contract_keeps_nothing() {
         json!({"stateward.dev/writes": "", "stateward.dev/sync": "engine:raft", "stateward.dev/backup": "velero"});
     assert_eq!(of(engine, 3), ["broken", "kept", "kept"]);
     assert_eq!(of(json!({"stateward.dev/backup": "none"}), 1), ["kept", "kept", "broken"]);
+}
+
+#[test]
+fn no_service_makes_a_second_writer_of_one_member() {
+    let services = GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Service".into() };
+    let of = |id: &str, baseline, reads: &[&GroupVersionKind<'static>]| Rule {
+        category: "reachable by name, one writer".to_owned(),
+        severity: Severity::High,
+        reads: reads
+            .iter()
+            .map(|&kind| Read { kind: kind.clone(), fields: Vec::new(), by_name: false, live: false })
+            .collect(),
+        ..rule(id, baseline, Action::Deny)
+    };
+    let rules = vec![
+        of("demo/services", Action::Warn, &[&services]),
+        of("demo/refused", Action::Deny, &[&services]),
+        of("demo/other", Action::Warn, &[]),
+    ];
+    let manifest = Manifest { rules, ..manifest() };
+    let component = component(manifest.clone(), broken_rules(&manifest));
+    // What the rule refuses is refused, whatever the mode leaves of it.
+    let audits = |p: &mut WasmPolicy| p.spec.mode = Mode::Audit;
+    let set = set(vec![Policy::new(&wasm_policy("p", audits), component).unwrap()]);
+    for (id, replicas, broken) in [
+        ("demo/services", 1, vec!["reachable by name"]),
+        ("demo/services", 2, vec!["reachable by name", "one writer"]),
+        ("demo/refused", 1, vec!["reachable by name", "one writer"]),
+        ("demo/other", 1, vec!["reachable by name", "one writer"]),
+    ] {
+        let kept = promises(
+            &set,
+            &json!({"metadata": {"annotations": {"stateward.dev/writes": "manager-only"}}, "spec": {"replicas": replicas, "broken": [id]}}),
+        );
+        let said: Vec<_> =
+            kept.iter().filter(|each| matches!(each.state, State::Broken(_))).map(|each| each.promise).collect();
+        assert_eq!(said, broken, "{id} {replicas}");
+    }
 }
 
 #[test]
