@@ -1,7 +1,7 @@
 //! Data on volumes that do not outlive the pod, or that belong to a node.
 
-use stateward_sdk::data_paths::{data_mount, data_path};
-use stateward_sdk::objects::{Volume, VolumeMount};
+use stateward_sdk::data_paths::{DataPath, data_mount, data_path, unseen_variable};
+use stateward_sdk::objects::{Container, Volume, VolumeMount};
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -55,15 +55,17 @@ pub const EPHEMERAL_CLAIM: Rule = Rule {
 /// Fires on an `emptyDir` where data is written, and (audit at most: images are known by name only) on a known database without any volume for it.
 pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_empty_dir) {
-        if let Some(mount) = written_data(set, volume, &cx.settings) {
-            let name = &volume.name;
-            out.finding(
-                volume_path(index).key("emptyDir"),
-                volume_place(volume),
-                format!("`{}` is data, and the `emptyDir` `{name}` is gone with the pod", mount.mount_path),
-            )
-            .hint(format!("declare `{name}` in `volumeClaimTemplates` instead of in `volumes`"));
-        }
+        let Some(mount) = written_data(set, volume, &cx.settings) else {
+            note_unseen(set, volume, &cx.settings, out);
+            continue;
+        };
+        let name = &volume.name;
+        out.finding(
+            volume_path(index).key("emptyDir"),
+            volume_place(volume),
+            format!("`{}` is data, and the `emptyDir` `{name}` is gone with the pod", mount.mount_path),
+        )
+        .hint(format!("declare `{name}` in `volumeClaimTemplates` instead of in `volumes`"));
     }
     for (place, container) in set.spec.template.spec.placed_running_containers() {
         let has_claim = container.volume_mounts.iter().any(|mount| has_claim(set, &mount.name));
@@ -75,6 +77,13 @@ pub fn ephemeral_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
             continue;
         }
         let name = &container.name;
+        let path = match path {
+            DataPath::At(path) => path,
+            DataPath::Unseen(variable) => {
+                out.undecided(unseen(container, variable));
+                continue;
+            }
+        };
         out.finding(
             place.path("/spec/template/spec").key("volumeMounts"),
             place.of(name),
@@ -102,7 +111,10 @@ pub fn host_path_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
             Profile::Baseline => mount,
             Profile::Strict => mount.or_else(|| written_mount(set, volume)),
         };
-        let Some(mount) = mount else { continue };
+        let Some(mount) = mount else {
+            note_unseen(set, volume, &cx.settings, out);
+            continue;
+        };
         let path = &host_path.path;
         out.finding(
             volume_path(index).key("hostPath"),
@@ -122,15 +134,17 @@ pub fn host_path_data(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findi
 /// Fires on a generic ephemeral volume where data is written.
 pub fn ephemeral_claim(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     for (index, volume) in set.effective_volumes().filter(|(_, volume)| volume.is_ephemeral) {
-        if let Some(mount) = written_data(set, volume, &cx.settings) {
-            let name = &volume.name;
-            out.finding(
-                volume_path(index).key("ephemeral"),
-                volume_place(volume),
-                format!("`{}` is data, and the claim of `{name}` is deleted with the pod", mount.mount_path),
-            )
-            .hint(format!("move the template from `volumes` to `volumeClaimTemplates`, with the name `{name}`"));
-        }
+        let Some(mount) = written_data(set, volume, &cx.settings) else {
+            note_unseen(set, volume, &cx.settings, out);
+            continue;
+        };
+        let name = &volume.name;
+        out.finding(
+            volume_path(index).key("ephemeral"),
+            volume_place(volume),
+            format!("`{}` is data, and the claim of `{name}` is deleted with the pod", mount.mount_path),
+        )
+        .hint(format!("move the template from `volumes` to `volumeClaimTemplates`, with the name `{name}`"));
     }
 }
 
@@ -139,6 +153,21 @@ fn written_data<'s, 'a>(set: &'s StatefulSet<'a>, volume: &Volume, settings: &Se
     let mut all = set.spec.template.spec.all_containers();
     let is_meant = |mount: &VolumeMount| is_written(mount, volume);
     all.find_map(|container| data_mount(container, &settings.data_paths, is_meant, |mount| may_hold(set, mount)))
+}
+
+/// Undecided where a container writes to a volume that holds no known data, and only an object that is not seen here says whether its data is there.
+fn note_unseen(set: &StatefulSet, volume: &Volume, settings: &Settings, out: &mut Findings) {
+    for container in set.spec.template.spec.all_containers() {
+        if container.volume_mounts.iter().any(|mount| is_written(mount, volume))
+            && let Some(variable) = unseen_variable(container, &settings.data_paths)
+        {
+            out.undecided(unseen(container, variable));
+        }
+    }
+}
+
+fn unseen(container: &Container, variable: &str) -> String {
+    format!("where `{}` keeps its data is not known here: `{variable}` has a `valueFrom`", container.name)
 }
 
 /// Where some container can write to the volume.

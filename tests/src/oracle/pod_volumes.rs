@@ -7,17 +7,27 @@ use super::{Verdicts, lists};
 
 pub(super) fn judge(set: Set<'_>, verdicts: &mut Verdicts) {
     for container in long_running(set.pod()).filter(|container| writes_to_image(set, container)) {
-        verdicts.fires("remote-volumes/ephemeral-data", &format!("container {}", container["name"]), "audit", "audit");
+        match is_unseen(container) {
+            true => verdicts.undecided("remote-volumes/ephemeral-data"),
+            false => {
+                let place = format!("container {}", container["name"]);
+                verdicts.fires("remote-volumes/ephemeral-data", &place, "audit", "audit");
+            }
+        }
     }
     for volume in set.effective_volumes() {
         let place = text(&volume["name"]);
         let is_data = is_on_data_path(set, place);
         // A volume without a source is an emptyDir: the API server writes that in.
-        if is_data && (volume["emptyDir"].is_object() || has_no_source(volume)) {
+        let is_short_lived = volume["emptyDir"].is_object() || has_no_source(volume);
+        if is_data && is_short_lived {
             verdicts.fires("remote-volumes/ephemeral-data", place, "warn", "deny");
         }
         if is_data && volume["ephemeral"].is_object() {
             verdicts.fires("remote-volumes/ephemeral-claim", place, "warn", "deny");
+        }
+        if !is_data && may_be_data(set, place) {
+            unknown_data(volume, is_short_lived, verdicts);
         }
         host_path(set, volume, is_data, verdicts);
         if written_claim(volume, set.pod()).is_some() {
@@ -55,6 +65,20 @@ fn host_path(set: Set<'_>, volume: &Value, is_data: bool, verdicts: &mut Verdict
     }
 }
 
+/// Whoever writes there has its data where a ConfigMap or a Secret says.
+fn unknown_data(volume: &Value, is_short_lived: bool, verdicts: &mut Verdicts) {
+    if is_short_lived {
+        verdicts.undecided("remote-volumes/ephemeral-data");
+    }
+    if volume["ephemeral"].is_object() {
+        verdicts.undecided("remote-volumes/ephemeral-claim");
+    }
+    // In `strict` it is refused, data or not.
+    if volume["hostPath"].is_object() && volume["hostPath"]["type"] != "Socket" && !verdicts.is_strict {
+        verdicts.undecided("remote-volumes/host-path-data");
+    }
+}
+
 fn volume_mode(set: Set<'_>, template: &Value, verdicts: &mut Verdicts) {
     let is_mounted = mounts(set.pod(), name(template)).next().is_some();
     let is_wrong = match text(&template["spec"]["volumeMode"]) {
@@ -73,6 +97,20 @@ fn is_on_data_path(set: Set<'_>, volume: &str) -> bool {
         let mut mounts = list(&container["volumeMounts"]).iter().filter(|mount| text(&mount["name"]) == volume);
         mounts.any(|mount| is_at_data(container, mount))
     })
+}
+
+/// Whether a container that writes to the volume has its data where nobody can see from here.
+fn may_be_data(set: Set<'_>, volume: &str) -> bool {
+    containers(set.pod()).filter(|container| is_unseen(container)).any(|container| {
+        let mut mounts = list(&container["volumeMounts"]).iter().filter(|mount| text(&mount["name"]) == volume);
+        mounts.any(|mount| mount["readOnly"] != true)
+    })
+}
+
+/// `PGDATA` itself comes from an object.
+fn is_unseen(container: &Value) -> bool {
+    let last = list(&container["env"]).iter().rfind(|variable| variable["name"] == "PGDATA");
+    last.is_some_and(|variable| !variable["valueFrom"].is_null() && text(&variable["value"]).is_empty())
 }
 
 fn is_at_data(container: &Value, mount: &Value) -> bool {
@@ -142,7 +180,7 @@ fn writes_to_image(set: Set<'_>, container: &Value) -> bool {
     };
     let is_mapped = !list(&container["volumeDevices"]).is_empty();
     let is_database = lists::keeps_data(text(&container["image"]));
-    let is_known = moved(container).is_none_or(|folder| folder.is_some());
+    let is_known = is_unseen(container) || moved(container).is_none_or(|folder| folder.is_some());
     is_database && is_known && !is_mapped && !list(&container["volumeMounts"]).iter().any(holds_data)
 }
 

@@ -43,6 +43,9 @@ fn data() -> Vec<Change> {
             EPHEMERAL,
             of("postgres:16", with_variable(mounted(json!({"emptyDir": {}}), at("/var/lib")), "$(NOBODY)/pg")),
         ),
+        silent(EPHEMERAL, of("postgres:16", unseen(mounted(json!({"emptyDir": {}}), at("/var/lib"))))),
+        silent(EPHEMERAL, unseen(mounted(json!({"emptyDir": {}}), json!({"mountPath": "/pg", "readOnly": true})))),
+        silent(EPHEMERAL, unseen(database(json!([])))),
         silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib/mysql/../x"))),
         silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/var/lib"))),
         silent(EPHEMERAL, mounted(json!({"emptyDir": {}}), at("/tmp"))),
@@ -54,11 +57,14 @@ fn data() -> Vec<Change> {
         silent(EPHEMERAL, sidecar("Never")),
         silent(EPHEMERAL, database(json!([{"name": "data", "mountPath": "/somewhere"}]))),
         fires(CLAIM, mounted(generic.clone(), json!({}))),
+        silent(CLAIM, unseen(mounted(generic.clone(), at("/pg")))),
         silent(CLAIM, mounted(generic, at("/cache"))),
         fires(HOST, mounted(host(Value::Null), json!({}))),
         fires(HOST, mounted(host(json!("DirectoryOrCreate")), at("/etc/settings"))),
         silent(HOST, mounted(host(Value::Null), json!({"readOnly": true}))),
         silent(HOST, mounted(host(json!("Socket")), at("/run/server.sock"))),
+        silent(HOST, unseen(mounted(host(json!("Socket")), at("/run/server.sock")))),
+        fires(HOST, unseen(mounted(host(Value::Null), at("/pg")))),
     ]
 }
 
@@ -70,6 +76,13 @@ fn of(image: &str, mut patch: Value) -> Value {
 
 fn with_variable(mut patch: Value, value: &str) -> Value {
     patch["spec"]["template"]["spec"]["containers"][0]["env"] = json!([{"name": "PGDATA", "value": value}]);
+    patch
+}
+
+/// Where the data is says an object.
+fn unseen(mut patch: Value) -> Value {
+    patch["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": "PGDATA", "valueFrom": {"configMapKeyRef": {"name": "db", "key": "data"}}}]);
     patch
 }
 
