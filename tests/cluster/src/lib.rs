@@ -2,14 +2,14 @@
 //!
 //! Linux only: each plane takes a network of its own out of 127.0.0.0/8, which other systems do not route.
 
-pub mod balancer;
 pub mod binaries;
 pub mod control_plane;
-pub mod kubelet;
-pub mod load;
+mod http;
+pub mod metrics;
 mod network;
 mod pki;
-mod processes;
+pub mod processes;
+mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
