@@ -5,6 +5,7 @@
 pub mod binaries;
 pub mod control_plane;
 mod http;
+pub mod kubelet;
 pub mod metrics;
 mod network;
 mod pki;
