@@ -35,6 +35,9 @@ use tokio::task::JoinHandle;
 
 use crate::control_plane::{ControlPlane, Host};
 
+pub(crate) use container::only_container;
+pub(crate) use probe::port;
+
 /// The kubelet of one namespace. Its processes end with it, or with the control plane.
 pub struct Kubelet {
     node: Arc<Node>,

@@ -2,10 +2,12 @@
 //!
 //! Linux only: each plane takes a network of its own out of 127.0.0.0/8, which other systems do not route.
 
+pub mod balancer;
 pub mod binaries;
 pub mod control_plane;
-mod http;
+pub mod http;
 pub mod kubelet;
+pub mod load;
 pub mod metrics;
 mod network;
 mod pki;

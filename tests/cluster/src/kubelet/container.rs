@@ -58,7 +58,7 @@ pub(super) async fn command(
 }
 
 /// The pod's container. There are no images, so there can be only the one whose program we have.
-pub(super) fn only_container(pod: &Pod) -> Result<&Container> {
+pub(crate) fn only_container(pod: &Pod) -> Result<&Container> {
     let spec = pod.spec.as_ref().context("the pod has no spec")?;
     ensure!(spec.init_containers.as_ref().is_none_or(Vec::is_empty), "init containers are not played here");
     match spec.containers.as_slice() {

@@ -39,7 +39,9 @@ pub(super) async fn run(node: Arc<Node>, view: PodView, receiver: watch::Receive
         is_ready: false,
         ready_changed: now,
     };
-    let mut life = Life { node, view, pod, receiver, volumes, state, written: None, refresh: Instant::now() };
+    let at_once = Instant::now();
+    let mut life =
+        Life { node, view, pod, receiver, volumes, state, written: None, refresh: at_once, next_write: at_once };
     let result = life.live().await;
     if let Err(error) = result {
         life.print(&format!("the test's kubelet gave up: {error:#}"));
@@ -58,6 +60,7 @@ struct Life {
     state: State,
     written: Option<State>,
     refresh: Instant,
+    next_write: Instant,
 }
 
 /// Why a process is no longer attended to.
@@ -138,7 +141,9 @@ impl Life {
             self.observe(probes, container).await?;
             if Instant::now() >= self.refresh {
                 self.refresh = Instant::now() + REFRESH;
-                self.volumes.refresh(&self.pod).await?;
+                // An API server that hangs costs one look, not the process's care.
+                let refresh = self.volumes.refresh(&self.pod);
+                tokio::time::timeout(WRITE_LIMIT, refresh).await.unwrap_or(Ok(()))?;
             }
             tokio::time::sleep(POLL).await;
         }
@@ -237,19 +242,20 @@ impl Life {
 
     /// Writes the status if it changed. What cannot be written now is written later.
     async fn write_status(&mut self) {
-        if self.written.as_ref() == Some(&self.state) || self.receiver.borrow().is_none() {
+        let is_known = self.written.as_ref() == Some(&self.state) || self.receiver.borrow().is_none();
+        if is_known || Instant::now() < self.next_write {
             return;
         }
         let (pods, patch) = (self.node.pods_api(), Patch::Strategic(self.state.patch()));
         let (name, params) = (self.pod.name_any(), PatchParams::default());
         let write = pods.patch_status(&name, &params, &patch);
-        match tokio::time::timeout(STATUS_LIMIT, write).await {
+        match tokio::time::timeout(WRITE_LIMIT, write).await {
             Ok(Ok(_)) => self.written = Some(self.state.clone()),
             Ok(Err(kube::Error::Api(status))) if status.code == 422 => {
                 self.print(&format!("the test's kubelet wrote a bad status: {}", status.message));
                 self.written = Some(self.state.clone());
             }
-            _ => {}
+            _ => self.next_write = Instant::now() + RETRY,
         }
     }
 
@@ -285,4 +291,4 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
 
 /// An API server that does not answer must not keep us from the process.
-const STATUS_LIMIT: Duration = Duration::from_secs(1);
+const WRITE_LIMIT: Duration = Duration::from_secs(1);
