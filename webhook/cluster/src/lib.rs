@@ -2,4 +2,6 @@
 //!
 //! Knows Kubernetes' client. Deliberately knows no Wasm and no HTTP server: policies go out as resources of [`stateward_core`], certificates as PEM.
 
+pub mod lease;
 pub mod names;
+mod retry;
