@@ -2,6 +2,7 @@
 //!
 //! Knows Kubernetes' client. Deliberately knows no Wasm and no HTTP server: policies go out as resources of [`stateward_core`], certificates as PEM.
 
+pub mod certificates;
 pub mod lease;
 pub mod names;
 mod retry;
