@@ -3,17 +3,22 @@
 //! Knows Kubernetes' client. Deliberately knows no Wasm and no HTTP server: policies go out as resources of [`stateward_core`], certificates as PEM.
 //!
 //! ```text
-//! client     how the API server is reached
-//! crds       our kinds: schemas, printer columns, status
-//! wanted     policies and exemptions, followed
-//! inventory  other objects that rules look up, followed or asked for
-//! status     what the cluster is told of each policy
+//! client       how the API server is reached
+//! crds         our kinds: schemas, printer columns, status
+//! wanted       policies and exemptions, followed
+//! inventory    other objects that rules look up, followed or asked for
+//! status       what the cluster is told of each policy
+//! lease        which replica leads
+//! certificates our own authority and serving certificate, or given ones
 //! ```
 
+pub mod certificates;
 pub mod client;
 pub mod crds;
 mod follow;
 pub mod inventory;
+pub mod lease;
 pub mod names;
+mod retry;
 pub mod status;
 pub mod wanted;
