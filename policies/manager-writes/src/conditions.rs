@@ -128,10 +128,11 @@ pub const POD_KEYS_DIFFER: &str = concat!(
     ")"
 );
 
-/// A new set that says who may write, or carries protected keys anywhere.
+/// A new set that says who may write, or carries protected keys anywhere. The selector stands in a list of its own: the API server's CEL refuses a map
+/// literal beside values of the object.
 pub const SET_WITH_KEYS: &str = concat!(
     "object != null && ([object.metadata, ",
-    "has(object.spec) && has(object.spec.template) && has(object.spec.template.metadata) ? object.spec.template.metadata : {}, ",
+    "has(object.spec) && has(object.spec.template) && has(object.spec.template.metadata) ? object.spec.template.metadata : {}] + [",
     "has(object.spec) && has(object.spec.selector) && has(object.spec.selector.matchLabels) ? ",
     "{'labels': object.spec.selector.matchLabels} : {}] + ",
     "(has(object.spec) && has(object.spec.volumeClaimTemplates) ? ",

@@ -2,6 +2,7 @@
 
 pub mod by_hand;
 pub mod corpus;
+pub mod reviews;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use cel::{Context, Program, Value};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use stateward_core::manifest::{Action, Manifest, Profile, Rule, RuleKind};
 use stateward_core::request::Request;
 use stateward_native::{NativeBinder, component};
+use stateward_rules_tests::reviews::review_of;
 use stateward_rules_tests::{block_on, case_files, root, run_all};
 
 /// What `ValidatingAdmissionPolicy` and webhooks allow for one.
@@ -124,30 +125,4 @@ fn evaluate(program: &Program, request: &Json) -> Result<bool, String> {
         Ok(other) => Err(format!("answers {other:?}")),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// A case's request as it is in a review. Whoever is not known in a case is somebody in a cluster.
-fn review_of(request: &Request<'_>) -> Json {
-    let read = |text: &Option<_>| {
-        text.as_ref().map_or(Json::Null, |text| serde_json::from_str(AsRef::<str>::as_ref(text)).unwrap())
-    };
-    let user = request.user.as_ref().map_or_else(
-        || json!({"username": "somebody", "groups": ["system:authenticated"]}),
-        |user| json!({"username": user.username, "uid": user.uid, "groups": user.groups}),
-    );
-    let (kind, resource) = (&request.kind, &request.resource);
-    json!({
-        "uid": "0",
-        "kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
-        "resource": {"group": resource.group, "version": resource.version, "resource": resource.resource},
-        "subResource": resource.subresource,
-        "name": request.name,
-        "namespace": request.namespace,
-        "operation": request.operation.to_string(),
-        "userInfo": user,
-        "object": read(&request.object),
-        "oldObject": read(&request.old_object),
-        "dryRun": request.dry_run,
-        "options": read(&request.options),
-    })
 }

@@ -10,6 +10,7 @@
 //! status       what the cluster is told of each policy
 //! lease        which replica leads
 //! certificates our own authority and serving certificate, or given ones
+//! webhooks     the webhook configurations, derived from the rules
 //! ```
 
 pub mod certificates;
@@ -22,3 +23,4 @@ pub mod names;
 mod retry;
 pub mod status;
 pub mod wanted;
+pub mod webhooks;

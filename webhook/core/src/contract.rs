@@ -18,6 +18,9 @@ pub const SYNC: &str = "stateward.dev/sync";
 /// StatefulSet, annotation, the owner's intent: what backs it up.
 pub const BACKUP: &str = "stateward.dev/backup";
 
+/// StatefulSet, annotation, ours alone: a dry-run CREATE that asks whether the API server reaches us. It is refused on every validating path.
+pub const PROBE: &str = "stateward.dev/probe";
+
 /// StatefulSet, annotation, ours: `<name>-<start>`.
 pub const MANAGER: &str = "stateward.dev/manager";
 

@@ -1,6 +1,9 @@
 //! All policies and exemptions in force at one instant. Immutable: a reload makes a new set, a request keeps the one it began with.
 
+mod asked;
 mod claims;
+
+pub use asked::{Asked, Asker};
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,0 +1,227 @@
+//! The configurations of the shipped policies: which requests they send to us, on every request that we know of. What an API server makes of them
+//! is tested with one, in `tests/cluster`.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::rc::Rc;
+
+use cel::{Context, Program, Value};
+use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations};
+use serde_json::Value as Json;
+use stateward_cluster::webhooks::{Configurations, Entry, Reach, Registration, configurations};
+use stateward_core::evaluate::Component;
+use stateward_core::policy::Policy;
+use stateward_core::policy_set::{Asked, Asker, PolicySet};
+use stateward_core::resources::WasmPolicy;
+use stateward_native::component;
+use stateward_rules_tests::reviews::review_of;
+use stateward_rules_tests::{case_files, default_policies, root};
+
+#[test]
+fn what_is_registered_for_the_shipped_policies() {
+    insta::assert_json_snapshot!("mutating", derived(&shipped()).mutating);
+    insta::assert_json_snapshot!("validating", derived(&shipped()).validating);
+}
+
+#[test]
+fn what_is_asked_of_the_reviews_of_a_real_cluster() {
+    let set = shipped();
+    let table: Vec<String> = law_on(&set, reviews())
+        .into_iter()
+        .map(|(name, called)| {
+            let called: Vec<&str> = called.into_iter().map(Entry::path).collect();
+            format!("{name}: {}", if called.is_empty() { "-".to_owned() } else { called.join(" ") })
+        })
+        .collect();
+    assert!(table.len() >= 60, "{} reviews", table.len());
+    insta::assert_snapshot!(table.join("\n"));
+}
+
+#[test]
+fn every_case_is_asked_exactly_as_its_rules_want() {
+    let requests = case_files();
+    let requests = requests.files.iter().flat_map(|file| &file.cases).map(|case| {
+        let mut review = review_of(case.request());
+        // As the API server writes it: absent for the main resource.
+        if review["subResource"] == "" {
+            review.as_object_mut().unwrap().remove("subResource");
+        }
+        (case.name.clone(), review)
+    });
+    let requests: Vec<_> = requests.collect();
+    assert!(law_on(&shipped(), requests.clone()).len() > 300);
+    // In strict other rules speak, and other conditions stand alone.
+    let strict = |policy: &mut WasmPolicy| policy.spec.profile = stateward_core::manifest::Profile::Strict;
+    law_on(&of(default_policies(), strict, component()), requests);
+}
+
+/// One policy at a time: what another one wants cannot cover up for a condition.
+#[test]
+fn every_family_alone_is_asked_exactly_as_its_rules_want() {
+    for policy in default_policies() {
+        law_on(&of(vec![policy], |_| {}, component()), reviews());
+    }
+}
+
+#[test]
+fn conditions_of_components_that_we_did_not_test_are_left_out() {
+    let custom = Component { reference: "file:custom.wasm".to_owned(), ..component() };
+    let set = of(default_policies(), |_| {}, custom);
+    let of_custom = entries(&derived(&set));
+    let of_builtin = entries(&derived(&shipped()));
+    for ((entry, rules, conditions), (same, same_rules, _)) in of_custom.iter().zip(&of_builtin) {
+        assert_eq!((entry, rules), (same, same_rules));
+        assert!(conditions.is_empty(), "{entry}: {conditions:?}");
+    }
+    law_on(&set, reviews());
+}
+
+#[test]
+fn the_probe_is_let_through_on_every_validating_path() {
+    for policy in default_policies() {
+        let name = policy.metadata.name.clone();
+        let set = of(vec![policy], |_| {}, component());
+        let probe: Json = serde_json::json!({
+            "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
+            "operation": "CREATE",
+            "userInfo": {"username": "system:serviceaccount:stateward-system:stateward"},
+            "object": {"metadata": {"name": "probe", "annotations": {"stateward.dev/probe": "true"}}},
+            "oldObject": null,
+        });
+        for (entry, rules, conditions) in entries(&derived(&set)) {
+            let called = is_called(&rules, &conditions, &probe, "probe");
+            assert!(called || entry == Entry::Mutate, "{name}: {entry}");
+        }
+    }
+}
+
+/// For every request and entry: no condition fails, whoever the request is for, and the entry is called exactly when a rule wants it.
+fn law_on(set: &PolicySet, requests: Vec<(String, Json)>) -> Vec<(String, BTreeSet<Entry>)> {
+    let entries = entries(&derived(set));
+    let asked: Vec<Asked<'_>> = set.asked().collect();
+    let wants = |entry: Entry, review: &Json, name: &str| {
+        asked.iter().any(|asked| {
+            let is_it = asker(entry) == asked.by
+                && text(review, "/resource/group") == asked.resource.group
+                && text(review, "/resource/resource") == asked.resource.resource
+                && text(review, "/subResource") == asked.resource.subresource
+                && text(review, "/operation") == asked.operation.to_string();
+            is_it && asked.condition.is_none_or(|condition| evaluate(condition, review, name))
+        })
+    };
+    requests
+        .into_iter()
+        .map(|(name, review)| {
+            let mut called = BTreeSet::new();
+            for (entry, rules, conditions) in &entries {
+                let is_called = is_called(rules, conditions, &review, &name);
+                assert_eq!(is_called, wants(*entry, &review, &name), "{name}: {entry}");
+                if is_called {
+                    called.insert(*entry);
+                }
+            }
+            (name, called)
+        })
+        .collect()
+}
+
+/// As the API server decides it. All conditions are evaluated, as it does, also on requests that no rule sends.
+fn is_called(rules: &[RuleWithOperations], conditions: &[MatchCondition], review: &Json, name: &str) -> bool {
+    let is_true: Vec<bool> = conditions.iter().map(|condition| evaluate(&condition.expression, review, name)).collect();
+    let resource = match text(review, "/subResource") {
+        "" => text(review, "/resource/resource").to_owned(),
+        subresource => format!("{}/{subresource}", text(review, "/resource/resource")),
+    };
+    let has = |values: &Option<Vec<String>>, value: &str| values.iter().flatten().any(|one| one == value);
+    let is_sent = rules.iter().any(|rule| {
+        has(&rule.api_groups, text(review, "/resource/group"))
+            && has(&rule.resources, &resource)
+            && has(&rule.operations, text(review, "/operation"))
+    });
+    is_sent && is_true.into_iter().all(|is_true| is_true)
+}
+
+fn evaluate(condition: &str, review: &Json, name: &str) -> bool {
+    thread_local! {
+        // Compiling takes 100 times as long as evaluating.
+        static PROGRAMS: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
+    }
+    let compile = || Rc::new(Program::compile(condition).unwrap_or_else(|error| panic!("{error}: {condition}")));
+    let program =
+        PROGRAMS.with_borrow_mut(|known| Rc::clone(known.entry(condition.to_owned()).or_insert_with(compile)));
+    let mut context = Context::default();
+    let field = |field: &str| review.get(field).cloned().unwrap_or_default();
+    context.add_variable("request", review.clone()).unwrap();
+    context.add_variable("object", field("object")).unwrap();
+    context.add_variable("oldObject", field("oldObject")).unwrap();
+    match program.execute(&context) {
+        Ok(Value::Bool(answer)) => answer,
+        other => panic!("{name}: {other:?}: {condition}"),
+    }
+}
+
+type OfEntry = (Entry, Vec<RuleWithOperations>, Vec<MatchCondition>);
+
+fn entries(configurations: &Configurations) -> Vec<OfEntry> {
+    let mutating =
+        configurations.mutating.webhooks.iter().flatten().map(|webhook| {
+            (Entry::named(&webhook.name).unwrap(), webhook.rules.clone(), webhook.match_conditions.clone())
+        });
+    let validating =
+        configurations.validating.webhooks.iter().flatten().map(|webhook| {
+            (Entry::named(&webhook.name).unwrap(), webhook.rules.clone(), webhook.match_conditions.clone())
+        });
+    mutating
+        .chain(validating)
+        .map(|(entry, rules, conditions)| (entry, rules.unwrap_or_default(), conditions.unwrap_or_default()))
+        .collect()
+}
+
+fn derived(set: &PolicySet) -> Configurations {
+    let registration = Registration {
+        namespace: "stateward-system".to_owned(),
+        reach: Reach::Service { name: "stateward".to_owned(), port: 443 },
+        ca_bundle: Some(b"-----BEGIN CERTIFICATE-----".to_vec()),
+        owner: Some("2c1b1d5e-0000-4000-8000-000000000001".to_owned()),
+        failing: [Entry::ValidateFail].into(),
+    };
+    configurations(set, &registration)
+}
+
+fn shipped() -> PolicySet {
+    of(default_policies(), |_| {}, component())
+}
+
+fn of(mut policies: Vec<WasmPolicy>, change: impl Fn(&mut WasmPolicy), component: Component) -> PolicySet {
+    policies.iter_mut().for_each(change);
+    let bound = policies.iter().map(|policy| Policy::new(policy, component.clone()).unwrap()).collect();
+    PolicySet::new(bound, vec![]).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+const fn asker(entry: Entry) -> Asker {
+    match entry {
+        Entry::Mutate => Asker::Mutate,
+        Entry::ValidateClosed => Asker::Closed,
+        Entry::ValidateFail => Asker::Fail,
+        Entry::ValidateIgnore => Asker::Ignore,
+    }
+}
+
+fn reviews() -> Vec<(String, Json)> {
+    let files = fs::read_dir(root().join("tests/cases/reviews")).unwrap().map(|entry| entry.unwrap().path());
+    let mut reviews: Vec<(String, Json)> = files
+        .map(|path| {
+            let review: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), review["request"].clone())
+        })
+        .collect();
+    reviews.sort_by(|(a, _), (b, _)| a.cmp(b));
+    reviews
+}
+
+fn text<'j>(review: &'j Json, pointer: &str) -> &'j str {
+    review.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
+}

@@ -1,0 +1,152 @@
+//! What the API server has to ask for the installed rules to be heard: the raw material of webhook configurations. Knows nothing of their format.
+
+use super::PolicySet;
+use crate::manifest::{Action, Profile, Rule, RuleKind};
+use crate::policy::{Policy, SelectedRule};
+use crate::request::{GroupVersionResource, Operation};
+use crate::resources::{FailurePolicy, Mode};
+
+/// One kind of request that one rule wants to be asked about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked<'a> {
+    /// Who answers.
+    pub by: Asker,
+    /// Exact; `subresource` empty is the main resource.
+    pub resource: &'a GroupVersionResource<'static>,
+    /// What is being done.
+    pub operation: Operation,
+    /// CEL: where it is false, the rule has nothing to say. `None`: it always has, or its condition is not to be trusted.
+    pub condition: Option<&'a str>,
+}
+
+/// Where a request is sent: one path of the server each, as [`Route`](crate::admit::Route) has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Asker {
+    /// Rules that change.
+    Mutate,
+    /// Rules with a fail-closed subject for that resource and operation.
+    Closed,
+    /// Other validating rules of policies with `failurePolicy: Fail`.
+    Fail,
+    /// Other validating rules of policies with `failurePolicy: Ignore`.
+    Ignore,
+}
+
+impl PolicySet {
+    /// What the installed rules want to be asked about. Whatever a policy's mode: what it would do is recorded. Rules that are off in every profile
+    /// that can be in force are left out, and what a policy's `match` excludes by resource and operation.
+    ///
+    /// A failed condition refuses or skips every request that it stands for, so only those of built-in components are handed on: they are tested for it.
+    pub fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.policies
+            .iter()
+            .flat_map(|policy| policy.described().flat_map(move |(selected, rule)| of_rule(policy, selected, rule)))
+    }
+}
+
+fn of_rule<'a>(policy: &'a Policy, selected: &'a SelectedRule, rule: &'a Rule) -> impl Iterator<Item = Asked<'a>> {
+    let is_trusted = policy.component.reference.starts_with(BUILTIN);
+    rule.subjects.iter().flat_map(move |subject| {
+        let is_wanted = move |operation: &Operation| {
+            policy.matcher.can_match(&subject.resource, *operation) && speaks(policy, selected, rule, *operation)
+        };
+        subject.operations.iter().copied().filter(is_wanted).map(move |operation| Asked {
+            by: asker(policy, rule, subject.fail_closed),
+            resource: &subject.resource,
+            operation,
+            condition: subject.condition.as_deref().filter(|_| is_trusted),
+        })
+    })
+}
+
+/// Whether the rule can do anything: in the policy's profile, or in a stricter one that a namespace may ask for.
+fn speaks(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Operation) -> bool {
+    let mut profiles = [Profile::Baseline, Profile::Strict].into_iter().filter(|profile| *profile >= policy.profile);
+    (rule.puts_back(operation) && policy.mode == Mode::Enforce)
+        || profiles.any(|profile| policy.base_action(selected, rule, profile) != Action::Off)
+}
+
+const fn asker(policy: &Policy, rule: &Rule, fail_closed: bool) -> Asker {
+    match (rule.kind, fail_closed, policy.failure_policy) {
+        (RuleKind::Mutate, _, _) => Asker::Mutate,
+        (RuleKind::Validate, true, _) => Asker::Closed,
+        (RuleKind::Validate, false, FailurePolicy::Fail) => Asker::Fail,
+        (RuleKind::Validate, false, FailurePolicy::Ignore) => Asker::Ignore,
+    }
+}
+
+/// How policies name what the binary carries.
+const BUILTIN: &str = "builtin:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Manifest;
+    use crate::resources::WasmPolicy;
+    use crate::testing::{broken_rules, component, manifest, subject, wasm_policy};
+
+    fn ask(manifest: &Manifest, change: impl FnOnce(&mut WasmPolicy), reference: &str) -> Vec<String> {
+        let mut component = component(manifest.clone(), broken_rules(manifest));
+        component.reference = reference.to_owned();
+        let policy = Policy::new(&wasm_policy("p", change), component).unwrap();
+        let set = PolicySet::new(vec![policy], vec![]).unwrap();
+        let asked = set.asked().map(|asked| {
+            let condition = asked.condition.unwrap_or("always");
+            format!("{:?} {} {} {condition}", asked.by, asked.resource.resource, asked.operation)
+        });
+        asked.collect()
+    }
+
+    #[test]
+    fn every_rule_is_asked_where_it_answers() {
+        let mut manifest = manifest();
+        manifest.rules.truncate(2);
+        manifest.rules.push(crate::testing::manifest().rules.remove(3));
+        manifest.rules[0].subjects = vec![subject("pods", &[Operation::Create])];
+        manifest.rules[0].subjects[0].fail_closed = true;
+        manifest.rules[1].subjects = vec![subject("pods", &[Operation::Delete])];
+        manifest.rules[2].subjects = vec![subject("pods", &[Operation::Update])];
+        manifest.rules[2].subjects[0].condition = Some("object != null".to_owned());
+        let all = ["Closed pods CREATE always", "Fail pods DELETE always", "Mutate pods UPDATE object != null"];
+        assert_eq!(ask(&manifest, |_| {}, "builtin:demo"), all);
+        let ignoring = |p: &mut WasmPolicy| p.spec.failure_policy = FailurePolicy::Ignore;
+        assert_eq!(ask(&manifest, ignoring, "builtin:demo")[1], "Ignore pods DELETE always");
+        assert_eq!(
+            ask(&manifest, |_| {}, "file:demo.wasm")[2],
+            "Mutate pods UPDATE always",
+            "whose author nobody knows"
+        );
+        let audits = |p: &mut WasmPolicy| p.spec.mode = Mode::Audit;
+        assert_eq!(ask(&manifest, audits, "builtin:demo"), all, "what it would do is recorded");
+    }
+
+    #[test]
+    fn what_can_say_nothing_is_not_asked() {
+        let mut manifest = manifest();
+        manifest.rules.truncate(1);
+        manifest.rules[0].subjects = vec![subject("pods", &[Operation::Create])];
+        manifest.rules[0].baseline = Action::Off;
+        assert_eq!(ask(&manifest, |_| {}, "builtin:demo").len(), 1, "a namespace may raise itself");
+        let off = |p: &mut WasmPolicy| {
+            p.spec.actions.insert("demo/deny".to_owned(), Action::Off);
+        };
+        assert_eq!(ask(&manifest, off, "builtin:demo"), [""; 0]);
+        manifest.rules[0].strict = Action::Off;
+        manifest.rules[0].baseline = Action::Deny;
+        assert_eq!(ask(&manifest, |p| p.spec.profile = Profile::Strict, "builtin:demo"), [""; 0]);
+        let elsewhere = |p: &mut WasmPolicy| {
+            p.spec.matches.resource_rules = vec![serde_json::from_str(r#"{"resources":["services"]}"#).unwrap()];
+        };
+        assert_eq!(ask(&manifest, elsewhere, "builtin:demo"), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_rule_wrote_it_puts_back_while_it_is_off() {
+        let mut manifest = manifest();
+        manifest.rules = vec![manifest.rules.remove(3)];
+        manifest.rules[0].compares = true;
+        (manifest.rules[0].baseline, manifest.rules[0].strict) = (Action::Off, Action::Off);
+        assert_eq!(ask(&manifest, |_| {}, "builtin:demo"), ["Mutate statefulsets UPDATE always"]);
+        assert_eq!(ask(&manifest, |p| p.spec.mode = Mode::Warn, "builtin:demo"), [""; 0]);
+    }
+}
