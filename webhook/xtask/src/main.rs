@@ -1,9 +1,10 @@
-//! The repository's tasks: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`. Each installs what it needs.
+//! The repository's tasks: `cargo xtask demo`, `test`, `bench`, `image`. Each installs what it needs.
 #![expect(clippy::print_stdout, reason = "a task's output is what it is for")]
 
 mod bench;
 mod cargo;
 mod demo;
+mod image;
 mod test;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "bench" => bench::run(rest),
+        "image" => image::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
@@ -43,4 +45,6 @@ usage: cargo xtask TASK
 
   demo             build, start the webhook on loopback, post real AdmissionReviews to it and show what it answers
   test [SUITE..]   every test, with minutes per suite and what was skipped; SUITE is a name from its table
-  bench [--quick]  the table of speed and size, as ratios in one run; writes tests/bench/RESULTS.md";
+  bench [--quick]  the table of speed and size, as ratios in one run; writes tests/bench/RESULTS.md
+  image [--out DIR] [--binary FILE]
+                   the container image as an OCI layout (target/image), of a static binary that it builds; no daemon";
