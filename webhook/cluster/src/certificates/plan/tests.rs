@@ -186,7 +186,11 @@ impl World {
                 }
             }
             Fault::Lead(replica) => (self.leader, self.sightings) = (*replica, Sightings::default()),
-            Fault::Stick(hours) => self.stuck_until = after(self.now, *hours * HOUR),
+            Fault::Stick(hours) => {
+                self.stuck_until = after(self.now, *hours * HOUR);
+                // With a new authority to be made known.
+                secret.remove("ca.key");
+            }
         }
         self.put(secret);
     }
