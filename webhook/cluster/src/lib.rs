@@ -3,4 +3,5 @@
 //! Knows Kubernetes' client. Deliberately knows no Wasm and no HTTP server: policies go out as resources of [`stateward_core`], certificates as PEM.
 
 pub mod names;
+pub mod registration;
 pub mod webhooks;
