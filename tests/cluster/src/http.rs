@@ -1,0 +1,28 @@
+//! A plain GET on a connection of its own: for health checks, probes and looks at an admin port.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The status of the answer.
+pub async fn get(address: &str, path: &str, limit: Duration) -> Result<u16> {
+    Ok(fetch(address, path, limit).await?.0)
+}
+
+/// Status and body of the answer.
+pub async fn fetch(address: &str, path: &str, limit: Duration) -> Result<(u16, String)> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let headers = "User-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close";
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n\r\n").as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").context("no header")?;
+        let status = head.split(' ').nth(1).context("no status")?.parse().context("no status")?;
+        Ok((status, body.to_owned()))
+    };
+    tokio::time::timeout(limit, ask).await.with_context(|| format!("`{address}{path}` does not answer"))?
+}
