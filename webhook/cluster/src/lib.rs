@@ -11,6 +11,7 @@
 //! lease        which replica leads
 //! certificates our own authority and serving certificate, or given ones
 //! webhooks     the webhook configurations, derived from the rules
+//! registration keeps them as derived, and out of the way
 //! ```
 
 pub mod certificates;
@@ -20,6 +21,7 @@ mod follow;
 pub mod inventory;
 pub mod lease;
 pub mod names;
+pub mod registration;
 mod retry;
 pub mod status;
 pub mod wanted;

@@ -9,6 +9,9 @@ pub const NAMESPACE: &str = "stateward-system";
 /// The Secret with authority, certificate and keys.
 pub const CERTIFICATES: &str = "stateward-certificates";
 
+/// The ConfigMap that remembers what was registered, what was found to work, and a pause.
+pub const STATE: &str = "stateward-state";
+
 /// The port of the Service, and of the pods behind it.
 pub const PORT: u16 = 9443;
 
