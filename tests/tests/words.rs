@@ -39,6 +39,11 @@ fn the_contracts_keys_are_the_same() {
 }
 
 #[test]
+fn the_controllers_account_is_the_same() {
+    assert_eq!(host::CONTROLLER_ACCOUNT, stateward_manager_writes::settings::CONTROLLER_ACCOUNT);
+}
+
+#[test]
 fn promises_are_the_same_and_every_rule_keeps_one() {
     assert_eq!(PROMISES, promise::ALL);
     for rule in stateward_stateful::describe().rules {

@@ -73,12 +73,16 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
     // Before anything that takes time, so that an early signal is not lost.
     let mut signals = Signals::new()?;
     let mut sources = Sources::new(args.policies, args.profile.map(Into::into), args.inventory)?;
-    let cluster = if args.cluster.cluster { Some(Cluster::connect(args.cluster).await?) } else { None };
+    let cluster = match args.cluster.cluster {
+        true => Some(Cluster::connect(args.cluster, args.tls_dir.clone()).await?),
+        false => None,
+    };
+    let given = || args.tls_dir.clone().map_or(TlsSource::SelfSigned, TlsSource::Directory);
     let state = Arc::new(State::new());
     let options = Options {
         listen: args.listen,
         admin_listen: args.admin_listen,
-        tls: args.tls_dir.map_or(TlsSource::SelfSigned, TlsSource::Directory),
+        tls: cluster.as_ref().map_or_else(given, Cluster::tls),
         drain_delay: args.drain_delay,
         limits: Limits::default(),
     };
@@ -90,14 +94,17 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
         "listening"
     );
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let mut server = pin!(server.run(async {
-        let _ = stopped.await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let mut server = pin!(server.run({
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.wait_for(|asked| *asked).await;
+        }
     }));
     // Ready once this has loaded the policies; ends with this function.
     let mut loading = pin!(async {
         match &cluster {
-            Some(cluster) => cluster.keep_loaded(&state).await,
+            Some(cluster) => cluster.run(&state, stopped).await,
             None => sources.keep_loaded(&state).await,
         }
     });
@@ -106,14 +113,20 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
         failed = &mut loading => return failed.map(|()| Exit::default()),
         _ = signals.next() => {}
     }
-    let _ = stop.send(());
+    let _ = stop.send(true);
     tokio::select! {
-        () = &mut server => Ok(Exit::default()),
+        // The Lease is given back while the last requests are answered, so that another replica leads at once.
+        () = async { tokio::join!(&mut server, given_back(&mut loading)).0 } => Ok(Exit::default()),
         second = signals.next() => {
             tracing::error!("ended by a second signal before all requests were answered");
             Ok(Exit { killed_by: Some(second), ..Exit::default() })
         }
     }
+}
+
+/// What loads is not waited for where it does not end by itself.
+async fn given_back(loading: &mut (impl Future<Output = Result<()>> + Unpin)) {
+    let _ = tokio::time::timeout(GIVE_BACK, loading).await;
 }
 
 struct Signals {
@@ -149,6 +162,9 @@ fn raise_file_limit() {
 fn delay(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "expected a duration like `5s` or `500ms`".to_owned())
 }
+
+/// One write to the API server, and the leader's work has to end before it.
+const GIVE_BACK: Duration = Duration::from_secs(3);
 
 /// The same everywhere that POSIX is.
 const SIGINT: u8 = 2;

@@ -8,6 +8,7 @@ mod given;
 mod issue;
 mod memory;
 mod plan;
+mod registered;
 mod secret;
 mod self_managed;
 
@@ -23,6 +24,7 @@ pub use self::authority::KeyPem;
 pub use self::given::{GivenError, given};
 pub use self::issue::IssueError;
 pub use self::plan::Terms;
+pub use self::registered::follow_registered;
 pub use self::self_managed::{CertificatesError, SelfManaged};
 
 use self::authority::Certificate;

@@ -75,9 +75,11 @@ impl StatusWriter {
     pub async fn sum_up(&mut self, wanted: &Wanted, alive: Option<&[String]>, now: jiff::Timestamp) -> Vec<String> {
         let mut failed = Vec::new();
         for policy in &wanted.policies {
-            let gone = policy.status.replicas.iter().filter(|replica| {
-                alive.is_some_and(|alive| !alive.contains(&replica.name)) && replica.name != self.replica
-            });
+            let gone = policy
+                .status
+                .replicas
+                .iter()
+                .filter(|replica| alive.is_some_and(|alive| !alive.contains(&replica.name)));
             for replica in gone {
                 let manager = format!("{}-{}", names::FIELD_MANAGER, replica.name);
                 if let Err(error) = self.apply(&policy.name, &manager, json!({})).await
@@ -101,12 +103,15 @@ impl StatusWriter {
         failed
     }
 
-    /// The names of our pods; `None` where they cannot be listed.
+    /// The names of all replicas that are there, this one included; `None` where pods cannot be listed.
     pub async fn alive(&self) -> Option<Vec<String>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let ours = kube::api::ListParams::default().labels(&format!("app.kubernetes.io/name={}", names::APP));
         let pods = pods.list_metadata(&ours).await.ok()?;
-        Some(pods.items.into_iter().filter_map(|pod| pod.metadata.name).collect())
+        let mut names: Vec<String> = pods.items.into_iter().filter_map(|pod| pod.metadata.name).collect();
+        // Outside the cluster there is no pod of this name.
+        names.push(self.replica.clone());
+        Some(names)
     }
 
     async fn apply(&self, name: &str, manager: &str, status: Value) -> Result<(), kube::Error> {

@@ -1,4 +1,11 @@
-//! The keys of the manager contract (DESIGN section 8). The SDK's `contract` has them too; a test compares the two.
+//! The keys of the manager contract (DESIGN section 8), and whose pods are members. The SDK's `contract` has the keys too; a test compares the two.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::policy_set::PolicySet;
+use crate::request::{Operation, Request};
 
 /// Below it all keys are ours; those that no constant here names are ignored, so that an older server does not refuse a newer one's.
 pub const DOMAIN: &str = "stateward.dev/";
@@ -47,3 +54,34 @@ pub const PROTECTED_LABELS: &[&str] = &[GOVERNED, ROLE, SET];
 
 /// Protected annotations: nobody but the webhook sets or changes them.
 pub const PROTECTED_ANNOTATIONS: &[&str] = &[MANAGER, WRITE, ORDINAL, MANAGER_HOST];
+
+/// Who makes the pods of StatefulSets, unless a policy's settings say otherwise.
+pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kube-system:statefulset-controller";
+
+/// The accounts of the StatefulSet controller as the policies' settings `controllerAccounts` say: the built-in one with what they add, without what
+/// they remove.
+pub fn controller_accounts(policies: &PolicySet) -> BTreeSet<String> {
+    let mut accounts = BTreeSet::from([CONTROLLER_ACCOUNT.to_owned()]);
+    for policy in policies.policies() {
+        let settings: Value = serde_json::from_str(&policy.settings).unwrap_or_default();
+        let listed = |change: &str| -> Vec<String> {
+            let list = settings.pointer(&format!("/controllerAccounts/{change}")).and_then(Value::as_array);
+            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        accounts.extend(listed("add"));
+        for removed in listed("remove") {
+            accounts.remove(&removed);
+        }
+    }
+    accounts
+}
+
+/// Whether one of these accounts creates a pod: the proof that the rules of the contract are asked when a member is made.
+pub fn is_members_birth(request: &Request<'_>, accounts: &BTreeSet<String>) -> bool {
+    let resource = &request.resource;
+    let is_pod = resource.group.is_empty() && resource.resource == "pods" && resource.subresource.is_empty();
+    is_pod
+        && request.operation == Operation::Create
+        && !request.dry_run
+        && request.user.as_ref().is_some_and(|user| accounts.contains(user.username.as_ref()))
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stateward_core::admit::{self, Facts};
+use stateward_core::contract;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
 use stateward_core::verdict::Verdict;
 
@@ -40,6 +41,11 @@ pub(crate) async fn decide(
             (admit::validate(&in_force.policies, &request, route, &facts).await, Phase::Validating)
         }
     };
+    if matches!(question, Question::Validate(admit::Route::Closed))
+        && contract::is_members_birth(&request, &in_force.controller_accounts)
+    {
+        state.see_member();
+    }
     let answer = review::encode(&request.uid, &verdict, phase).map_err(Rejection::NotEncoded)?;
     record(state, &in_force, question, &request, &verdict, received);
     Ok(answer)

@@ -1,15 +1,18 @@
 //! What is in force: policies and the other objects that they may look up. Swapped whole; a request keeps what it began with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
+use stateward_core::contract;
 use stateward_core::inventory::Inventory;
 use stateward_core::manifest::Profile;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{FailurePolicy, Mode};
+
+use tokio::sync::watch;
 
 use crate::metrics::{Metrics, PolicyMetrics};
 
@@ -20,6 +23,7 @@ pub struct State {
     generation: AtomicU64,
     draining: AtomicBool,
     problems: Mutex<BTreeMap<String, Vec<String>>>,
+    member_seen: watch::Sender<bool>,
     metrics: Metrics,
 }
 
@@ -28,11 +32,12 @@ pub struct InForce {
     /// Counts installs, from 1.
     pub generation: u64,
     /// What decides.
-    pub policies: PolicySet,
+    pub policies: Arc<PolicySet>,
     /// Where look-ups are answered.
     pub inventory: Arc<dyn Inventory>,
     /// What `/policies` shows.
     pub statuses: Vec<PolicyStatus>,
+    pub(crate) controller_accounts: BTreeSet<String>,
     pub(crate) metrics: HashMap<String, PolicyMetrics>,
 }
 
@@ -67,11 +72,19 @@ impl State {
     }
 
     /// Puts a new generation in force for the requests to come.
-    pub fn install(&self, policies: PolicySet, inventory: Arc<dyn Inventory>, statuses: Vec<PolicyStatus>) {
+    pub fn install(
+        &self,
+        policies: impl Into<Arc<PolicySet>>,
+        inventory: Arc<dyn Inventory>,
+        statuses: Vec<PolicyStatus>,
+    ) {
+        let policies = policies.into();
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let metrics = self.metrics.policies.install(&statuses);
         self.metrics.policy_set_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
-        self.in_force.store(Some(Arc::new(InForce { generation, policies, inventory, statuses, metrics })));
+        let controller_accounts = contract::controller_accounts(&policies);
+        let next = InForce { generation, policies, inventory, statuses, controller_accounts, metrics };
+        self.in_force.store(Some(Arc::new(next)));
     }
 
     /// What is in force now; `None` until the first [`State::install`].
@@ -106,6 +119,15 @@ impl State {
 
     pub(crate) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a StatefulSet's member was seen when it was made, on the path whose failures refuse: then they may.
+    pub fn member_seen(&self) -> watch::Receiver<bool> {
+        self.member_seen.subscribe()
+    }
+
+    pub(crate) fn see_member(&self) {
+        self.member_seen.send_if_modified(|seen| !std::mem::replace(seen, true));
     }
 
     /// What is counted.

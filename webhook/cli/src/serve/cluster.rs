@@ -1,85 +1,170 @@
-//! `stateward serve --cluster`: policies, facts and the certificate from the cluster, and what the cluster is told.
+//! `stateward serve --cluster`: policies, facts and the certificate from the cluster, and what the leader keeps in order there.
 
+mod args;
 mod loading;
+mod registering;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stateward_cluster::client;
+use stateward_cluster::certificates::{Names, SelfManaged, ServingCertificate, Terms, host_of};
+use stateward_cluster::client::{self, Client};
 use stateward_cluster::inventory::Inventories;
-use stateward_cluster::names;
+use stateward_cluster::lease::{self, Leadership, Leading};
 use stateward_cluster::status::StatusWriter;
 use stateward_cluster::wanted::Watches;
+use stateward_cluster::{names, registration};
+use stateward_core::policy_set::PolicySet;
 use stateward_engine::PolicyLoader;
-use stateward_server::State;
+use stateward_server::{PemPair, State, TlsSource};
+use tokio::sync::watch;
 
 use crate::engine;
+pub(super) use args::ClusterArgs;
 use loading::Loading;
-
-/// Where we are in a cluster.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "In a cluster")]
-pub(super) struct ClusterArgs {
-    /// Take policies, other objects and the certificate from the cluster, and keep its webhook configurations
-    #[arg(long, env = "STATEWARD_CLUSTER", conflicts_with_all = ["policies", "inventory"])]
-    pub(super) cluster: bool,
-
-    /// How the API server is reached [default: KUBECONFIG, else the pod's service account]
-    #[arg(long, value_name = "FILE", requires = "cluster")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Where our own objects are
-    #[arg(long, env = "STATEWARD_NAMESPACE", value_name = "NAMESPACE", default_value = names::NAMESPACE)]
-    namespace: String,
-
-    /// The pod's name [default: the host's name]
-    #[arg(long, env = "STATEWARD_IDENTITY", value_name = "NAME")]
-    identity: Option<String>,
-}
 
 /// Runs beside the server.
 pub(super) struct Cluster {
     args: ClusterArgs,
-    client: stateward_cluster::client::Client,
+    tls_dir: Option<PathBuf>,
+    client: Client,
     replica: String,
+    certificates: Arc<SelfManaged>,
+    pushed: watch::Sender<Option<Arc<PemPair>>>,
+    policies: watch::Sender<Option<Arc<PolicySet>>>,
+    registration: watch::Sender<registration::RegistrationState>,
 }
 
 impl Cluster {
     /// Asks nobody yet.
-    pub(super) async fn connect(args: ClusterArgs) -> Result<Self> {
+    ///
+    /// `tls_dir` is where a given certificate is; without it the certificate is our own.
+    pub(super) async fn connect(args: ClusterArgs, tls_dir: Option<PathBuf>) -> Result<Self> {
         let client = client::connect(args.kubeconfig.as_deref(), None).await?;
         let replica = args.identity.clone().unwrap_or_else(host_name);
-        Ok(Self { args, client, replica })
+        let host = args.webhook_url.as_deref().and_then(host_of);
+        let names_of_it = Names::new(&args.service, &args.namespace, host);
+        let certificates =
+            SelfManaged::new(client.clone(), &args.namespace, names::CERTIFICATES, names_of_it, None, Terms::default());
+        Ok(Self {
+            args,
+            tls_dir,
+            client,
+            replica,
+            certificates: Arc::new(certificates),
+            pushed: watch::Sender::default(),
+            policies: watch::Sender::default(),
+            registration: watch::Sender::default(),
+        })
     }
 
-    /// Loads, then loads again whenever the cluster changes. Ends only where there is no engine to load with.
-    pub(super) async fn keep_loaded(&self, state: &State) -> Result<()> {
+    /// What the server is to serve: the given certificate, or what comes from the Secret.
+    pub(super) fn tls(&self) -> TlsSource {
+        self.tls_dir.clone().map_or_else(|| TlsSource::Pushed(self.pushed.subscribe()), TlsSource::Directory)
+    }
+
+    /// Everything beside the server. After `shutdown` the Lease is given back at once, while requests are still answered; ends only where there is
+    /// no engine to load with.
+    pub(super) async fn run(&self, state: &State, shutdown: watch::Receiver<bool>) -> Result<()> {
+        let identity = lease::identity(&self.replica);
+        let (leadership, leading) = Leadership::new(self.client.clone(), &self.args.namespace, names::APP, identity);
+        let shutdown = async {
+            let mut shutdown = shutdown;
+            // Without a sender nobody ever shuts down.
+            if shutdown.wait_for(|asked| *asked).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let mut loaded = std::pin::pin!(self.keep_loaded(state, &leading));
+        tokio::select! {
+            failed = &mut loaded => failed,
+            () = async {
+                tokio::join!(
+                    leadership.run(shutdown),
+                    self.certify(),
+                    registering::run(self, state, &leading),
+                );
+            } => Ok(()),
+        }
+    }
+
+    /// Follows the Secret, unless the certificate is given.
+    async fn certify(&self) {
+        if self.tls_dir.is_none() {
+            tokio::join!(self.certificates.follow(), self.push());
+        }
+    }
+
+    /// Hands the certificate to the server, now and whenever it changes.
+    async fn push(&self) {
+        let mut serving = self.certificates.serving();
+        loop {
+            let pair = serving.borrow_and_update().as_deref().map(pair);
+            self.pushed.send_if_modified(|pushed| {
+                let is_new = pushed.as_deref() != pair.as_ref();
+                *pushed = pair.map(Arc::new);
+                is_new
+            });
+            if serving.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Loads, then loads again whenever the cluster changes.
+    async fn keep_loaded(&self, state: &State, leading: &Leading) -> Result<()> {
         let watches = Watches::start(&self.client);
         let engine = tokio::task::spawn_blocking(|| engine::start(super::sources::log_engine));
         let engine = engine.await.context("could not start the engine")??;
         watches.synced().await;
+        self.has_certificate().await;
         let inventories = Inventories::new(self.client.clone());
         let mut loading = Loading::new(&self.replica, PolicyLoader::new(engine), inventories);
         let mut status = StatusWriter::new(self.client.clone(), &self.args.namespace, &self.replica);
-        let mut wanted = watches.wanted();
+        let (mut wanted, mut leads) = (watches.wanted(), leading.receiver());
         loop {
             let now = wanted.borrow_and_update().clone();
+            leads.mark_unchanged();
             loading.load(&now, state).await;
+            self.policies.send_if_modified(|policies| {
+                let in_force = state.in_force().map(|in_force| Arc::clone(&in_force.policies));
+                let is_same = matches!((&*policies, &in_force), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
+                *policies = in_force;
+                !is_same
+            });
             state.report("inventory", loading.unknown());
             state.report("watches", watches.problems());
             let mut failed = status.tell(&now, &loading.entries(&now)).await;
-            let alive = status.alive().await;
-            failed.extend(status.sum_up(&now, alive.as_deref(), jiff::Timestamp::now()).await);
+            if leading.now() {
+                let alive = status.alive().await;
+                failed.extend(status.sum_up(&now, alive.as_deref(), jiff::Timestamp::now()).await);
+            }
             state.report("status", failed);
             tokio::select! {
-                // The sender lives as long as the watches.
+                // Both senders live as long as what is beside this.
                 _ = wanted.changed() => {}
+                _ = leads.changed() => {}
                 // Pods that are gone, kinds that became known, and what could not be written.
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
+
+    /// Waits until there is one that the API server trusts: a replica without it is not ready.
+    async fn has_certificate(&self) {
+        if self.tls_dir.is_some() {
+            return;
+        }
+        let mut serving = self.certificates.serving();
+        // The sender lives as long as this.
+        let _ = serving.wait_for(Option::is_some).await;
+    }
+}
+
+fn pair(certificate: &ServingCertificate) -> PemPair {
+    PemPair { chain: certificate.chain_pem.clone(), key: certificate.key_pem.as_str().to_owned() }
 }
 
 fn host_name() -> String {

@@ -11,7 +11,6 @@ use jiff::Timestamp;
 use stateward_core::exemption::Complaint;
 use stateward_core::manifest::Profile;
 use stateward_core::policy::SpecError;
-use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use stateward_engine::{EngineError, LoadedPolicies, PolicyError, PolicyLoader};
 use stateward_manifests::policy_files::{self, FromFile, PolicyFiles};
