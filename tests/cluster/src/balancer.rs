@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::StreamExt as _;
+use futures::future::ready;
 use futures::stream::select;
 use k8s_openapi::api::core::v1::{Pod, Service, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -107,23 +108,25 @@ struct Follower {
 }
 
 enum Change {
-    Service(Result<Event<Service>, watcher::Error>),
-    Pod(Result<Event<Pod>, watcher::Error>),
+    Service(Box<Event<Service>>),
+    Pod(Box<Event<Pod>>),
 }
 
 impl Follower {
     async fn follow(mut self) {
         let ours = watcher::Config::default().fields(&format!("metadata.name={}", names::APP));
-        let services = watcher(self.services.clone(), ours).backoff(Steadily).map(Change::Service).boxed();
+        let services = watcher(self.services.clone(), ours).backoff(Steadily);
         let pods = watcher(self.pods.clone(), watcher::Config::default()).backoff(Steadily);
-        let mut changes = select(services, pods.map(Change::Pod).boxed());
+        // An error means that the API server is away: what is known goes on.
+        let mut changes = select(
+            services.filter_map(|event| ready(event.ok().map(|event| Change::Service(Box::new(event))))).boxed(),
+            pods.filter_map(|event| ready(event.ok().map(|event| Change::Pod(Box::new(event))))).boxed(),
+        );
         let mut last = Route::default();
         while let Some(change) = changes.next().await {
             match change {
-                Change::Service(Ok(event)) => self.take_service(event),
-                Change::Pod(Ok(event)) => self.take_pod(event),
-                // The API server is away: what is known goes on.
-                Change::Service(Err(_)) | Change::Pod(Err(_)) => {}
+                Change::Service(event) => self.take_service(*event),
+                Change::Pod(event) => self.take_pod(*event),
             }
             let route = self.route().unwrap_or_default();
             if route != last {
@@ -164,11 +167,11 @@ impl Follower {
         let selector = service.selector.as_ref()?;
         let target = ports.target_port.clone().unwrap_or(IntOrString::Int(ports.port));
         let is_ours = |pod: &&Pod| selector.iter().all(|(key, value)| pod.labels().get(key) == Some(value));
-        let ready: Vec<&Pod> = self.running.values().filter(is_ours).filter(|pod| is_ready(pod)).collect();
+        let all_ready: Vec<&Pod> = self.running.values().filter(is_ours).filter(|pod| is_ready(pod)).collect();
         let is_ending = |pod: &&&Pod| pod.metadata.deletion_timestamp.is_some();
-        let mut chosen: Vec<&&Pod> = ready.iter().filter(|pod| !is_ending(pod)).collect();
+        let mut chosen: Vec<&&Pod> = all_ready.iter().filter(|pod| !is_ending(pod)).collect();
         if chosen.is_empty() {
-            chosen = ready.iter().filter(is_ending).collect();
+            chosen = all_ready.iter().filter(is_ending).collect();
         }
         let address = |pod: &Pod| -> Option<SocketAddr> {
             let port = port(&target, only_container(pod).ok()?).ok()?;

@@ -146,7 +146,7 @@ async fn the_api_server_reaches_the_service(plane: &ControlPlane, balancer: &Bal
     eventually("a failed call refuses", PATIENCE, async || {
         let output = plane.kubectl_with(&admin, &arguments, &create("fail")).await?;
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ok(message.contains("does not look like a TLS handshake").then_some(()))
+        Ok(message.contains("failed calling webhook").then_some(()))
     })
     .await?;
     ensure!(balancer.accepted() > before);
