@@ -37,13 +37,13 @@ pub enum CertificateSource {
     /// From a directory that the server reads by itself.
     Given {
         /// From its `ca.crt`: see [`given`]. `None` leaves `caBundle` to an injector.
-        ca_bundle: Option<watch::Receiver<Option<Arc<CaBundle>>>>,
+        ca_bundle: Option<BundleReceiver>,
     },
 }
 
 impl CertificateSource {
     /// What belongs into every `caBundle`; `None` when that is somebody else's to write.
-    pub fn bundle(&self) -> Option<watch::Receiver<Option<Arc<CaBundle>>>> {
+    pub fn bundle(&self) -> Option<BundleReceiver> {
         match self {
             Self::SelfManaged(own) => Some(own.bundle()),
             Self::Given { ca_bundle } => ca_bundle.clone(),
@@ -89,6 +89,9 @@ impl CaBundle {
         (!authorities.is_empty()).then_some(Self { pem, authorities: authorities.len() })
     }
 }
+
+/// The bundle in force; `None` until there is one.
+pub type BundleReceiver = watch::Receiver<Option<Arc<CaBundle>>>;
 
 /// The `caBundle`s that the API server holds, as last read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 //!
 //! Led are the certificates, the webhook configurations, status and audit; every replica answers admission whether somebody leads or not.
 //! No fencing: a write that left before leadership was lost may still arrive, so led writes carry the `resourceVersion` that they read.
-//! Whoever deletes the Lease by hand may see two leaders for up to 5 s.
+//! A Lease that is deleted by hand is made again by its holder. Whoever *empties* it by hand may see two leaders for up to 5 s, and so may a replica
+//! that starts just after it was deleted.
 
 mod leading;
 mod term;

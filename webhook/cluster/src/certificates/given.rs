@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::CaBundle;
 use super::authority::Certificate;
+use super::{BundleReceiver, CaBundle};
 
 /// The file with the authority is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum GivenError {
 pub fn given(
     directory: &Path,
     overlap: Duration,
-) -> Result<(watch::Receiver<Option<Arc<CaBundle>>>, impl Future<Output = ()> + Send + use<>), GivenError> {
+) -> Result<(BundleReceiver, impl Future<Output = ()> + Send + use<>), GivenError> {
     let path = directory.join("ca.crt");
     let mut known = Known::default();
     known.see(read(&path)?, overlap, Instant::now());
@@ -89,3 +89,29 @@ fn read(path: &Path) -> Result<Vec<Certificate>, GivenError> {
 
 /// The server reads the files within a second of their change; the old authority is in the bundle meanwhile and the next one is not, so be quick.
 const EVERY: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority() -> String {
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    #[test]
+    fn a_replaced_authority_is_trusted_for_the_overlap() {
+        let (one, other) = (authority(), authority());
+        let (t0, overlap) = (Instant::now(), Duration::from_secs(60));
+        let mut known = Known::default();
+        let mut see = |pem: &str, seconds| {
+            known.see(Certificate::read_authorities(pem), overlap, t0 + Duration::from_secs(seconds));
+            known.bundle().unwrap().authorities
+        };
+        assert_eq!(
+            [see(&one, 0), see(&one, 100), see(&other, 102), see(&other, 160), see(&other, 161)],
+            [1, 1, 2, 2, 1]
+        );
+    }
+}

@@ -44,7 +44,10 @@ impl Memory {
     ) -> Option<Duration> {
         for seen in self.seen.values_mut() {
             if !stored.authorities().any(|authority| *authority == seen.authority) {
-                seen.since = None;
+                // Until now it was there, as far as we know.
+                if seen.since.take().is_some() {
+                    seen.last = clock;
+                }
             }
         }
         for authority in stored.authorities() {
@@ -59,7 +62,7 @@ impl Memory {
         let (leaf, issuer) = usable(stored, names, now)?;
         let wait = self.wait_before(leaf, issuer, names, terms, now, clock);
         if wait.is_zero() {
-            self.serve(leaf, issuer);
+            self.serve(leaf, issuer, clock);
         }
         Some(wait).filter(|wait| !wait.is_zero())
     }
@@ -95,7 +98,7 @@ impl Memory {
         }
     }
 
-    fn serve(&mut self, leaf: &Leaf, issuer: &Certificate) {
+    fn serve(&mut self, leaf: &Leaf, issuer: &Certificate, clock: Instant) {
         let serving = ServingCertificate {
             chain_pem: leaf.chain_pem.clone(),
             key_pem: leaf.key.clone(),
@@ -104,8 +107,14 @@ impl Memory {
             certificate: leaf.certificate.clone(),
             issuer: issuer.clone(),
         };
-        if self.serving.as_deref() != Some(&serving) {
-            self.serving = Some(Arc::new(serving));
+        if self.serving.as_deref() == Some(&serving) {
+            return;
+        }
+        if let Some(former) = self.serving.replace(Arc::new(serving)) {
+            // The other replicas may change over later than we.
+            let authority = former.issuer.clone();
+            let new = Seen { authority, since: None, last: clock };
+            self.seen.entry(former.issuer.fingerprint).or_insert(new).last = clock;
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::memory::Memory;
 use super::plan::{Change, Sightings, Step, Terms, plan, since};
 use super::secret::Stored;
-use super::{CaBundle, IssueError, Names, Registered, ServingCertificate};
+use super::{BundleReceiver, CaBundle, IssueError, Names, Registered, ServingCertificate};
 use crate::names::{APP, FIELD_MANAGER};
 use crate::retry::{CALL, jittered};
 
@@ -111,7 +111,7 @@ impl SelfManaged {
     }
 
     /// What belongs into every `caBundle`. `None` until the Secret was seen with something in it.
-    pub fn bundle(&self) -> watch::Receiver<Option<Arc<CaBundle>>> {
+    pub fn bundle(&self) -> BundleReceiver {
         self.bundle.subscribe()
     }
 

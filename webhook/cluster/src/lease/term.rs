@@ -37,15 +37,24 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     record: Option<(Record, Instant)>,
+    /// When a record that somebody held was found deleted.
+    vanished: Option<Instant>,
 }
 
 impl Observed {
     /// Takes note of what was read, or of there being no Lease.
     pub(crate) fn see(&mut self, record: Option<Record>, now: Instant) {
-        self.record = match (record, self.record.take()) {
-            (Some(new), Some((old, since))) if new == old => Some((old, since)),
-            (new, _) => new.map(|new| (new, now)),
-        };
+        let former = self.record.take();
+        let was_held = former.as_ref().is_some_and(|(record, _)| !record.holder.is_empty());
+        match record {
+            Some(record) => {
+                let since = former.filter(|(former, _)| *former == record).map_or(now, |(_, since)| since);
+                self.record = Some((record, since));
+                self.vanished = None;
+            }
+            None if was_held => self.vanished = Some(now),
+            None => {}
+        }
     }
 
     pub(crate) fn record(&self) -> Option<&Record> {
@@ -75,14 +84,19 @@ pub(crate) fn next_step(identity: &str, observed: &Observed, renewed: Option<Ins
         return match observed.record() {
             _ if age >= RENEW_DEADLINE => Step::GiveUp,
             Some(record) if record.holder != identity => Step::GiveUp,
-            // Deleted by hand. Whoever is first makes it again.
+            // Deleted by hand.
             None => Step::Create,
             Some(_) if age >= RENEW_EVERY => Step::Renew,
             Some(_) => Step::Wait(RENEW_EVERY.saturating_sub(age)),
         };
     }
     match &observed.record {
-        None => Step::Create,
+        None => {
+            // Deleted by hand: whoever held it still leads until it notices, and then makes it again.
+            let left =
+                observed.vanished.map_or(Duration::ZERO, |at| LEASE.saturating_sub(now.saturating_duration_since(at)));
+            if left.is_zero() { Step::Create } else { Step::Wait(left.min(RETRY_EVERY)) }
+        }
         Some((record, _)) if record.holder.is_empty() || record.holder == identity => Step::Take,
         Some((record, since)) => {
             let lease = record.lease.clamp(LEASE, LONGEST_LEASE);

@@ -221,7 +221,7 @@ fn fault() -> impl Strategy<Value = (Fault, Duration)> {
         Just(Fault::Rename),
         (0usize..3).prop_map(Fault::Restart),
         (0usize..3).prop_map(Fault::Lead),
-        (1u32..48).prop_map(Fault::Stick),
+        (1u32..6).prop_map(Fault::Stick),
     ];
     // Long enough for one to be over before the next: a minute of propagation and all the lags, or the time that it sticks.
     let calm = prop_oneof![300u64..4000, 4000u64..10_000_000];
@@ -232,7 +232,7 @@ fn fault() -> impl Strategy<Value = (Fault, Duration)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is done to the Secret, to a replica or to the leader, every call is answered, for years.
     #[test]
@@ -288,6 +288,17 @@ fn a_year_in_steps() {
     day 303, second 28662: leaf
     day 363, second 28562: leaf
     ");
+}
+
+/// Found by the law: the leader changed over a second before another replica, and no longer had the former authority trusted.
+#[test]
+fn a_replica_that_changes_over_last_is_still_trusted() {
+    let mut world = World::new([0, 0, 0, 1]);
+    world.run(300 * DAY);
+    for (fault, calm) in [(Fault::BackUp, 6_735_193), (Fault::Restart(0), 9_399_808), (Fault::Restore, 300)] {
+        world.strike(&fault);
+        world.run(Duration::from_secs(calm));
+    }
 }
 
 fn settled() -> World {

@@ -34,6 +34,20 @@ fn waits_until_a_record_has_stood_for_the_lease() {
 }
 
 #[test]
+fn a_deleted_record_is_left_to_its_holder() {
+    let t0 = Instant::now();
+    let mut observed = seen("b", t0);
+    observed.see(None, t0 + RETRY_EVERY);
+    observed.see(None, t0 + 2 * RETRY_EVERY);
+    assert_eq!(next_step("a", &observed, None, t0 + LEASE), Step::Wait(RETRY_EVERY));
+    assert_eq!(next_step("a", &observed, None, t0 + RETRY_EVERY + LEASE), Step::Create);
+    // One that was free belongs to nobody.
+    let mut free = seen("", t0);
+    free.see(None, t0);
+    assert_eq!(next_step("a", &free, None, t0), Step::Create);
+}
+
+#[test]
 fn an_edited_duration_neither_hurries_nor_stops_the_others() {
     let t0 = Instant::now();
     let edited = |lease| {
