@@ -200,11 +200,7 @@ async fn move_service(services: Api<Service>, address: Ipv4Addr) {
     }
 }
 
-async fn delay_by(
-    delay: Duration,
-    mut late: mpsc::UnboundedReceiver<(Instant, Route)>,
-    sender: watch::Sender<Route>,
-) {
+async fn delay_by(delay: Duration, mut late: mpsc::UnboundedReceiver<(Instant, Route)>, sender: watch::Sender<Route>) {
     while let Some((at, route)) = late.recv().await {
         sleep_until(at + delay).await;
         sender.send_replace(route);

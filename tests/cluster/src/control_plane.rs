@@ -281,7 +281,8 @@ impl ControlPlane {
             nodes.create(&PostParams::default(), &serde_json::from_value(node)?).await?;
         }
         let classes: Api<StorageClass> = Api::all(client.clone());
-        for (name, binding, default) in [("remote", "Immediate", "true"), ("remote-wait", "WaitForFirstConsumer", "false")]
+        for (name, binding, default) in
+            [("remote", "Immediate", "true"), ("remote-wait", "WaitForFirstConsumer", "false")]
         {
             let annotations = json!({ "storageclass.kubernetes.io/is-default-class": default });
             let class = json!({
@@ -297,7 +298,8 @@ impl ControlPlane {
         })
         .await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client, "default");
-        eventually("ServiceAccount `default`", PATIENCE, async || Ok(accounts.get_opt("default").await?.map(drop))).await
+        eventually("ServiceAccount `default`", PATIENCE, async || Ok(accounts.get_opt("default").await?.map(drop)))
+            .await
     }
 }
 

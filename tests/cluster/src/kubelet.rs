@@ -102,7 +102,8 @@ impl Kubelet {
     /// What the pod printed so far, its earlier processes included.
     pub fn log(&self, pod: &str) -> Result<String> {
         let all = self.all();
-        let view = all.iter().rev().find(|view| view.name == pod).with_context(|| format!("no pod `{pod}` ran here"))?;
+        let view =
+            all.iter().rev().find(|view| view.name == pod).with_context(|| format!("no pod `{pod}` ran here"))?;
         fs::read_to_string(&view.log).with_context(|| format!("cannot read `{}`", view.log.display()))
     }
 

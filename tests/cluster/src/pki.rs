@@ -70,7 +70,11 @@ pub(crate) enum User<'a> {
     /// The bearer of the token in this file.
     TokenFile(&'a Path),
     /// Somebody, in the words of an administrator.
-    Impersonated { admin: &'a Identity, user: &'a str, groups: &'a [&'a str] },
+    Impersonated {
+        admin: &'a Identity,
+        user: &'a str,
+        groups: &'a [&'a str],
+    },
 }
 
 /// A kubeconfig, as JSON, which is YAML.

@@ -60,7 +60,6 @@ impl Keeper {
     }
 }
 
-
 /// A server that can be started again with the same flags.
 pub(crate) struct Server {
     program: PathBuf,

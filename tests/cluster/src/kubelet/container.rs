@@ -105,7 +105,12 @@ async fn value_from(client: &Client, pod: &Pod, source: &EnvVarSource) -> Result
     if let Some(source) = &source.config_map_key_ref {
         let map = Api::<ConfigMap>::namespaced(client.clone(), &namespace).get_opt(&source.name).await?;
         let value = map.and_then(|map| map.data?.remove(&source.key));
-        ensure!(value.is_some() || source.optional == Some(true), "no `{}` in configmap \"{}\"", source.key, source.name);
+        ensure!(
+            value.is_some() || source.optional == Some(true),
+            "no `{}` in configmap \"{}\"",
+            source.key,
+            source.name
+        );
         return Ok(value);
     }
     bail!("a value from a resource is not played here")
@@ -163,7 +168,9 @@ fn rewrite(text: &str, mounts: &[(String, PathBuf)], address: Ipv4Addr) -> Strin
     while let Some(next) = rest.chars().next() {
         let is_inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '-' | '_');
         let begins = !before.is_some_and(is_inside);
-        let after = |word: &str| rest.strip_prefix(word).filter(|after| begins && !after.starts_with(|c| c != '/' && is_inside(c)));
+        let after = |word: &str| {
+            rest.strip_prefix(word).filter(|after| begins && !after.starts_with(|c| c != '/' && is_inside(c)))
+        };
         let mount = mounts.iter().find_map(|(path, folder)| Some((folder.display().to_string(), after(path)?)));
         let anywhere = || WILDCARDS.iter().find_map(|wildcard| Some((address.to_string(), after(wildcard)?)));
         if let Some((here, after)) = mount.or_else(anywhere) {

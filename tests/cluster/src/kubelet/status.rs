@@ -39,8 +39,7 @@ impl State {
     /// As a strategic merge patch: conditions of others, such as the scheduler's, stay.
     pub(super) fn patch(&self) -> Value {
         let ready = if self.is_ready { "True" } else { "False" };
-        let condition =
-            |type_: &str, status: &str, at: Timestamp| json!({ "type": type_, "status": status, "lastTransitionTime": text(at) });
+        let condition = |type_: &str, status: &str, at: Timestamp| json!({ "type": type_, "status": status, "lastTransitionTime": text(at) });
         let (phase, state) = match &self.is {
             Is::Waiting { reason, message } => {
                 let phase = if self.restarts == 0 && self.last_exit.is_none() { "Pending" } else { "Running" };
