@@ -90,7 +90,7 @@ async fn try_look(
 
     let wanted = record.wanted();
     for (which, _) in present.iter().filter(|(which, _)| !wanted.contains(which)) {
-        looked.attempt(which.delete(client).await);
+        looked.attempt(&which.delete(client).await);
     }
     match policies {
         None => looked.state.awaiting.push("policies: none are loaded yet".to_owned()),
@@ -149,7 +149,7 @@ async fn register(
                 Some(corrected) => which.replace(client, &corrected).await,
             },
         };
-        if looked.attempt(written) {
+        if looked.attempt(&written) {
             record.registered.insert(which);
         } else {
             is_as_derived = false;
@@ -170,8 +170,8 @@ async fn register(
 
 impl Looked {
     /// Whether it went well.
-    fn attempt(&mut self, result: Result<(), Problem>) -> bool {
-        if let Err(problem) = &result {
+    fn attempt(&mut self, result: &Result<(), Problem>) -> bool {
+        if let Err(problem) = result {
             self.complain(problem);
         }
         result.is_ok()
