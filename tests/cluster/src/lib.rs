@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod binaries;
 pub mod control_plane;
 pub mod http;
+pub mod installed;
 pub mod kubelet;
 pub mod load;
 pub mod metrics;

@@ -1,0 +1,114 @@
+//! A control plane with `deploy/base` as a user gets it: the definitions, then the rest, and nothing passed by hand.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use stateward_cluster::names::{APP, NAMESPACE};
+
+use crate::balancer::Balancer;
+use crate::kubelet::Kubelet;
+use crate::{ControlPlane, eventually, root, stateward};
+
+/// A control plane on which our pods run and are called.
+pub struct Installed {
+    /// Where.
+    pub plane: ControlPlane,
+    /// What runs our pods.
+    pub kubelet: Kubelet,
+    /// What the API server's calls go through.
+    pub balancer: Balancer,
+}
+
+impl Installed {
+    /// Starts a control plane and installs. `None`, and a note, where the machine cannot.
+    pub async fn start(test: &str) -> Result<Option<Self>> {
+        let Some(plane) = ControlPlane::start(test).await? else { return Ok(None) };
+        let kubelet = Kubelet::start(&plane, stateward())?;
+        let balancer = Balancer::start(&plane)?;
+        let installed = Self { plane, kubelet, balancer };
+        installed.install().await?;
+        installed.enforces().await?;
+        Ok(Some(installed))
+    }
+
+    /// As `deploy/README.md` says.
+    pub async fn install(&self) -> Result<()> {
+        let (crds, base) = (root().join("deploy/crds"), root().join("deploy/base"));
+        self.granted(&["apply", "--server-side", "-k", &crds.to_string_lossy()]).await?;
+        self.granted(&["wait", "--for=condition=Established", "--timeout=30s", "-k", &crds.to_string_lossy()]).await?;
+        self.granted(&["apply", "--server-side", "-k", &base.to_string_lossy()]).await
+    }
+
+    /// Runs kubectl and fails if it does.
+    pub async fn granted(&self, arguments: &[&str]) -> Result<()> {
+        let output = self.plane.kubectl(arguments).await?;
+        ensure!(
+            output.status.success(),
+            "kubectl {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
+    /// Runs kubectl and fails if it does not; what it prints.
+    pub async fn refused(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let output = self.plane.kubectl_with(&self.plane.admin(), arguments, input).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success(), "kubectl {}: granted; {said}", arguments.join(" "));
+        Ok(said)
+    }
+
+    /// Waits until every policy is Ready and a failed call refuses, as soon as it may: see [`Self::members_are_guarded`] for the rest.
+    pub async fn enforces(&self) -> Result<()> {
+        self.granted(&["wait", "--for=condition=Ready", "--timeout=90s", "wasmpolicies", "--all"]).await?;
+        self.fails("validate-fail.stateward.dev").await
+    }
+
+    /// Waits until a failed call to this entry refuses.
+    pub async fn fails(&self, entry: &str) -> Result<()> {
+        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.plane.client()?);
+        eventually(&format!("{entry} fails closed"), PATIENCE, async || {
+            let webhooks = configurations.get(APP).await?.webhooks.unwrap_or_default();
+            let is_closed = |policy: &Option<String>| policy.as_deref() == Some("Fail");
+            Ok(webhooks.iter().any(|webhook| webhook.name == entry && is_closed(&webhook.failure_policy)).then_some(()))
+        })
+        .await
+    }
+
+    /// The pod that leads.
+    pub async fn leader(&self) -> Result<String> {
+        let leases: Api<Lease> = Api::namespaced(self.plane.client()?, NAMESPACE);
+        eventually("somebody leads", PATIENCE, async || {
+            let holder = leases.get(APP).await?.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+            Ok(holder.split_once('_').map(|(pod, _)| pod.to_owned()))
+        })
+        .await
+    }
+
+    /// Waits until this many replicas are Ready and the Service leads to them.
+    pub async fn replicas(&self, count: usize) -> Result<()> {
+        let rolled = ["rollout", "status", "deployment/stateward", "-n", NAMESPACE, "--timeout=120s"];
+        self.granted(&rolled).await?;
+        eventually("the Service leads to them", PATIENCE, async || {
+            Ok((self.balancer.backends().len() == count).then_some(()))
+        })
+        .await
+    }
+
+    /// What a replica has logged, for a test that fails.
+    pub fn logs(&self) -> String {
+        let logs = self.kubelet.all().into_iter().map(|pod| {
+            let text = std::fs::read_to_string(&pod.log).with_context(|| pod.name.clone()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"message\":\"admission\"")).collect();
+            format!("{}:\n{}\n", pod.name, lines.join("\n"))
+        });
+        logs.collect()
+    }
+}
+
+/// A busy machine compiles the built-in component in ten seconds, three times.
+const PATIENCE: Duration = Duration::from_secs(90);
