@@ -7,12 +7,11 @@ use super::{Verdicts, lists};
 
 pub(super) fn judge(set: Set<'_>, verdicts: &mut Verdicts) {
     for container in long_running(set.pod()).filter(|container| writes_to_image(set, container)) {
-        match is_unseen(container) {
-            true => verdicts.undecided("remote-volumes/ephemeral-data"),
-            false => {
-                let place = format!("container {}", container["name"]);
-                verdicts.fires("remote-volumes/ephemeral-data", &place, "audit", "audit");
-            }
+        if is_unseen(container) {
+            verdicts.undecided("remote-volumes/ephemeral-data");
+        } else {
+            let place = format!("container {}", container["name"]);
+            verdicts.fires("remote-volumes/ephemeral-data", &place, "audit", "audit");
         }
     }
     for volume in set.effective_volumes() {
