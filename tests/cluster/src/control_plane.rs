@@ -120,8 +120,9 @@ impl ControlPlane {
 
     /// A kubeconfig of anybody's: the administrator speaks for them, and the API server and webhooks see them.
     pub fn kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let user_name: String = user.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let path = self.host.folder.join(format!("as-{user_name}.kubeconfig"));
+        let who = [&[user], groups].concat().join("-");
+        let who: String = who.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let path = self.host.folder.join(format!("as-{who}.kubeconfig"));
         let user = User::Impersonated { admin: &self.admin, user, groups };
         fs::write(&path, kubeconfig(&self.host.url, &self.host.authority, &user).to_string())?;
         Ok(path)

@@ -1,8 +1,11 @@
 //! The control plane of the tests: it starts, a StatefulSet runs in it, and it keeps what it has through a restart.
 
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim};
 use kube::Api;
@@ -52,6 +55,22 @@ async fn a_control_plane_runs_stateful_sets_and_survives_a_restart() -> Result<(
     plane.kill(Program::KubeScheduler).await?;
     plane.start_program(Program::KubeScheduler).await?;
     plane.passed();
+    Ok(())
+}
+
+/// The keeper outlives a test that is killed; here its input ends while what it keeps still runs.
+#[test]
+fn what_a_lost_test_started_is_ended() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut kept = Command::new(env!("CARGO_BIN_EXE_pod"))
+        .args(["--listen=127.0.0.1:0", "--admin=127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .spawn()?;
+    let mut keeper = Command::new(env!("CARGO_BIN_EXE_keeper")).arg(folder.path()).stdin(Stdio::piped()).spawn()?;
+    writeln!(keeper.stdin.take().context("no input")?, "{}", kept.id())?;
+    ensure!(keeper.wait()?.success());
+    ensure!(kept.wait()?.signal() == Some(9), "it was not killed");
+    ensure!(!folder.path().exists(), "the store's folder is still there");
     Ok(())
 }
 
