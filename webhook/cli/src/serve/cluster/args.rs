@@ -33,7 +33,7 @@ pub(in crate::serve) struct ClusterArgs {
     pub(super) service: String,
 
     /// Its port
-    #[arg(long, env = "STATEWARD_SERVICE_PORT", value_name = "PORT", default_value_t = 443)]
+    #[arg(long, env = "STATEWARD_SERVICE_PORT", value_name = "PORT", default_value_t = names::PORT)]
     pub(super) service_port: u16,
 
     /// `https://HOST:PORT` that the API server calls instead of the Service: for a server outside the cluster
