@@ -14,9 +14,9 @@ pub const EVICTION_FORCED: &str = "object != null && has(object.deleteOptions) &
 
 /// A set's status gets an owner.
 pub const OWNER_ADDED: &str = "object != null && oldObject != null && has(object.metadata.ownerReferences) && \
-     object.metadata.ownerReferences.exists(r, !(has(oldObject.metadata.ownerReferences) && \
+     (size(object.metadata.ownerReferences) > 100 || object.metadata.ownerReferences.exists(r, !(has(oldObject.metadata.ownerReferences) && \
      oldObject.metadata.ownerReferences.exists(o, \
-     o.apiVersion == r.apiVersion && o.kind == r.kind && o.name == r.name && o.uid == r.uid)))";
+     o.apiVersion == r.apiVersion && o.kind == r.kind && o.name == r.name && o.uid == r.uid))))";
 
 /// A Service is deleted, or has members' names no more.
 pub const SERVICE_REMOVED: &str = "oldObject != null && (object == null || \

@@ -38,7 +38,8 @@ impl Installed {
     pub async fn install(&self) -> Result<()> {
         let (crds, base) = (root().join("deploy/crds"), root().join("deploy/base"));
         self.granted(&["apply", "--server-side", "-k", &crds.to_string_lossy()]).await?;
-        self.granted(&["wait", "--for=condition=Established", "--timeout=30s", "-k", &crds.to_string_lossy()]).await?;
+        let definitions = ["crd/wasmpolicies.stateward.dev", "crd/policyexemptions.stateward.dev"];
+        self.granted(&[&["wait", "--for=condition=Established", "--timeout=30s"][..], &definitions].concat()).await?;
         self.granted(&["apply", "--server-side", "-k", &base.to_string_lossy()]).await
     }
 

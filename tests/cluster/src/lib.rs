@@ -63,8 +63,12 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("..")).to_path_buf()
 }
 
-/// The product's binary, built if it is missing or older than its sources: no test judges yesterday's.
+/// The product's binary, built if it is missing or older than its sources: no test judges yesterday's. `STATEWARD_BINARY` names another one, such as
+/// the image's.
 pub fn stateward() -> PathBuf {
+    if let Some(binary) = std::env::var_os("STATEWARD_BINARY") {
+        return binary.into();
+    }
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

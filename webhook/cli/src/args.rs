@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 use stateward_core::manifest::Profile;
 
+use crate::doctor::DoctorArgs;
+use crate::install::{InstallArgs, UninstallArgs};
 use crate::output::{Format, Output, one_of};
+use crate::pause::{PauseArgs, ResumeArgs};
 use crate::serve::ServeArgs;
 
 /// Keeps stateful workloads stateful: an admission webhook that runs WebAssembly policies.
@@ -30,6 +33,16 @@ pub(crate) enum Command {
     Rules(RulesArgs),
     /// Serve the webhook.
     Serve(ServeArgs),
+    /// Put Stateward into a cluster, or bring it up to date.
+    Install(InstallArgs),
+    /// Take Stateward out of a cluster.
+    Uninstall(UninstallArgs),
+    /// Say what of an installation works and what does not.
+    Doctor(DoctorArgs),
+    /// Take the webhook out of the way, for a time or until `resume`.
+    Pause(PauseArgs),
+    /// End a pause, or what somebody deleted by hand.
+    Resume(ResumeArgs),
     /// Print a script that completes commands and flags.
     Completions(CompletionsArgs),
     /// Read Wasm, write machine code: the child process that `serve` and `check` compile in.

@@ -9,12 +9,16 @@ use crate::exit::Exit;
 
 mod args;
 mod check;
+mod cluster;
 mod compile_component;
 mod completions;
+mod doctor;
 mod engine;
 mod exit;
 mod explain;
+mod install;
 mod output;
+mod pause;
 mod policies;
 mod rules;
 mod serve;
@@ -27,6 +31,11 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Rules(args) => rules::run(&args),
         Command::Serve(args) => serve::run(args),
+        Command::Install(args) => install::install(&args),
+        Command::Uninstall(args) => install::uninstall(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Pause(args) => pause::pause(&args),
+        Command::Resume(args) => pause::resume(&args),
         Command::Completions(args) => completions::run(&args),
         Command::CompileComponent => compile_component::run(),
     };

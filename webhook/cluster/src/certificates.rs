@@ -21,6 +21,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 pub use self::authority::KeyPem;
+pub use self::authority::expiry;
 pub use self::given::{GivenError, given};
 pub use self::issue::IssueError;
 pub use self::plan::Terms;

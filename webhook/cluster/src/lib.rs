@@ -12,12 +12,16 @@
 //! certificates our own authority and serving certificate, or given ones
 //! webhooks     the webhook configurations, derived from the rules
 //! registration keeps them as derived, and out of the way
+//! install      puts manifests into a cluster and takes them out
+//! doctor       looks at an installation from outside
 //! ```
 
 pub mod certificates;
 pub mod client;
 pub mod crds;
+pub mod doctor;
 mod follow;
+pub mod install;
 pub mod inventory;
 pub mod lease;
 pub mod names;

@@ -29,6 +29,13 @@ pub struct Wanted {
     pub exemption_errors: Vec<(String, SpecError)>,
 }
 
+impl Wanted {
+    /// Whether any replica was asked when a member was made.
+    pub fn is_member_seen(&self) -> bool {
+        self.policies.iter().flat_map(|policy| &policy.status.replicas).any(|replica| replica.member_seen)
+    }
+}
+
 /// A policy as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredPolicy {

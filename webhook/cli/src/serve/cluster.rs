@@ -35,6 +35,8 @@ pub(super) struct Cluster {
     pushed: watch::Sender<Option<Arc<PemPair>>>,
     policies: watch::Sender<Option<Arc<PolicySet>>>,
     registration: watch::Sender<registration::RegistrationState>,
+    /// Whether any replica was asked when a member was made: the leader is one of three.
+    member_seen: watch::Sender<bool>,
 }
 
 impl Cluster {
@@ -57,6 +59,7 @@ impl Cluster {
             pushed: watch::Sender::default(),
             policies: watch::Sender::default(),
             registration: watch::Sender::default(),
+            member_seen: watch::Sender::default(),
         })
     }
 
@@ -123,7 +126,7 @@ impl Cluster {
         let inventories = Inventories::new(self.client.clone());
         let mut loading = Loading::new(&self.replica, PolicyLoader::new(engine), inventories);
         let mut status = StatusWriter::new(self.client.clone(), &self.args.namespace, &self.replica);
-        let (mut wanted, mut leads) = (watches.wanted(), leading.receiver());
+        let (mut wanted, mut leads, mut seen) = (watches.wanted(), leading.receiver(), state.member_seen());
         loop {
             let now = wanted.borrow_and_update().clone();
             leads.mark_unchanged();
@@ -136,16 +139,21 @@ impl Cluster {
             });
             state.report("inventory", loading.unknown());
             state.report("watches", watches.problems());
-            let mut failed = status.tell(&now, &loading.entries(&now)).await;
+            let has_seen = *seen.borrow_and_update();
+            if has_seen || now.is_member_seen() {
+                self.member_seen.send_if_modified(|any| !std::mem::replace(any, true));
+            }
+            let mut failed = status.tell(&now, &loading.entries(&now, has_seen)).await;
             if leading.now() {
                 let alive = status.alive().await;
                 failed.extend(status.sum_up(&now, alive.as_deref(), jiff::Timestamp::now()).await);
             }
             state.report("status", failed);
             tokio::select! {
-                // Both senders live as long as what is beside this.
+                // All senders live as long as what is beside this.
                 _ = wanted.changed() => {}
                 _ = leads.changed() => {}
+                _ = seen.changed() => {}
                 // Pods that are gone, kinds that became known, and what could not be written.
                 () = tokio::time::sleep(LOOK) => {}
             }

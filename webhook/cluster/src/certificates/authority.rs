@@ -30,6 +30,11 @@ pub(crate) struct Certificate {
     public_key: Vec<u8>,
 }
 
+/// When the first authority of a bundle expires; `None` where there is none.
+pub fn expiry(bundle: &str) -> Option<Timestamp> {
+    Certificate::read_authorities(bundle).into_iter().map(|authority| authority.not_after).min()
+}
+
 impl Certificate {
     /// All that are in the text. Anything else in it is skipped.
     pub(crate) fn read_all(text: &str) -> Vec<Self> {

@@ -86,6 +86,9 @@ pub struct ReplicaStatus {
     /// What kept the last load from succeeding, by the part that is wrong: `component`, `settings`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, String>,
+    /// It was asked when a member was made, on the path whose failures refuse: then they may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub member_seen: bool,
     /// Kinds that its rules look up and that cannot be, each with the permission or the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,

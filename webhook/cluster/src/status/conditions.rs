@@ -152,6 +152,7 @@ mod tests {
             version: Some("0.1.0".to_owned()),
             rule_count: 9,
             errors,
+            member_seen: false,
             unknown: Vec::new(),
         }
     }

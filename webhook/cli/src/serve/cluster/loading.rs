@@ -94,11 +94,12 @@ impl Loading {
         self.last = Some(asked);
     }
 
-    /// What this replica runs, by the policy's name.
-    pub(super) fn entries(&self, wanted: &Wanted) -> HashMap<String, ReplicaStatus> {
+    /// What this replica runs, by the policy's name. `member_seen`: whether it was asked when a member was made.
+    pub(super) fn entries(&self, wanted: &Wanted, member_seen: bool) -> HashMap<String, ReplicaStatus> {
         let Some(loaded) = &self.loaded else { return HashMap::new() };
         let problems = loaded.inventory.problems();
-        wanted.policies.iter().map(|stored| (stored.name.clone(), self.entry(stored, loaded, &problems))).collect()
+        let entry = |stored| ReplicaStatus { member_seen, ..self.entry(stored, loaded, &problems) };
+        wanted.policies.iter().map(|stored| (stored.name.clone(), entry(stored))).collect()
     }
 
     /// What cannot be looked up now.
@@ -138,6 +139,7 @@ impl Loading {
             version: policy.map(|policy| policy.component.manifest.version.clone()),
             rule_count: policy.map_or(0, |policy| i64::try_from(policy.rule_ids().count()).unwrap_or(i64::MAX)),
             errors,
+            member_seen: false,
             unknown: words(&of_it),
         }
     }

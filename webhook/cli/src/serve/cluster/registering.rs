@@ -19,7 +19,7 @@ pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
     let inputs = Inputs {
         policies: cluster.policies.subscribe(),
         ca_bundle: bundle.subscribe(),
-        member_seen: state.member_seen(),
+        member_seen: cluster.member_seen.subscribe(),
     };
     tokio::join!(
         forward(cluster.certificates.bundle(), &bundle),
