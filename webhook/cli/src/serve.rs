@@ -77,7 +77,10 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
         true => Some(Cluster::connect(args.cluster, args.tls_dir.clone()).await?),
         false => None,
     };
-    let given = || args.tls_dir.clone().map_or(TlsSource::SelfSigned, TlsSource::Directory);
+    let given = || {
+        let directory = |path| TlsSource::Directory { path, checks_clients: true };
+        args.tls_dir.clone().map_or(TlsSource::SelfSigned, directory)
+    };
     let state = Arc::new(State::new());
     let options = Options {
         listen: args.listen,

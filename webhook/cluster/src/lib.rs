@@ -12,6 +12,7 @@
 //! certificates our own authority and serving certificate, or given ones
 //! webhooks     the webhook configurations, derived from the rules
 //! registration keeps them as derived, and out of the way
+//! events       what a person sees without asking
 //! install      puts manifests into a cluster and takes them out
 //! doctor       looks at an installation from outside
 //! ```
@@ -20,6 +21,7 @@ pub mod certificates;
 pub mod client;
 pub mod crds;
 pub mod doctor;
+pub mod events;
 mod follow;
 pub mod install;
 pub mod inventory;

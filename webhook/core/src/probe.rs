@@ -20,7 +20,7 @@ pub(crate) fn refusal(request: &Request<'_>, route: Route) -> Option<Verdict> {
     let object = request.object.as_deref().filter(|object| object.contains(ANNOTATION))?;
     let annotations = Head::read(object)?.metadata?.annotations?;
     let path = value_of(&annotations.0, ANNOTATION)?;
-    let is_meant = match (path.as_ref(), route) {
+    let is_meant = match (path, route) {
         ("closed", _) => route == Route::Closed,
         ("fail", _) => route == Route::Fail,
         ("ignore", _) => route == Route::Ignore,

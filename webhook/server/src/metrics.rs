@@ -29,6 +29,8 @@ pub struct Metrics {
     /// Attempts to load the policies.
     pub(crate) policy_reloads: Family<Outcome, Counter>,
     pub(crate) policy_set_generation: Gauge,
+    leading: Gauge,
+    registered: Gauge,
     pub(crate) policies: PolicyFamilies,
 }
 
@@ -59,6 +61,12 @@ impl Metrics {
     /// Counts an attempt to load policies or objects.
     pub fn count_policy_reload(&self, succeeded: bool) {
         self.policy_reloads.get_or_create(&Outcome::of(succeeded)).inc();
+    }
+
+    /// In a cluster: whether this replica leads, and whether it sees its webhooks registered. A sum of 0 over all replicas is worth an alert.
+    pub fn registration(&self, leading: bool, registered: bool) {
+        self.leading.set(leading.into());
+        self.registered.set(registered.into());
     }
 
     /// OpenMetrics text.
@@ -134,6 +142,14 @@ impl Default for Metrics {
             "Counts the policy sets that were put in force",
             Gauge::clone(&policy_set_generation),
         );
+        let leading = Gauge::default();
+        registry.register("leading", "1 in the replica that leads", Gauge::clone(&leading));
+        let registered = Gauge::default();
+        registry.register(
+            "registered",
+            "1 in the leader while both webhook configurations are as they should be",
+            Gauge::clone(&registered),
+        );
         let policies = PolicyFamilies::register(registry);
 
         Self {
@@ -150,6 +166,8 @@ impl Default for Metrics {
             certificate_expiry,
             policy_reloads,
             policy_set_generation,
+            leading,
+            registered,
             policies,
         }
     }

@@ -28,8 +28,14 @@ pub struct Options {
 pub enum TlsSource {
     /// A fresh authority for this host, gone with the process.
     SelfSigned,
-    /// A folder with `tls.crt`, `tls.key` and, for client certificates, `ca.crt`; swapped when it changes.
-    Directory(PathBuf),
+    /// A folder with `tls.crt` and `tls.key`; swapped when it changes.
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Whether its `ca.crt`, where there is one, signs clients' certificates, without which nobody is answered. In a Secret of cert-manager's it is
+        /// the authority of the serving certificate.
+        checks_clients: bool,
+    },
     /// What was sent last. Until something is, a certificate that nobody trusts.
     Pushed(watch::Receiver<Option<Arc<PemPair>>>),
 }

@@ -79,7 +79,7 @@ pub(crate) struct Certificates {
 }
 
 enum Source {
-    Directory(PathBuf),
+    Directory { path: PathBuf, checks_clients: bool },
     SelfSigned(CaFile),
     Pushed(watch::Receiver<Option<Arc<PemPair>>>),
 }
@@ -88,7 +88,9 @@ impl Certificates {
     /// The first one; without a directory, and until one is pushed, self-signed.
     pub(crate) fn load(from: TlsSource, metrics: &Metrics) -> Result<Self, TlsError> {
         let (files, source) = match from {
-            TlsSource::Directory(directory) => (Files::read(&directory)?, Source::Directory(directory)),
+            TlsSource::Directory { path, checks_clients } => {
+                (Files::read(&path, checks_clients)?, Source::Directory { path, checks_clients })
+            }
             TlsSource::SelfSigned => {
                 let (files, ca) = Files::self_signed()?;
                 (files, Source::SelfSigned(ca))
@@ -110,7 +112,7 @@ impl Certificates {
     pub(crate) fn ca_file(&self) -> Option<PathBuf> {
         match &self.source {
             Source::SelfSigned(ca) => Some(ca.path()),
-            Source::Directory(_) | Source::Pushed(_) => None,
+            Source::Directory { .. } | Source::Pushed(_) => None,
         }
     }
 
@@ -118,17 +120,17 @@ impl Certificates {
     pub(crate) async fn keep_current(&self, metrics: &Metrics) {
         match &self.source {
             Source::SelfSigned(_) => {}
-            Source::Directory(directory) => self.follow_directory(directory, metrics).await,
+            Source::Directory { path, checks_clients } => self.follow_directory(path, *checks_clients, metrics).await,
             Source::Pushed(pushed) => self.follow_pushed(pushed.clone(), metrics).await,
         }
     }
 
-    async fn follow_directory(&self, directory: &Path, metrics: &Metrics) {
+    async fn follow_directory(&self, directory: &Path, checks_clients: bool, metrics: &Metrics) {
         let mut watch = Watch::new(directory);
-        let mut in_force = Files::read(directory).map(|files| files.hash()).ok();
+        let mut in_force = Files::read(directory, checks_clients).map(|files| files.hash()).ok();
         loop {
             watch.changed().await;
-            let files = Files::read(directory);
+            let files = Files::read(directory, checks_clients);
             let hash = files.as_ref().map(Files::hash).ok();
             if hash.is_some() && hash == in_force {
                 continue;
@@ -191,13 +193,14 @@ impl Files {
     }
 
     /// All from one generation: where the files are links through `..data`, that link is followed once.
-    fn read(directory: &Path) -> Result<Self, TlsError> {
+    fn read(directory: &Path, checks_clients: bool) -> Result<Self, TlsError> {
         let generation = fs::canonicalize(directory.join("..data")).unwrap_or_else(|_| directory.to_path_buf());
         let read = |name: &str| {
             let path = generation.join(name);
             fs::read(&path).map_err(|source| TlsError::Read { path: directory.join(name), source })
         };
         let client_ca = match read("ca.crt") {
+            _ if !checks_clients => None,
             Err(TlsError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
             ca => Some(ca?),
         };

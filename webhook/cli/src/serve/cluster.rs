@@ -65,7 +65,9 @@ impl Cluster {
 
     /// What the server is to serve: the given certificate, or what comes from the Secret.
     pub(super) fn tls(&self) -> TlsSource {
-        self.tls_dir.clone().map_or_else(|| TlsSource::Pushed(self.pushed.subscribe()), TlsSource::Directory)
+        // The API server shows no certificate unless it is told to, and `ca.crt` is what it is to trust.
+        let directory = |path| TlsSource::Directory { path, checks_clients: false };
+        self.tls_dir.clone().map_or_else(|| TlsSource::Pushed(self.pushed.subscribe()), directory)
     }
 
     /// Everything beside the server. After `shutdown` the Lease is given back at once, while requests are still answered; ends only where there is

@@ -73,6 +73,16 @@ impl Loading {
         let LoadedPolicies { set, errors: more } =
             self.loader.load(&resources, &wanted.exemptions, &policies::fetch).await;
         errors.extend(more);
+        if state.in_force().is_none()
+            && let Some(name) = self.served_elsewhere(wanted, &set)
+        {
+            let problem = format!("policy `{name}` is in force on other replicas and does not load here");
+            tracing::error!(problem, "not ready");
+            self.log(&set, wanted, &errors, state);
+            state.report("policies", vec![problem]);
+            return;
+        }
+        state.report("policies", Vec::new());
         let inventory = self.inventories.with(&set.reads());
         let patience = if state.in_force().is_none() { FIRST_SYNC } else { SYNC };
         if tokio::time::timeout(patience, inventory.settled()).await.is_err() {
@@ -105,6 +115,15 @@ impl Loading {
     /// What cannot be looked up now.
     pub(super) fn unknown(&self) -> Vec<String> {
         self.loaded.as_ref().map(|loaded| words(&loaded.inventory.problems())).unwrap_or_default()
+    }
+
+    /// A policy that does not load here, while another replica enforces it: to answer without it would be to let through what the others refuse.
+    fn served_elsewhere<'w>(&self, wanted: &'w Wanted, set: &PolicySet) -> Option<&'w str> {
+        let is_missing = |stored: &&StoredPolicy| !set.policies().iter().any(|policy| policy.name == stored.name);
+        let is_served = |stored: &&StoredPolicy| {
+            stored.status.replicas.iter().any(|replica| replica.enforced && replica.name != self.replica)
+        };
+        wanted.policies.iter().filter(is_missing).find(is_served).map(|stored| stored.name.as_str())
     }
 
     fn entry(

@@ -1,11 +1,11 @@
 //! What the leader keeps: certificates and webhook configurations.
 
-use std::sync::Arc;
-
-use stateward_cluster::certificates::{CaBundle, Registered, follow_registered};
+use stateward_cluster::certificates::{BundleReceiver, Registered, Terms, follow_registered, given};
+use stateward_cluster::events::Announcer;
 use stateward_cluster::lease::{Leading, while_leading};
 use stateward_cluster::registration::{self, Inputs, Registrar, RegistrationState};
 use stateward_cluster::webhooks::Reach;
+use stateward_core::inventory::BoxFuture;
 use stateward_server::State;
 use tokio::sync::watch;
 
@@ -15,14 +15,16 @@ use super::Cluster;
 pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
     let registered = watch::Sender::new(Registered::default());
     let bundle = watch::Sender::new(None);
-    let registrar = registrar(cluster);
+    let (authorities, kept) = authorities(cluster);
+    let registrar = registrar(cluster, authorities.is_none());
     let inputs = Inputs {
         policies: cluster.policies.subscribe(),
         ca_bundle: bundle.subscribe(),
         member_seen: cluster.member_seen.subscribe(),
     };
     tokio::join!(
-        forward(cluster.certificates.bundle(), &bundle),
+        kept,
+        forward(authorities, &bundle),
         while_leading(leading, || async {
             if cluster.tls_dir.is_none() {
                 cluster.certificates.keep(registered.subscribe()).await;
@@ -30,11 +32,25 @@ pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
         }),
         while_leading(leading, || registration::keep(&registrar, inputs.clone(), &cluster.registration)),
         while_leading(leading, || follow_registered(&cluster.client, &registered)),
-        tell(cluster.registration.subscribe(), state),
+        tell(cluster, state, leading),
     );
 }
 
-fn registrar(cluster: &Cluster) -> Registrar {
+/// What is to be trusted, as it changes: our own authority, or the one beside a given certificate. `None`: an injector writes it, or the API server knows.
+fn authorities(cluster: &Cluster) -> (Option<BundleReceiver>, BoxFuture<'static, ()>) {
+    let Some(directory) = &cluster.tls_dir else {
+        return (Some(cluster.certificates.bundle()), Box::pin(std::future::pending()));
+    };
+    match given(directory, Terms::default().overlap) {
+        Ok((bundle, kept)) => (Some(bundle), Box::pin(kept)),
+        Err(error) => {
+            tracing::warn!(%error, "`caBundle` is left to others");
+            (None, Box::pin(std::future::pending()))
+        }
+    }
+}
+
+fn registrar(cluster: &Cluster, foreign_ca: bool) -> Registrar {
     let args = &cluster.args;
     let reach = match &args.webhook_url {
         Some(url) => Reach::Url(url.trim_end_matches('/').to_owned()),
@@ -46,12 +62,13 @@ fn registrar(cluster: &Cluster) -> Registrar {
         reach,
         probe_namespace: args.probe_namespace.clone(),
         run: args.run.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string()),
-        foreign_ca: cluster.tls_dir.is_some(),
+        foreign_ca,
     }
 }
 
 /// The configurations take bytes.
-async fn forward(mut from: watch::Receiver<Option<Arc<CaBundle>>>, to: &watch::Sender<Option<Vec<u8>>>) {
+async fn forward(from: Option<BundleReceiver>, to: &watch::Sender<Option<Vec<u8>>>) {
+    let Some(mut from) = from else { return };
     loop {
         let bundle = from.borrow_and_update().as_ref().map(|bundle| bundle.pem.clone().into_bytes());
         to.send_if_modified(|before| {
@@ -65,13 +82,24 @@ async fn forward(mut from: watch::Receiver<Option<Arc<CaBundle>>>, to: &watch::S
     }
 }
 
-/// Says what keeps us from being registered where `/policies` and the log are read.
-async fn tell(mut registration: watch::Receiver<RegistrationState>, state: &State) {
+/// Says what keeps us from being registered where `/policies`, metrics and Events are read.
+async fn tell(cluster: &Cluster, state: &State, leading: &Leading) {
+    let announcer = Announcer::new(cluster.client.clone(), &cluster.args.namespace, &cluster.replica);
+    let (mut registration, mut leads) = (cluster.registration.subscribe(), leading.receiver());
+    let mut before = RegistrationState::default();
     loop {
-        let problems = registration.borrow_and_update().problems.clone();
-        state.report("registration", problems);
-        if registration.changed().await.is_err() {
-            return;
+        let now = registration.borrow_and_update().clone();
+        let is_leading = *leads.borrow_and_update();
+        state.report("registration", now.problems.clone());
+        state.metrics().registration(is_leading, is_leading && now.registered);
+        if is_leading {
+            announcer.announce(&before, &now).await;
+        }
+        before = now;
+        tokio::select! {
+            // Both senders live as long as what is beside this.
+            _ = registration.changed() => {}
+            _ = leads.changed() => {}
         }
     }
 }
