@@ -14,7 +14,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     if !status.success() {
         return Ok(ExitCode::FAILURE);
     }
+    if let [only] = arguments
+        && only == "--cluster"
+    {
+        return in_cluster();
+    }
     let mut command = cargo(&["run", "--release", "--locked", "--package", "stateward-bench", "--bin", "bench", "--"])?;
     let status = command.args(arguments).status().context("the bench does not run")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// On the control plane of the tests, with the product in release.
+fn in_cluster() -> Result<ExitCode> {
+    let binary = std::env::current_dir()?.join("target/release/stateward");
+    let run = ["run", "--locked", "--package", "stateward-cluster-tests", "--bin", "cluster-bench"];
+    let status = cargo(&run)?.env("STATEWARD_BINARY", binary).status().context("the bench does not run")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -45,6 +45,7 @@ usage: cargo xtask TASK
 
   demo             build, start the webhook on loopback, post real AdmissionReviews to it and show what it answers
   test [SUITE..]   every test, with minutes per suite and what was skipped; SUITE is a name from its table
+  bench --cluster  a dry-run create beside an empty webhook, and memory with a large inventory, on a real control plane
   bench [--quick]  the table of speed and size, as ratios in one run; writes tests/bench/RESULTS.md
   image [--out DIR] [--binary FILE]
                    the container image as an OCI layout (target/image), of a static binary that it builds; no daemon";
