@@ -36,6 +36,10 @@ pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp
     let component = match refused(COMPONENT) {
         Some((replica, words)) => said("ComponentLoaded", "False", "NotLoaded", format!("{}: {words}", replica.name)),
         None if current.is_empty() => said("ComponentLoaded", "Unknown", "NotLoadedYet", NOBODY.to_owned()),
+        // Of a refused resource nobody says which component it has.
+        None if current.iter().all(|replica| replica.digest.is_none()) => {
+            said("ComponentLoaded", "Unknown", "NotLoaded", "no replica runs it".to_owned())
+        }
         None => said("ComponentLoaded", "True", "Loaded", loaded_words(&current)),
     };
     let ready = match current.iter().find(|replica| !replica.loaded) {
@@ -204,6 +208,14 @@ mod tests {
         assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.1"));
         policy.status.profile_version = Some("v0.0".to_owned());
         assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.0"));
+    }
+
+    #[test]
+    fn a_refused_resource_says_nothing_of_its_component() {
+        let nobody_runs = ReplicaStatus { digest: None, version: None, ..replica("a", 2, false) };
+        let status = summed_up(&policy(vec![nobody_runs]), None, now());
+        let component = status.conditions.iter().find(|condition| condition.kind == "ComponentLoaded").unwrap();
+        assert_eq!((component.status.as_str(), component.message.as_str()), ("Unknown", "no replica runs it"));
     }
 
     /// Else the leader would write the same status every time that it sees its own.
