@@ -14,6 +14,7 @@ mod network;
 mod pki;
 pub mod processes;
 mod servers;
+pub mod shop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
