@@ -1,12 +1,14 @@
 //! A namespace with a Service, and StatefulSets for it that every shipped rule judges and grants: what faults are injected into.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 
+use crate::eventually;
 use crate::installed::Installed;
 use crate::load::{Load, Report};
 use crate::metrics::WebhookCounts;
@@ -30,6 +32,20 @@ impl Installed {
             namespace: SHOP.to_owned(),
             object: Arc::new(|number| stateful_set(&format!("ledger-{number}"), 2)),
         }
+    }
+
+    /// Does something to the cluster after a third of the creates, and sends the last third when it is done.
+    pub async fn under_load(&self, act: impl AsyncFnOnce() -> Result<()>) -> Result<Report> {
+        let load = Self::creates(MOST).start(&self.plane)?;
+        let more = async |than: u64| {
+            let done = async || Ok((load.done() >= than + THIRD).then_some(()));
+            eventually("creates go on", PATIENCE, done).await
+        };
+        more(0).await?;
+        act().await?;
+        more(load.done()).await?;
+        load.stop();
+        load.finish(PATIENCE).await
     }
 
     /// Whether a workload that breaks a rule is refused now, and by us.
@@ -76,6 +92,14 @@ pub fn stateful_set(name: &str, replicas: u32) -> Value {
         },
     })
 }
+
+/// Four seconds of them on a machine with two cores, six on a busy one.
+const THIRD: u64 = 1_000;
+
+/// No fault lasts that long.
+const MOST: u64 = 1_000_000;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const NAMESPACE: &str = "
 apiVersion: v1
