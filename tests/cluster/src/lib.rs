@@ -59,6 +59,12 @@ pub fn skip(test: &str, reason: &str) {
     }
 }
 
+/// Tells what a test measured: numbers that a machine's load may change are shown, not asserted.
+#[expect(clippy::print_stdout, reason = "seen with `--nocapture`")]
+pub fn measured(what: &str) {
+    println!("measured: {what}");
+}
+
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("..")).to_path_buf()

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::{eventually, measured};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_fails_while_three_replicas_roll() -> Result<()> {
@@ -41,7 +41,7 @@ async fn roll(installed: &Installed) -> Result<()> {
     eventually("the rest of the creates", PATIENCE, async || Ok((load.done() >= last).then_some(()))).await?;
     load.stop();
     let report = load.finish(PATIENCE).await?;
-    println!(
+    measured(&format!(
         "rolled in {} s; {} creates in {} s, {} of them meanwhile; {} ms at 50 %, {} at 99 %, {} at most",
         rolled.as_secs(),
         report.granted,
@@ -50,7 +50,7 @@ async fn roll(installed: &Installed) -> Result<()> {
         report.percentile(0.5).as_millis(),
         report.percentile(0.99).as_millis(),
         report.percentile(1.0).as_millis(),
-    );
+    ));
     ensure!(report.granted >= LEAST && until > at, "{at} before, {until} after, {} in all", report.granted);
     installed.unharmed(before, &report).await?;
     installed.refuses().await

@@ -60,7 +60,7 @@ async fn certificates_are_made_again(installed: &Installed) -> Result<()> {
         .under_load(async || {
             let first = text(&secret(installed).await?, "tls.crt")?;
             edit(installed, json!({ "stringData": { "tls.crt": "garbage" } })).await?;
-            let second = renewed(installed, &[first.clone()]).await?;
+            let second = renewed(installed, std::slice::from_ref(&first)).await?;
             serve(installed, &second).await?;
             // Another authority is trusted for a minute before it issues what is served; that is lost, too, before the minute is over.
             edit(installed, json!({ "data": { "ca.crt": null, "ca.key": null } })).await?;
