@@ -14,6 +14,7 @@ mod network;
 mod pki;
 pub mod processes;
 mod servers;
+pub mod shop;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,6 +57,12 @@ pub fn skip(test: &str, reason: &str) {
         lines.push_str(&format!("{test}: {reason}\n"));
         let _ = std::fs::write(file, lines);
     }
+}
+
+/// Tells what a test measured: numbers that a machine's load may change are shown, not asserted.
+#[expect(clippy::print_stdout, reason = "seen with `--nocapture`")]
+pub fn measured(what: &str) {
+    println!("measured: {what}");
 }
 
 /// The repository's root.
