@@ -289,7 +289,6 @@ fn a_cache_that_cannot_be_used_is_a_line_of_the_log() {
 #[test]
 fn says_what_is_wrong_with_the_command_line() {
     for (flags, words) in [
-        (["--admin-listen", "0.0.0.0:0"], "hint: use 127.0.0.1 or [::1]"),
         (["--policies", "/nowhere/policies"], "--policies `/nowhere/policies` is not a folder"),
         (["--tls-dir", "/nowhere/tls"], "hint: --tls-dir names a directory with `tls.crt` and `tls.key`"),
         (["--drain-delay", "soon"], "expected a duration like `5s`"),

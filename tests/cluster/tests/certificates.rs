@@ -88,7 +88,8 @@ impl World {
         let user = "system:serviceaccount:default:stateward";
         let replicas: Vec<_> = (0..3).map(|_| Ok(Arc::new(own(plane.client_as(user, &[])?)))).collect::<Result<_>>()?;
         let mut tasks = Vec::new();
-        for replica in replicas.iter().cloned() {
+        for replica in &replicas {
+            let replica = Arc::clone(replica);
             tasks.push(tokio::spawn(async move { replica.follow().await }));
         }
         let leader = replicas.first().context("no replica")?;

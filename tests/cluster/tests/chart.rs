@@ -46,7 +46,7 @@ fn values_reach_the_objects() {
     let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).chain(namespace).collect();
     let Some(objects) = chart(&arguments) else { return };
     let text = serde_json::to_string(&objects.values().collect::<Vec<_>>()).unwrap();
-    for old in ["stateward-system", "0.0.0.0", "9443", "ResourceQuota", "priorityClassName"] {
+    for old in ["stateward-system", "0.0.0.0", "]:9443", "ResourceQuota", "priorityClassName"] {
         assert!(!text.contains(old), "`{old}` is still there");
     }
     let object = |kind: &str, namespace: &str, name: &str| {
