@@ -63,6 +63,19 @@ impl Installed {
         Ok(said)
     }
 
+    /// Deletes a member and waits for its successor. kubectl is not let wait: a successor of the same name that is there at once has been seen to keep
+    /// it waiting for ever.
+    pub async fn replace_pod(&self, namespace: &str, name: &str) -> Result<()> {
+        let uid = ["get", "pod", name, "-n", namespace, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"];
+        let before = self.plane.kubectl(&uid).await?.stdout;
+        self.granted(&["delete", "pod", name, "-n", namespace, "--wait=false"]).await?;
+        eventually("another pod has its place", PATIENCE, async || {
+            let now = self.plane.kubectl(&uid).await?.stdout;
+            Ok((!now.is_empty() && now != before).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until every policy is Ready and a failed call refuses, as soon as it may: see [`Self::members_are_guarded`] for the rest.
     pub async fn enforces(&self) -> Result<()> {
         self.granted(&["wait", "--for=condition=Ready", "--timeout=90s", "wasmpolicies", "--all"]).await?;

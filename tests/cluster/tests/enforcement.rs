@@ -38,7 +38,7 @@ async fn sections(on: &Installed) -> Result<()> {
 async fn every_family_refuses(on: &Installed) -> Result<()> {
     let shared = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "exports" } }]);
     let cases = [
-        ("ordered-identity/zero-grace", of_pod(json!({ "terminationGracePeriodSeconds": 0 }))),
+        ("ordered-identity/zero-grace", of_pod(&json!({ "terminationGracePeriodSeconds": 0 }))),
         (
             "remote-volumes/shared-claim",
             json!({ "spec": { "volumeClaimTemplates": null, "template": { "spec": { "volumes": shared } } } }),
@@ -156,7 +156,7 @@ async fn a_namespace_raises_the_profile(on: &Installed) -> Result<()> {
 }
 
 async fn an_exemption_turns_a_denial_into_an_audit(on: &Installed) -> Result<()> {
-    let abrupt = but(plain("abrupt"), &of_pod(json!({ "terminationGracePeriodSeconds": 0 })));
+    let abrupt = but(plain("abrupt"), &of_pod(&json!({ "terminationGracePeriodSeconds": 0 })));
     let create = ["create", "--dry-run=server", "-f", "-"];
     refuses(on, "ordered-identity/zero-grace", &create, &abrupt).await?;
     let exemption = json!({
@@ -188,7 +188,7 @@ async fn an_exemption_turns_a_denial_into_an_audit(on: &Installed) -> Result<()>
 
 /// A condition carries the generation that it is about, so `kubectl wait` may be asked at once.
 async fn a_mode_is_in_force_when_ready_says_so(on: &Installed) -> Result<()> {
-    let abrupt = but(plain("abrupt"), &of_pod(json!({ "terminationGracePeriodSeconds": 0 })));
+    let abrupt = but(plain("abrupt"), &of_pod(&json!({ "terminationGracePeriodSeconds": 0 })));
     let create = ["create", "--dry-run=server", "-f", "-"];
     for (mode, expected) in [("Audit", "granted"), ("Warn", "warned"), ("Enforce", "refused")] {
         patch(on, "ordered-identity", &json!({ "spec": { "mode": mode } })).await?;
@@ -433,7 +433,7 @@ fn deployment(name: &str, replicas: u32, claim: &str) -> Value {
     })
 }
 
-fn of_pod(change: Value) -> Value {
+fn of_pod(change: &Value) -> Value {
     json!({ "spec": { "template": { "spec": change } } })
 }
 

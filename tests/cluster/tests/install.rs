@@ -27,7 +27,7 @@ async fn refuses_after_an_install_and_leaves_nothing_behind() -> Result<()> {
         Ok(left.stdout.is_empty().then_some(()))
     })
     .await?;
-    installed.granted(&["delete", "pod", "ledger-1", "-n", "shop"]).await?;
+    installed.replace_pod("shop", "ledger-1").await?;
     installed.granted(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await?;
     ensure!(enforced < Duration::from_secs(120), "{enforced:?}");
     installed.plane.passed();

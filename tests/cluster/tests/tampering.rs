@@ -149,7 +149,7 @@ async fn a_deleted_configuration_stays_away(installed: &Installed) -> Result<()>
     let before = installed.plane.webhook_counts().await?;
     let report = installed
         .under_load(async || {
-            installed.granted(&["delete", "pod", "ledger-1", "-n", "shop"]).await?;
+            installed.replace_pod("shop", "ledger-1").await?;
             installed.granted(&rolled).await?;
             for kind in kinds {
                 let left = installed.plane.kubectl(&["get", kind, "-o", "name"]).await?;

@@ -107,7 +107,7 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
     // Ready once this has loaded the policies; ends with this function.
     let mut loading = pin!(async {
         match &cluster {
-            Some(cluster) => cluster.run(&state, stopped).await,
+            Some(cluster) => Box::pin(cluster.run(&state, stopped)).await,
             None => sources.keep_loaded(&state).await,
         }
     });
