@@ -23,6 +23,17 @@ pub struct Installed {
 }
 
 impl Installed {
+    /// Starts a control plane, installs, and runs the test on it; a failure comes with what the replicas logged. Where the machine cannot, only a
+    /// note is left.
+    pub async fn run(test: &str, sections: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let Some(installed) = Self::start(test).await? else { return Ok(()) };
+        if let Err(error) = sections(&installed).await {
+            return Err(error.context(installed.logs()));
+        }
+        installed.plane.passed();
+        Ok(())
+    }
+
     /// Starts a control plane and installs. `None`, and a note, where the machine cannot.
     pub async fn start(test: &str) -> Result<Option<Self>> {
         let Some(plane) = ControlPlane::start(test).await? else { return Ok(None) };

@@ -25,6 +25,7 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 pub use control_plane::ControlPlane;
+pub use stateward_rules_tests::skip;
 
 /// Waits until the condition gives a value, and says what was awaited, and how it last failed, when it does not in time.
 /// An error is "not yet": in a cluster with faults most things fail at first.
@@ -44,18 +45,6 @@ pub async fn eventually<T>(
             bail!("waited {} s in vain for `{what}`: {last}", limit.as_secs_f32());
         }
         tokio::time::sleep(POLL).await;
-    }
-}
-
-/// Says that a test lacks something. `cargo xtask test` ends with all of these.
-/// The same few lines as in `tests`, which this crate does not use: it would bring the whole engine.
-#[expect(clippy::print_stdout, reason = "seen with `--nocapture`")]
-pub fn skip(test: &str, reason: &str) {
-    println!("skipped: {test}: {reason}");
-    if let Some(file) = std::env::var_os("STATEWARD_SKIPPED") {
-        let mut lines = std::fs::read_to_string(&file).unwrap_or_default();
-        lines.push_str(&format!("{test}: {reason}\n"));
-        let _ = std::fs::write(file, lines);
     }
 }
 

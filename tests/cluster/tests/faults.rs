@@ -14,12 +14,7 @@ use stateward_cluster_tests::{eventually, http, measured};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creates_go_on_whatever_fails() -> Result<()> {
-    let Some(installed) = Installed::start("faults").await? else { return Ok(()) };
-    if let Err(error) = all(&installed).await {
-        return Err(error.context(installed.logs()));
-    }
-    installed.plane.passed();
-    Ok(())
+    Installed::run("faults", all).await
 }
 
 async fn all(installed: &Installed) -> Result<()> {

@@ -36,6 +36,17 @@ fn the_layout_is_whole_and_its_binary_starts() {
     let output = Command::new(program).arg("--version").output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("stateward ", env!("CARGO_PKG_VERSION")));
 
+    // What it brings is taken: nothing is compiled, so nothing comes into an empty cache.
+    let cache = folder.path().join("cache");
+    let precompiled = container.join("var/cache/stateward");
+    for (brought, is_empty) in [(precompiled, true), (folder.path().join("none"), false)] {
+        let mut rules = Command::new(container.join("stateward"));
+        rules.args(["rules", "-o", "json"]).env("STATEWARD_CACHE_DIR", &cache);
+        assert!(rules.env("STATEWARD_PRECOMPILED_DIR", brought).output().unwrap().status.success());
+        let compiled = fs::read_dir(&cache).map_or(0, Iterator::count);
+        assert_eq!(compiled == 0, is_empty, "{compiled} files in the cache");
+    }
+
     // The same image in a second run: nothing of the machine, the time or the order of a folder is in it.
     let before = fs::read(layout.join("index.json")).unwrap();
     write_image(&layout);

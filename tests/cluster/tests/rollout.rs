@@ -9,12 +9,7 @@ use stateward_cluster_tests::{eventually, measured};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_fails_while_three_replicas_roll() -> Result<()> {
-    let Some(installed) = Installed::start("rollout").await? else { return Ok(()) };
-    if let Err(error) = roll(&installed).await {
-        return Err(error.context(installed.logs()));
-    }
-    installed.plane.passed();
-    Ok(())
+    Installed::run("rollout", roll).await
 }
 
 async fn roll(installed: &Installed) -> Result<()> {

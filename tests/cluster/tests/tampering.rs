@@ -15,12 +15,7 @@ use stateward_cluster_tests::shop::stateful_set;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_meddled_with_is_put_right() -> Result<()> {
-    let Some(installed) = Installed::start("tampering").await? else { return Ok(()) };
-    if let Err(error) = all(&installed).await {
-        return Err(error.context(installed.logs()));
-    }
-    installed.plane.passed();
-    Ok(())
+    Installed::run("tampering", all).await
 }
 
 async fn all(installed: &Installed) -> Result<()> {

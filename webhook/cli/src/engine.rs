@@ -12,11 +12,16 @@ use crate::exit::NOTE;
 pub(crate) fn start(warn: impl FnOnce(&EngineError)) -> anyhow::Result<Arc<Engine>> {
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     let compiler = Compiler::Child { program, args: vec!["compile-component".into()] };
-    let options = EngineOptions { compiler, cache: cache_folder(), ..EngineOptions::default() };
+    let options = EngineOptions {
+        compiler,
+        cache: cache_folder(),
+        precompiled: folder("STATEWARD_PRECOMPILED_DIR"),
+        ..EngineOptions::default()
+    };
     match Engine::new(options.clone()) {
         Err(error @ (EngineError::UntrustedCache { .. } | EngineError::Cache { .. })) => {
             warn(&error);
-            Ok(Engine::new(EngineOptions { cache: None, ..options })?)
+            Ok(Engine::new(EngineOptions { cache: None, precompiled: None, ..options })?)
         }
         engine => Ok(engine?),
     }
@@ -29,7 +34,10 @@ pub(crate) fn print_warning(error: &EngineError) {
 
 /// `STATEWARD_CACHE_DIR`, else below the folder that the XDG base directories name.
 fn cache_folder() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let xdg = || folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
     folder("STATEWARD_CACHE_DIR").or_else(|| xdg().map(|cache| cache.join("stateward")))
+}
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -30,28 +30,6 @@ pub use self::self_managed::{CertificatesError, SelfManaged};
 
 use self::authority::Certificate;
 
-/// Where the certificate comes from.
-#[derive(Clone, Debug)]
-pub enum CertificateSource {
-    /// From our own Secret.
-    SelfManaged(Arc<SelfManaged>),
-    /// From a directory that the server reads by itself.
-    Given {
-        /// From its `ca.crt`: see [`given`]. `None` leaves `caBundle` to an injector.
-        ca_bundle: Option<BundleReceiver>,
-    },
-}
-
-impl CertificateSource {
-    /// What belongs into every `caBundle`; `None` when that is somebody else's to write.
-    pub fn bundle(&self) -> Option<BundleReceiver> {
-        match self {
-            Self::SelfManaged(own) => Some(own.bundle()),
-            Self::Given { ca_bundle } => ca_bundle.clone(),
-        }
-    }
-}
-
 /// What the server needs to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServingCertificate {

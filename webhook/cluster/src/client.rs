@@ -58,9 +58,9 @@ pub fn is_not_found(error: &kube::Error) -> bool {
     code(error) == Some(404)
 }
 
-/// Whether somebody else was faster.
-pub fn is_conflict(error: &kube::Error) -> bool {
-    code(error) == Some(409)
+/// Whether somebody else wrote, made or deleted the object since it was read.
+pub(crate) fn is_outrun(error: &kube::Error) -> bool {
+    matches!(code(error), Some(404 | 409))
 }
 
 fn code(error: &kube::Error) -> Option<u16> {

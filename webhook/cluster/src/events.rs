@@ -20,8 +20,7 @@ pub struct Announcer {
 impl Announcer {
     /// `replica` is the pod's name.
     pub fn new(client: Client, namespace: &str, replica: &str) -> Self {
-        let reporter = Reporter { controller: GROUP.to_owned(), instance: Some(replica.to_owned()) };
-        let recorder = Recorder::new(client.clone(), reporter);
+        let recorder = recorder(&client, replica);
         Self { client, namespace: namespace.to_owned(), recorder }
     }
 
@@ -63,4 +62,9 @@ impl Announcer {
             },
         }
     }
+}
+
+/// Writes Events as this replica's.
+pub(crate) fn recorder(client: &Client, replica: &str) -> Recorder {
+    Recorder::new(client.clone(), Reporter { controller: GROUP.to_owned(), instance: Some(replica.to_owned()) })
 }

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kube::Client;
-use stateward_core::inventory::{BoxFuture, Found, Inventory, Labels, Query};
+use kube::api::DynamicObject;
+use stateward_core::inventory::{BoxFuture, Fields, Found, Inventory, Labels, Query, StoredObject};
 use stateward_core::manifest::Read;
 use stateward_core::request::GroupVersionKind;
 
@@ -69,11 +70,6 @@ impl ClusterInventory {
         }
     }
 
-    /// Whether all that can be known is.
-    pub fn is_settled(&self) -> bool {
-        self.caches.values().all(|cache| cache.health().is_settled())
-    }
-
     /// Kinds that are not known as they are now, with the reason; sorted.
     pub fn problems(&self) -> Vec<(GroupVersionKind<'static>, Health)> {
         let mut problems: Vec<_> = self
@@ -84,16 +80,6 @@ impl ClusterInventory {
             .collect();
         problems.sort_by(|(a, _), (b, _)| a.cmp(b));
         problems
-    }
-
-    /// How many objects are held.
-    pub fn len(&self) -> usize {
-        self.caches.values().map(|cache| cache.len()).sum()
-    }
-
-    /// Whether none are held.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -131,6 +117,18 @@ impl ClusterInventory {
         let caches: &HashMap<GroupVersionKind<'a>, Arc<Cache>> = &self.caches;
         caches.get(kind)
     }
+}
+
+/// Cut to what look-ups may answer. `None` for what no real API server sends.
+fn cut(object: &DynamicObject, kind: &GroupVersionKind<'_>, fields: &Fields) -> Option<StoredObject> {
+    let GroupVersionKind { group, version, kind } = kind;
+    let mut value = serde_json::to_value(object).ok()?;
+    let members = value.as_object_mut()?;
+    let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+    // Objects of a list carry no kind of their own.
+    members.insert("apiVersion".to_owned(), api_version.into());
+    members.insert("kind".to_owned(), kind.to_string().into());
+    StoredObject::read(&value.to_string(), None, fields).ok()
 }
 
 fn namespaces() -> GroupVersionKind<'static> {

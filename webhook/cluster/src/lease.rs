@@ -22,6 +22,7 @@ pub use self::term::LEASE;
 
 use self::leading::Office;
 use self::term::{Observed, RENEW_DEADLINE, RENEW_EVERY, RETRY_EVERY, Record, Step, next_step};
+use crate::client::is_outrun;
 use crate::names::FIELD_MANAGER;
 use crate::retry::{jittered, random};
 
@@ -167,7 +168,7 @@ impl Leadership {
                 }
                 Ok(())
             }
-            Err(LeaseError::Failed { source, .. }) if outrun(&source) => self.read().await,
+            Err(LeaseError::Failed { source, .. }) if is_outrun(&source) => self.read().await,
             Err(error) => Err(error),
         }
     }
@@ -257,9 +258,4 @@ fn record(lease: &Lease) -> Record {
         lease: std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or_default()),
         version: lease.metadata.resource_version.clone().unwrap_or_default(),
     }
-}
-
-/// Somebody else wrote, made or deleted it since we read it.
-fn outrun(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() || status.is_not_found())
 }

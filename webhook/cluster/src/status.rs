@@ -9,13 +9,14 @@ use std::collections::HashMap;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::client::{is_forbidden, is_not_found};
 use crate::crds::status::{ReplicaStatus, WasmPolicyStatus};
 use crate::crds::{GROUP, VERSION};
+use crate::events::recorder;
 use crate::follow::said;
 use crate::names;
 use crate::wanted::{StoredPolicy, Wanted, resource};
@@ -36,8 +37,7 @@ pub struct StatusWriter {
 impl StatusWriter {
     /// `replica` is the pod's name, `namespace` where our pods are.
     pub fn new(client: Client, namespace: &str, replica: &str) -> Self {
-        let reporter = Reporter { controller: GROUP.to_owned(), instance: Some(replica.to_owned()) };
-        let recorder = Recorder::new(client.clone(), reporter);
+        let recorder = recorder(&client, replica);
         Self { client, namespace: namespace.to_owned(), replica: replica.to_owned(), written: HashMap::new(), recorder }
     }
 

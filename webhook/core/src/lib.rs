@@ -29,7 +29,7 @@ mod fold;
 mod join;
 mod mutate;
 mod plan;
-pub mod probe;
+mod probe;
 mod ratchet;
 
 // What goes out.

@@ -5,6 +5,7 @@ mod check;
 pub use check::check;
 
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
+use crate::version::Version;
 
 /// A component's own description.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +148,11 @@ pub struct Read {
     pub by_name: bool,
     /// May ask the API server instead of a cache.
     pub live: bool,
+}
+
+/// The `v0.1` that pins the defaults of a component's version `0.1.3`.
+pub fn profile_version(version: &str) -> Option<String> {
+    Version::parse(version).map(|version| version.profile_version().to_string())
 }
 
 impl Manifest {

@@ -38,6 +38,8 @@ pub struct EngineOptions {
     pub compile_timeout: Duration,
     /// A folder for compiled components that only our user can write; `None`: compiled anew by every process.
     pub cache: Option<PathBuf>,
+    /// A folder of compiled components that is only read, as an image brings it; asked first. One that is not there is left out.
+    pub precompiled: Option<PathBuf>,
 }
 
 /// Why there is no engine.
@@ -80,6 +82,7 @@ pub struct Engine {
     pub(crate) linker: Linker<Host>,
     pub(crate) options: EngineOptions,
     pub(crate) cache: Option<Cache>,
+    pub(crate) precompiled: Option<Cache>,
     pub(crate) ticker: Arc<Ticker>,
     pub(crate) lane: Arc<SlowLane>,
     pub(crate) room: Arc<Room>,
@@ -118,6 +121,7 @@ impl Default for EngineOptions {
             compiler: Compiler::InProcess,
             compile_timeout: Duration::from_secs(120),
             cache: None,
+            precompiled: None,
         }
     }
 }
@@ -140,12 +144,15 @@ impl Engine {
             (None, Compiler::Child { .. }) => Some(Cache::temporary()?),
             (None, Compiler::InProcess) => None,
         };
+        let precompiled =
+            options.precompiled.as_deref().filter(|folder| folder.is_dir()).map(Cache::open).transpose()?;
         let ticker = Arc::new(Ticker::start(&wasmtime).map_err(EngineError::Ticker)?);
         tracing::info!(pagemap_scan, instances = options.instances, permits = options.permits, "engine started");
         Ok(Arc::new(Self {
             wasmtime,
             linker,
             cache,
+            precompiled,
             ticker,
             lane: SlowLane::new(options.cores),
             room: Arc::new(Room::new(totals)),

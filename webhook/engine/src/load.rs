@@ -135,12 +135,13 @@ impl Engine {
         Ok((guest, digest))
     }
 
-    /// Machine code, from the cache where it is there.
+    /// Machine code, from the image or the cache where it is there.
     async fn compiled(self: &Arc<Self>, digest: &str, wasm: &[u8]) -> Result<component::Component, LoadError> {
         let engine = Arc::clone(self);
         let key = Key::new(&self.wasmtime, digest);
         let (key, cached) = off_runtime(move || {
-            let cached = engine.cache.as_ref().and_then(|cache| cache.load(&engine.wasmtime, &key));
+            let mut folders = [&engine.precompiled, &engine.cache].into_iter().flatten();
+            let cached = folders.find_map(|folder| folder.load(&engine.wasmtime, &key));
             Ok((key, cached))
         })
         .await?;

@@ -21,6 +21,7 @@ use super::memory::Memory;
 use super::plan::{Change, Sightings, Step, Terms, plan, since};
 use super::secret::Stored;
 use super::{BundleReceiver, CaBundle, IssueError, Names, Registered, ServingCertificate};
+use crate::client::is_outrun;
 use crate::names::{APP, FIELD_MANAGER};
 use crate::retry::{CALL, jittered};
 
@@ -207,7 +208,7 @@ impl SelfManaged {
         };
         match written {
             Ok(_) => Ok(true),
-            Err(CertificatesError::Failed { source, .. }) if outrun(source.as_ref()) => Ok(false),
+            Err(CertificatesError::Failed { source, .. }) if source.downcast_ref().is_some_and(is_outrun) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -326,12 +327,6 @@ fn log(change: Change, stored: &Stored) {
         Change::DropOld => "former authorities no longer trusted",
     };
     tracing::info!(expires, authority_expires, "{did}");
-}
-
-/// Somebody else wrote, made or deleted it since we read it.
-fn outrun(error: &(dyn std::error::Error + 'static)) -> bool {
-    let Some(kube::Error::Api(status)) = error.downcast_ref() else { return false };
-    status.is_conflict() || status.is_already_exists() || status.is_not_found()
 }
 
 /// For what time alone changes: something expires.

@@ -13,6 +13,7 @@ use stateward_core::request::GroupVersionKind;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::cut;
 use crate::client::{is_forbidden, is_not_found};
 use crate::follow::{self, Follower, Health};
 
@@ -58,10 +59,6 @@ impl Cache {
 
     pub(super) fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>> {
         self.objects.read().unwrap_or_else(PoisonError::into_inner).labels_of(namespace)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -111,14 +108,7 @@ struct Following {
 
 impl Following {
     fn cut(&self, object: &DynamicObject) -> Option<Arc<StoredObject>> {
-        // Objects of a list carry no kind of their own.
-        let GroupVersionKind { group, version, kind } = &self.kind;
-        let mut value = serde_json::to_value(object).ok()?;
-        let members = value.as_object_mut()?;
-        let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
-        members.insert("apiVersion".to_owned(), api_version.into());
-        members.insert("kind".to_owned(), kind.to_string().into());
-        StoredObject::read(&value.to_string(), None, &self.fields).ok().map(Arc::new)
+        cut(object, &self.kind, &self.fields).map(Arc::new)
     }
 
     fn insert(&self, into: &mut StoredInventory, object: &DynamicObject) {

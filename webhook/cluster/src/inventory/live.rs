@@ -7,10 +7,11 @@ use std::time::Duration;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind as KubeKind;
 use kube::{Api, Client, discovery};
-use stateward_core::inventory::{Fields, Found, Labels, Query, StoredObject};
+use stateward_core::inventory::{Fields, Found, Labels, Query};
 use stateward_core::manifest::Read;
 use stateward_core::request::GroupVersionKind;
 
+use super::cut;
 use crate::client::is_not_found;
 use crate::follow::said;
 
@@ -66,19 +67,8 @@ impl Live {
                 }
             }
         };
-        Ok(objects.iter().filter_map(|object| self.cut(query, object)).collect())
-    }
-
-    fn cut(&self, query: &Query<'_>, object: &DynamicObject) -> Option<Arc<str>> {
-        let GroupVersionKind { group, version, kind } = &query.kind;
-        let mut value = serde_json::to_value(object).ok()?;
-        let members = value.as_object_mut()?;
-        let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
-        // Objects of a list carry no kind of their own.
-        members.insert("apiVersion".to_owned(), api_version.into());
-        members.insert("kind".to_owned(), kind.to_string().into());
-        let stored = StoredObject::read(&value.to_string(), None, &self.fields).ok()?;
-        stored.answer(query)
+        let cut = |object| cut(object, &query.kind, &self.fields)?.answer(query);
+        Ok(objects.iter().filter_map(cut).collect())
     }
 
     async fn resource(&self, kind: &GroupVersionKind<'_>) -> Result<ApiResource, kube::Error> {

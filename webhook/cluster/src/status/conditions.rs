@@ -1,6 +1,7 @@
 //! From what every replica says of a policy to its conditions. Pure.
 
 use jiff::Timestamp;
+use stateward_core::manifest::profile_version;
 
 use crate::crds::status::{ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
 use crate::wanted::StoredPolicy;
@@ -88,13 +89,6 @@ pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp
         rule_count: newest.map(|replica| replica.rule_count),
         replicas: policy.status.replicas.clone(),
     }
-}
-
-/// `0.1.3` is `v0.1`.
-fn profile_version(version: &str) -> Option<String> {
-    let (major, rest) = version.split_once('.')?;
-    let (minor, _) = rest.split_once('.')?;
-    Some(format!("v{major}.{minor}"))
 }
 
 fn loaded_words(current: &[&ReplicaStatus]) -> String {

@@ -191,16 +191,6 @@ impl StoredInventory {
         }
     }
 
-    /// How many objects there are.
-    pub fn len(&self) -> usize {
-        self.kinds.values().flat_map(|kind| kind.objects.values()).map(BTreeMap::len).sum()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Reads, cuts and adds an object.
     pub fn insert_json(&mut self, json: &str, namespace: Option<&str>, fields: &Fields) -> Result<(), StoreError> {
         self.insert(Arc::new(StoredObject::read(json, namespace, fields)?));

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use stateward_cluster::crds::status::ReplicaStatus;
 use stateward_cluster::inventory::{ClusterInventory, Health, Inventories};
 use stateward_cluster::wanted::{StoredPolicy, Wanted};
+use stateward_core::manifest::profile_version;
 use stateward_core::policy::{Policy, SpecError};
 use stateward_core::policy_set::PolicySet;
 use stateward_core::request::GroupVersionKind;
@@ -62,11 +63,7 @@ impl Loading {
     /// Puts in force what is wanted, if it is not already. Waits for facts that the new policies look up; a kind that does not come in time is
     /// *unknown*, and says so in the status.
     pub(super) async fn load(&mut self, wanted: &Wanted, state: &State) {
-        let asked = Asked {
-            policies: wanted.policies.iter().map(|of| (of.uid.clone(), of.generation, of.resource.clone())).collect(),
-            exemptions: wanted.exemptions.clone(),
-        };
-        if self.last.as_ref() == Some(&asked) {
+        if self.last.is_some() && self.last == Some(self.asked(wanted)) {
             return;
         }
         let (resources, mut errors) = self.readable(&wanted.policies);
@@ -101,7 +98,27 @@ impl Loading {
         let generation = state.in_force().map(|in_force| in_force.generation);
         tracing::info!(generation, policies = policies.len(), failed = errors.len(), "policies in force");
         self.loaded = Some(Loaded { policies, errors, inventory });
-        self.last = Some(asked);
+        self.last = Some(self.asked(wanted));
+    }
+
+    /// What loading depends on, with the profile version that is in force where the cluster names none yet: the leader is about to write that very
+    /// one, for each policy, and it changes nothing.
+    fn asked(&self, wanted: &Wanted) -> Asked {
+        let in_force = |name: &str| {
+            let policies = self.loaded.as_ref().map(|loaded| &loaded.policies);
+            let policy = policies.into_iter().flatten().find(|policy| policy.name == name)?;
+            profile_version(&policy.component.manifest.version)
+        };
+        let asked = |stored: &StoredPolicy| {
+            let mut resource = stored.resource.clone();
+            if let Ok(WasmPolicy { metadata, spec }) = &mut resource
+                && spec.profile_version.is_none()
+            {
+                spec.profile_version = in_force(&metadata.name);
+            }
+            (stored.uid.clone(), stored.generation, resource)
+        };
+        Asked { policies: wanted.policies.iter().map(asked).collect(), exemptions: wanted.exemptions.clone() }
     }
 
     /// What this replica runs, by the policy's name. `member_seen`: whether it was asked when a member was made.
