@@ -9,9 +9,9 @@ use rcgen::{CertificateParams, KeyPair};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use stateward_cluster::names::{APP, NAMESPACE};
-use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
 use stateward_cluster_tests::shop::stateful_set;
+use stateward_cluster_tests::{eventually, http};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_meddled_with_is_put_right() -> Result<()> {
@@ -141,6 +141,17 @@ async fn a_deleted_configuration_stays_away(installed: &Installed) -> Result<()>
         Ok(installed.logs().contains("deleted by somebody").then_some(()))
     })
     .await?;
+    eventually("an Event says so", PATIENCE, async || {
+        let events = ["get", "events", "-n", NAMESPACE, "--field-selector=reason=NotRegistered", "-o", "name"];
+        Ok((!installed.plane.kubectl(&events).await?.stdout.is_empty()).then_some(()))
+    })
+    .await?;
+    let leader = installed.leader().await?;
+    let address = installed.kubelet.pods().into_iter().find(|pod| pod.name == leader).context("no leader")?.address;
+    let (_, metrics) = http::fetch(&format!("{address}:8080"), "/metrics", PATIENCE).await?;
+    for line in ["stateward_leading 1", "stateward_registered 0"] {
+        ensure!(metrics.lines().any(|has| has == line), "no `{line}`");
+    }
     let before = installed.plane.webhook_counts().await?;
     let report = installed
         .under_load(async || {
