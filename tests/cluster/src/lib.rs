@@ -79,9 +79,11 @@ pub fn stateward() -> PathBuf {
 
 /// A program that lies where this test was built: cargo builds a package's binaries before its tests.
 pub fn binary(name: &str) -> PathBuf {
-    // Tests run from `target/debug/deps`.
-    let test = std::env::current_exe().unwrap_or_default();
-    let binary = test.ancestors().nth(2).unwrap_or(Path::new("target/debug")).join(name);
+    let program = std::env::current_exe().unwrap_or_default();
+    let folder = program.parent().unwrap_or(Path::new("target/debug"));
+    // Tests run from `target/debug/deps`, the bench from `target/debug`.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    let binary = folder.join(name);
     assert!(binary.exists(), "there is no `{}`", binary.display());
     binary
 }
