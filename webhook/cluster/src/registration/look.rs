@@ -194,7 +194,7 @@ fn awaited(entry: Entry, probe_namespace: &str) -> String {
                 "`{entry}` refuses nothing on failure yet: no Pod of a governed set was created by a controller account"
             )
         }
-        Entry::Mutate | Entry::ValidateFail | Entry::ValidateIgnore => format!(
+        Entry::Mutate | Entry::MutateStrict | Entry::ValidateFail | Entry::ValidateIgnore => format!(
             "`{entry}` refuses nothing on failure yet: the API server has not asked this webhook about the probe in namespace `{probe_namespace}`"
         ),
     }

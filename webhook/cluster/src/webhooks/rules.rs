@@ -35,7 +35,7 @@ pub(super) fn calls<'a>(entry: Entry, asked: &[&Asked<'a>]) -> Calls<'a> {
     for asked in asked {
         add(asked.resource.clone(), asked.operation, asked.condition);
     }
-    if entry != Entry::Mutate {
+    if !entry.mutates() {
         // Whatever is installed, the probe asks every validating path.
         add(stateful_sets(), Operation::Create, Some(conditions::PROBED));
     }

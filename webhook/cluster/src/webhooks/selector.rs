@@ -1,19 +1,25 @@
-//! Namespaces that are never sent to us.
+//! Which namespaces are sent to us.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use stateward_core::contract;
 
-/// All namespaces but these. The API server itself writes and keeps that label. Cluster-scoped objects are sent all the same, a Namespace
-/// only when it is none of these.
-pub(super) fn not_in(namespaces: [&str; 3]) -> LabelSelector {
-    let mut values = namespaces.map(str::to_owned).to_vec();
-    values.sort_unstable();
-    values.dedup();
-    LabelSelector {
-        match_expressions: Some(vec![LabelSelectorRequirement {
-            key: "kubernetes.io/metadata.name".to_owned(),
-            operator: "NotIn".to_owned(),
-            values: Some(values),
-        }]),
-        match_labels: None,
+/// All namespaces but `never`; with `strict_only`, of those the ones that ask for that profile. The API server itself writes and keeps the label of
+/// names. Cluster-scoped objects are sent all the same, a Namespace only when it is selected itself.
+pub(super) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
+    let mut never = never.to_vec();
+    never.sort_unstable();
+    never.dedup();
+    let mut all = vec![requirement("kubernetes.io/metadata.name", "NotIn", &never)];
+    if strict_only {
+        all.push(requirement(contract::PROFILE, "In", &["strict"]));
+    }
+    LabelSelector { match_expressions: Some(all), match_labels: None }
+}
+
+fn requirement(key: &str, operator: &str, values: &[&str]) -> LabelSelectorRequirement {
+    LabelSelectorRequirement {
+        key: key.to_owned(),
+        operator: operator.to_owned(),
+        values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
     }
 }

@@ -24,6 +24,8 @@ pub struct Asked<'a> {
 pub enum Asker {
     /// Rules that change.
     Mutate,
+    /// Rules that change, but only where a namespace asks for `strict`.
+    MutateStrict,
     /// Rules with a fail-closed subject for that resource and operation.
     Closed,
     /// Other validating rules of policies with `failurePolicy: Fail`.
@@ -51,7 +53,7 @@ fn of_rule<'a>(policy: &'a Policy, selected: &'a SelectedRule, rule: &'a Rule) -
             policy.matcher.can_match(&subject.resource, *operation) && speaks(policy, selected, rule, *operation)
         };
         subject.operations.iter().copied().filter(is_wanted).map(move |operation| Asked {
-            by: asker(policy, rule, subject.fail_closed),
+            by: asker(policy, selected, rule, operation, subject.fail_closed),
             resource: &subject.resource,
             operation,
             condition: subject.condition.as_deref().filter(|_| is_trusted),
@@ -61,13 +63,22 @@ fn of_rule<'a>(policy: &'a Policy, selected: &'a SelectedRule, rule: &'a Rule) -
 
 /// Whether the rule can do anything: in the policy's profile, or in a stricter one that a namespace may ask for.
 fn speaks(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Operation) -> bool {
-    let mut profiles = [Profile::Baseline, Profile::Strict].into_iter().filter(|profile| *profile >= policy.profile);
-    (rule.puts_back(operation) && policy.mode == Mode::Enforce)
-        || profiles.any(|profile| policy.base_action(selected, rule, profile) != Action::Off)
+    speaks_in(policy, selected, rule, operation, policy.profile)
+        || speaks_in(policy, selected, rule, operation, Profile::Strict)
 }
 
-const fn asker(policy: &Policy, rule: &Rule, fail_closed: bool) -> Asker {
+/// A rule puts back in any profile.
+fn speaks_in(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Operation, profile: Profile) -> bool {
+    (rule.puts_back(operation) && policy.mode == Mode::Enforce)
+        || policy.base_action(selected, rule, profile) != Action::Off
+}
+
+fn asker(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Operation, fail_closed: bool) -> Asker {
     match (rule.kind, fail_closed, policy.failure_policy) {
+        // A mutating call holds up every request that it is made for; a validating one is shared with rules that speak anywhere.
+        (RuleKind::Mutate, _, _) if !speaks_in(policy, selected, rule, operation, policy.profile) => {
+            Asker::MutateStrict
+        }
         (RuleKind::Mutate, _, _) => Asker::Mutate,
         (RuleKind::Validate, true, _) => Asker::Closed,
         (RuleKind::Validate, false, FailurePolicy::Fail) => Asker::Fail,
@@ -138,6 +149,22 @@ mod tests {
             p.spec.matches.resource_rules = vec![serde_json::from_str(r#"{"resources":["services"]}"#).unwrap()];
         };
         assert_eq!(ask(&manifest, elsewhere, "builtin:demo"), [""; 0]);
+    }
+
+    #[test]
+    fn what_changes_in_strict_alone_is_asked_there_alone() {
+        let mut manifest = manifest();
+        manifest.rules = vec![manifest.rules.remove(3)];
+        (manifest.rules[0].baseline, manifest.rules[0].strict) = (Action::Off, Action::Apply);
+        assert_eq!(
+            ask(&manifest, |_| {}, "builtin:demo"),
+            ["MutateStrict statefulsets CREATE always", "MutateStrict statefulsets UPDATE always"]
+        );
+        let strict = |p: &mut WasmPolicy| p.spec.profile = Profile::Strict;
+        assert_eq!(
+            ask(&manifest, strict, "builtin:demo"),
+            ["Mutate statefulsets CREATE always", "Mutate statefulsets UPDATE always"]
+        );
     }
 
     #[test]
