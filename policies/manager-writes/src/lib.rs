@@ -19,6 +19,7 @@ pub mod member;
 pub mod members;
 pub mod moved_manager;
 pub mod role_change;
+pub mod second_manager;
 pub mod services;
 pub mod settings;
 pub mod stamp_pod;
@@ -37,6 +38,7 @@ use role_change::{
     ROLE_CHANGE, role_change_of_binding, role_change_of_pod, role_change_of_pod_status, role_change_of_set,
     role_change_of_set_status,
 };
+use second_manager::{SECOND_MANAGER, second_manager};
 use services::{
     MIXED_SERVICE, NO_WRITE_SERVICE, WRITE_SERVICE_CHANGED, mixed_service, mixed_service_of_set, no_write_service,
     write_service_changed,
@@ -55,6 +57,7 @@ stateward_sdk::rules! {
         INVALID_CONTRACT => StatefulSet: invalid_contract;
         FORGED_ROLE => StatefulSet: forged_role_of_set, Pod: forged_role_of_pod;
         UNBOUND_POD => Pod: unbound_pod;
+        SECOND_MANAGER => Pod: second_manager;
         ROLE_CHANGE =>
             StatefulSet: role_change_of_set,
             StatefulSetStatus: role_change_of_set_status,

@@ -68,6 +68,11 @@ impl MemberKeys {
         })
     }
 
+    /// It may write.
+    pub fn is_manager(&self) -> bool {
+        self.is_manager
+    }
+
     /// The keys of an adopted pod: whatever it was before, it may not write.
     pub fn as_worker(&self) -> Self {
         Self { is_manager: false, ..self.clone() }

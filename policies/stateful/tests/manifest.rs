@@ -108,6 +108,7 @@ fn rules_are_those_of_the_table() {
             "manager-writes/invalid-contract DD statefulsets []",
             "manager-writes/forged-roleF DD statefulsets pods [StatefulSet!]",
             "manager-writes/unbound-podF DD pods [StatefulSet!]",
+            "manager-writes/second-managerF DD pods [StatefulSet! Pod!]",
             "manager-writes/role-changeFΔ DD pods pods/status pods/binding bindings statefulsets statefulsets/status [StatefulSet]",
             "manager-writes/contract-changeFΔ DD statefulsets statefulsets/status []",
             "manager-writes/moved-managerFΔ DD statefulsets [Pod!]",
