@@ -45,8 +45,12 @@ pub fn second_manager(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     };
     if let Some(other) = managers.iter().find(|other| *other.metadata.name != **name) {
         let other = &other.metadata.name;
-        out.finding("/metadata/name", "name", format!("`{name}` would be the manager of `{set}`, and `{other}` still is"))
-            .hint(format!("wait until `{other}` is gone: the controller tries again"));
+        out.finding(
+            "/metadata/name",
+            "name",
+            format!("`{name}` would be the manager of `{set}`, and `{other}` still is"),
+        )
+        .hint(format!("wait until `{other}` is gone: the controller tries again"));
     }
 }
 

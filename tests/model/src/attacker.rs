@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::model::{Step, Whose};
-use crate::objects::{GOVERNED, MANAGER, MANAGER_HOST, Map, NAMESPACE, ORDINAL, Origin, Owner, Pod, ROLE, SET, SETS, Set, WRITE, WRITES};
+use crate::objects::{
+    Adoption, GOVERNED, MANAGER, MANAGER_HOST, Map, NAMESPACE, ORDINAL, Origin, Owner, Pod, ROLE, SET, SETS, Set,
+    WRITE, WRITES,
+};
 use crate::owner::manifest;
 use crate::request::{Binding, Request, Resource, User};
 use crate::world::World;
@@ -47,6 +50,7 @@ fn pods_by_hand(world: &World, victim: &'static str, out: &mut Vec<Request>) {
                 owner: *owner,
                 is_terminating: false,
                 origin: Origin::Stranger,
+                adoption: Adoption::Never,
             };
             out.push(Request::create_pod(User::Admin, as_manager(&bare, victim)));
             out.push(Request::create_pod(User::Admin, bare));

@@ -18,7 +18,8 @@ struct Subject {
 impl Conditions {
     /// Of the contract's rules, but for one that is taken out.
     pub fn of(manifest: &Manifest, without: Option<&str>) -> Self {
-        let rules = manifest.rules.iter().filter(|rule| rule.id.starts_with(FAMILY) && Some(rule.id.as_str()) != without);
+        let rules =
+            manifest.rules.iter().filter(|rule| rule.id.starts_with(FAMILY) && Some(rule.id.as_str()) != without);
         let subjects = rules.flat_map(|rule| rule.subjects.iter().map(move |subject| (rule, subject)));
         let is_registered = |kind: RuleKind, fail_closed: bool| kind == RuleKind::Mutate || fail_closed;
         let registered = subjects.filter(|(rule, subject)| is_registered(rule.kind, subject.fail_closed));

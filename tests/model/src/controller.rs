@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{Scope, Step, Whose};
-use crate::objects::{Origin, Owner, Pod, SETS, Set};
+use crate::objects::{Adoption, Origin, Owner, Pod, SETS, Set};
 use crate::request::{Request, Resource, User};
-use crate::world::{World, adopted};
+use crate::world::World;
 
 /// Everything that may happen next.
 pub fn steps(world: &World, scope: &Scope, out: &mut Vec<Step>) {
@@ -20,7 +20,9 @@ pub fn steps(world: &World, scope: &Scope, out: &mut Vec<Step>) {
             if let Some(step) = follow(world, set) {
                 out.push(step);
             }
-            report(world, scope, set, out);
+            if scope.has_lag {
+                report(world, set, out);
+            }
         }
     }
     for pod in &world.pods {
@@ -53,7 +55,7 @@ fn claim(world: &World, set: &Set, out: &mut Vec<Step>) {
         let is_selected = pod.labels.get("app").is_some_and(|app| app == set.app);
         let new = match pod.owner {
             None if is_selected && may_adopt && !pod.is_terminating => {
-                Pod { owner: Some(reference(set)), origin: adopted(pod), ..(**pod).clone() }
+                Pod { owner: Some(reference(set)), adoption: Adoption::Done, ..(**pod).clone() }
             }
             Some(_) if pod.is_owned_by(set) && !is_selected => Pod { owner: None, ..(**pod).clone() },
             _ => continue,
@@ -66,7 +68,9 @@ fn claim(world: &World, set: &Set, out: &mut Vec<Step>) {
 fn follow(world: &World, set: &Set) -> Option<Step> {
     for ordinal in set.ordinals() {
         match world.pod(&set.pod(ordinal)) {
-            None => return Some(Step::asks(Whose::Nobody, Request::create_pod(User::Controller, member(set, ordinal)))),
+            None => {
+                return Some(Step::asks(Whose::Nobody, Request::create_pod(User::Controller, member(set, ordinal))));
+            }
             Some(pod) if pod.is_owned_by(set) && !pod.is_terminating => {}
             Some(_) => return None,
         }
@@ -79,12 +83,12 @@ fn follow(world: &World, set: &Set) -> Option<Step> {
 }
 
 /// Writes the status: how many pods it knows of. Its cache of pods may lag too.
-fn report(world: &World, scope: &Scope, set: &Set, out: &mut Vec<Step>) {
+fn report(world: &World, set: &Set, out: &mut Vec<Step>) {
     let Some(stored) = world.set(set.name).filter(|stored| stored.uid == set.uid) else { return };
     let is_observed = stored.has_spec_of(set);
     let count = u8::try_from(world.pods_of(set).count()).unwrap_or(u8::MAX);
     let mut counts = vec![count];
-    if scope.has_lag && count > 0 {
+    if count > 0 {
         counts.push(0);
     }
     for count in counts {
@@ -104,6 +108,7 @@ fn member(set: &Set, ordinal: u8) -> Pod {
         owner: Some(reference(set)),
         is_terminating: false,
         origin: Origin::Controller,
+        adoption: Adoption::Never,
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use stateright::{Model, Property};
 
-use crate::objects::{Pod, Set};
+use crate::objects::{Adoption, Pod, ROLE, Set};
 use crate::request::{Object, Request, User};
 use crate::webhook::{Cluster, Decision, Webhook};
-use crate::world::{ADMIN, World, is_idle, lane};
+use crate::world::{ADMIN, World, is_idle};
 use crate::{attacker, controller, owner, properties};
 
 /// The manager contract at work in one namespace.
@@ -101,6 +101,14 @@ pub enum Event {
     KeysPutBack,
 }
 
+impl Scope {
+    /// Nothing is late but the pods that stop, nobody attacks, and no set is made anew.
+    pub fn is_prompt(&self) -> bool {
+        let is_attacked = self.from.iter().any(|world| world.left.attacker > 0);
+        !self.is_concurrent && !self.has_lag && !is_attacked && self.uids == 1
+    }
+}
+
 impl Contract {
     /// The contract with all its rules, or without one of them.
     pub fn new(scope: Scope, without: Option<&str>) -> Self {
@@ -122,14 +130,21 @@ impl Contract {
     }
 
     /// The request as it is admitted.
-    fn judge(&self, world: &World, whose: Whose, request: &Request, is_stale: bool, is_mutated: bool) -> Option<Request> {
+    fn judge(
+        &self,
+        world: &World,
+        whose: Whose,
+        request: &Request,
+        is_stale: bool,
+        is_mutated: bool,
+    ) -> Option<Request> {
         let cluster = Cluster {
             sets: world.sets.clone(),
             cached: if is_stale { world.stale.clone() } else { world.sets.clone() },
             pods: world.pods.clone(),
         };
         match self.webhook.judge(request, is_mutated, &cluster) {
-            Decision::Admitted(new) => Some(Request { new, ..request.clone() }),
+            Decision::Admitted(new) => Some(Request { new: marked(world, request, new), ..request.clone() }),
             Decision::Refused(rules) => {
                 if whose == Whose::Attacker {
                     self.see(Event::AttackerRefused);
@@ -144,7 +159,8 @@ impl Contract {
     }
 
     fn watch(&self, asked: &Request, admitted: &Request) {
-        if let (Some(Object::Set(old)), Object::Set(asked), Object::Set(new)) = (&asked.old, &asked.new, &admitted.new) {
+        if let (Some(Object::Set(old)), Object::Set(asked), Object::Set(new)) = (&asked.old, &asked.new, &admitted.new)
+        {
             if old.is_governed() && new.is_governed() && old.start != new.start {
                 self.see(Event::StartMoved);
             }
@@ -173,7 +189,8 @@ impl Model for Contract {
         if world.left.attacker > 0 {
             attacker::steps(world, &mut wanted);
         }
-        let stale: &[bool] = if world.stale == world.now() || !self.scope.has_stale_replica { &[false] } else { &[false, true] };
+        let stale: &[bool] =
+            if world.stale == world.now() || !self.scope.has_stale_replica { &[false] } else { &[false, true] };
         let mutated: &[bool] = if self.scope.has_skips { &[true, false] } else { &[true] };
         for step in wanted {
             let Step::Asks { whose, request, .. } = step else {
@@ -184,7 +201,12 @@ impl Model for Contract {
                 continue;
             }
             for &is_stale in stale {
-                out.extend(mutated.iter().map(|&is_mutated| Step::Asks { whose, request: request.clone(), is_stale, is_mutated }));
+                out.extend(mutated.iter().map(|&is_mutated| Step::Asks {
+                    whose,
+                    request: request.clone(),
+                    is_stale,
+                    is_mutated,
+                }));
             }
         }
     }
@@ -236,14 +258,24 @@ impl Model for Contract {
             }
         }
         if !self.scope.has_lag {
-            (0..world.sets.len()).for_each(|place| world.show(place));
+            world.catch_up();
         }
         Some(world)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        properties::all()
+        properties::all(&self.scope)
     }
+}
+
+/// What properties must know of an adoption: whether it left a member of a governed set without a role.
+fn marked(world: &World, request: &Request, new: Object) -> Object {
+    let (Object::Pod(pod), Some(Object::Pod(old))) = (&new, &request.old) else { return new };
+    let set = pod.owner.filter(|_| old.owner.is_none()).and_then(|owner| world.set(owner.name));
+    if request.by == User::Controller && set.is_some_and(|set| set.is_governed()) && pod.key(ROLE).is_none() {
+        return Object::Pod(Arc::new(Pod { adoption: Adoption::DoneWithoutRole, ..(**pod).clone() }));
+    }
+    new
 }
 
 impl Step {
@@ -277,7 +309,11 @@ impl fmt::Display for Step {
                 f.write_str(if *is_stale { "; judged from a stale cache" } else { "" })?;
                 f.write_str(if *is_mutated { "" } else { "; the mutating call is skipped" })
             }
-            Self::Stores(lane) => write!(f, "what {} is stored", if *lane == ADMIN { "alice asked for" } else { "the controller asked for" }),
+            Self::Stores(lane) => write!(
+                f,
+                "what {} is stored",
+                if *lane == ADMIN { "alice asked for" } else { "the controller asked for" }
+            ),
             Self::Sees(_) => f.write_str("the controller's cache catches up"),
             Self::Refreshes(_) => f.write_str("the stale replica's cache catches up"),
             Self::Reports(set) => write!(f, "the controller writes the status: {set}"),
@@ -288,11 +324,5 @@ impl fmt::Display for Step {
             Self::Removes { name, is_orphaning: true } => write!(f, "alice deletes {name} and leaves its pods alone"),
             Self::Removes { name, .. } => write!(f, "alice deletes {name}"),
         }
-    }
-}
-impl Contract {
-    /// x
-    pub fn properties_named(&self, name: &'static str) -> bool {
-        self.property(name).expectation.discovery_is_failure()
     }
 }

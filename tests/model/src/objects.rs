@@ -51,6 +51,8 @@ pub struct Pod {
     pub is_terminating: bool,
     /// Who made it. No rule sees this; properties do.
     pub origin: Origin,
+    /// The same.
+    pub adoption: Adoption,
 }
 
 /// A controller reference.
@@ -64,21 +66,32 @@ pub struct Owner {
     pub uid: u8,
 }
 
-/// Where a pod comes from.
+/// Who made a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// The StatefulSet controller made it.
+    /// The StatefulSet controller.
     Controller,
-    /// Somebody else made it.
+    /// Somebody else.
     Stranger,
-    /// Somebody else made it, and the StatefulSet controller adopted it.
-    Adopted,
+}
+
+/// Whether the StatefulSet controller has adopted a pod, whoever made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Adoption {
+    /// It has not.
+    Never,
+    /// It has.
+    Done,
+    /// It has, into a governed set, and the pod got no role.
+    DoneWithoutRole,
 }
 
 impl Set {
     /// The controller would do the same for both.
     pub fn has_spec_of(&self, other: &Self) -> bool {
-        let spec = |set: &Self| (set.uid, set.replicas, set.start, set.template_labels.clone(), set.template_annotations.clone());
+        let spec = |set: &Self| {
+            (set.uid, set.replicas, set.start, set.template_labels.clone(), set.template_annotations.clone())
+        };
         spec(self) == spec(other)
     }
 
@@ -163,12 +176,15 @@ impl Pod {
 
     /// As an API server sends it.
     pub fn json(&self) -> Value {
-        let mut metadata = json!({"name": self.name, "namespace": NAMESPACE, "labels": self.labels, "annotations": self.annotations});
+        let mut metadata =
+            json!({"name": self.name, "namespace": NAMESPACE, "labels": self.labels, "annotations": self.annotations});
         if let (Some(owner), Some(metadata)) = (self.owner, metadata.as_object_mut()) {
             let reference = json!({"apiVersion": owner.api_version, "kind": "StatefulSet", "name": owner.name, "uid": uid(owner.uid), "controller": true});
             metadata.insert("ownerReferences".to_owned(), json!([reference]));
         }
-        if self.is_terminating && let Some(metadata) = metadata.as_object_mut() {
+        if self.is_terminating
+            && let Some(metadata) = metadata.as_object_mut()
+        {
             metadata.insert("deletionTimestamp".to_owned(), json!("2026-01-01T00:00:00Z"));
         }
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [{"name": "db"}]}})
@@ -206,8 +222,8 @@ impl fmt::Display for Pod {
         }
         write_map(f, &self.labels)?;
         write_map(f, &self.annotations)?;
-        if self.origin != Origin::Controller {
-            write!(f, " {:?}", self.origin)?;
+        if self.origin == Origin::Stranger {
+            f.write_str(" (made by a stranger)")?;
         }
         if self.is_terminating { f.write_str(" terminating") } else { Ok(()) }
     }

@@ -34,7 +34,9 @@ pub fn steps(world: &World, scope: &Scope, out: &mut Vec<Step>) {
 /// One field changes, and the rest stays as it is stored.
 fn patches(set: &Set) -> Vec<Set> {
     let mut all = vec![Set { start: 1 - set.start, ..set.clone() }];
-    for writes in [Some("manager-only"), Some("any"), None].into_iter().filter(|writes| *writes != set.annotation(WRITES)) {
+    for writes in
+        [Some("manager-only"), Some("any"), None].into_iter().filter(|writes| *writes != set.annotation(WRITES))
+    {
         let mut new = set.clone();
         new.annotations.remove(WRITES);
         new.annotations.extend(writes.map(|writes| (WRITES.to_owned(), writes.to_owned())));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::Whose;
-use crate::objects::{Origin, Pod, SETS, Set};
+use crate::objects::{Pod, SETS, Set};
 use crate::request::{Object, Request, User};
 
 /// One state.
@@ -144,6 +144,18 @@ impl World {
         copy(&self.sets, &mut self.seen, place);
     }
 
+    /// The controller has seen everything and said so.
+    pub fn catch_up(&mut self) {
+        for place in 0..self.sets.len() {
+            self.show(place);
+            let Some(set) = self.sets.get(place).cloned().flatten() else { continue };
+            let status_replicas = u8::try_from(self.pods_of(&set).count()).unwrap_or(u8::MAX);
+            if (set.status_replicas, set.is_observed) != (status_replicas, true) {
+                self.put_set(Set { status_replicas, is_observed: true, ..(*set).clone() });
+            }
+        }
+    }
+
     /// So does the second replica's cache.
     pub fn refresh(&mut self, place: usize) {
         copy(&self.sets, &mut self.stale, place);
@@ -183,11 +195,6 @@ fn copy(from: &[Option<Arc<Set>>; 2], to: &mut [Option<Arc<Set>>; 2], place: usi
     if let (Some(from), Some(to)) = (from.get(place), to.get_mut(place)) {
         *to = from.as_ref().map(|set| Arc::new(set.without_status()));
     }
-}
-
-/// An adoption: what the controller's UPDATE makes of a stranger.
-pub fn adopted(pod: &Pod) -> Origin {
-    if pod.origin == Origin::Controller { Origin::Controller } else { Origin::Adopted }
 }
 
 impl fmt::Display for World {
