@@ -1,5 +1,7 @@
 //! A control plane with `deploy/base` as a user gets it: the definitions, then the rest, and nothing passed by hand.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -26,7 +28,16 @@ impl Installed {
     /// Starts a control plane, installs, and runs the test on it; a failure comes with what the replicas logged. Where the machine cannot, only a
     /// note is left.
     pub async fn run(test: &str, sections: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
-        let Some(installed) = Self::start(test).await? else { return Ok(()) };
+        Self::run_overlaid(test, &[], sections).await
+    }
+
+    /// The same with a kustomization of the user's own: its files by name, in which `BASE` stands for the path to `deploy/base`.
+    pub async fn run_overlaid(
+        test: &str,
+        overlay: &[(&str, &str)],
+        sections: impl AsyncFnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
+        let Some(installed) = Self::start_with(test, overlay).await? else { return Ok(()) };
         if let Err(error) = sections(&installed).await {
             return Err(error.context(installed.logs()));
         }
@@ -36,18 +47,46 @@ impl Installed {
 
     /// Starts a control plane and installs. `None`, and a note, where the machine cannot.
     pub async fn start(test: &str) -> Result<Option<Self>> {
+        Self::start_with(test, &[]).await
+    }
+
+    async fn start_with(test: &str, overlay: &[(&str, &str)]) -> Result<Option<Self>> {
         let Some(plane) = ControlPlane::start(test).await? else { return Ok(None) };
         let kubelet = Kubelet::start(&plane, stateward())?;
         let balancer = Balancer::start(&plane)?;
         let installed = Self { plane, kubelet, balancer };
-        installed.install().await?;
-        installed.enforces().await?;
+        let installation = installed.installation(overlay)?;
+        installed.install_from(&installation).await?;
+        if let Err(error) = installed.enforces().await {
+            return Err(error.context(installed.logs()));
+        }
         Ok(Some(installed))
+    }
+
+    /// The folder that is applied.
+    fn installation(&self, overlay: &[(&str, &str)]) -> Result<PathBuf> {
+        let base = root().join("deploy/base");
+        if overlay.is_empty() {
+            return Ok(base);
+        }
+        let folder = self.plane.folder().join("overlay");
+        fs::create_dir(&folder)?;
+        // A kustomization names no absolute paths.
+        let up: PathBuf = folder.components().skip(1).map(|_| "..").collect();
+        let base = up.join(base.strip_prefix("/")?).display().to_string();
+        for (name, text) in overlay {
+            fs::write(folder.join(name), text.replace("BASE", &base))?;
+        }
+        Ok(folder)
     }
 
     /// As `deploy/README.md` says.
     pub async fn install(&self) -> Result<()> {
-        let (crds, base) = (root().join("deploy/crds"), root().join("deploy/base"));
+        self.install_from(&root().join("deploy/base")).await
+    }
+
+    async fn install_from(&self, base: &Path) -> Result<()> {
+        let crds = root().join("deploy/crds");
         self.granted(&["apply", "--server-side", "-k", &crds.to_string_lossy()]).await?;
         let definitions = ["crd/wasmpolicies.stateward.dev", "crd/policyexemptions.stateward.dev"];
         self.granted(&[&["wait", "--for=condition=Established", "--timeout=30s"][..], &definitions].concat()).await?;
@@ -127,7 +166,7 @@ impl Installed {
     /// What a replica has logged, for a test that fails.
     pub fn logs(&self) -> String {
         let logs = self.kubelet.all().into_iter().map(|pod| {
-            let text = std::fs::read_to_string(&pod.log).with_context(|| pod.name.clone()).unwrap_or_default();
+            let text = fs::read_to_string(&pod.log).with_context(|| pod.name.clone()).unwrap_or_default();
             let lines: Vec<&str> = text.lines().filter(|line| !line.contains("\"message\":\"admission\"")).collect();
             format!("{}:\n{}\n", pod.name, lines.join("\n"))
         });

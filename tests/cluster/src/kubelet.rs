@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,9 +31,11 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::eventually;
 use crate::control_plane::{ControlPlane, Host};
 
 pub(crate) use container::only_container;
@@ -41,7 +44,8 @@ pub(crate) use probe::port;
 /// The kubelet of one namespace. Its processes end with it, or with the control plane.
 pub struct Kubelet {
     node: Arc<Node>,
-    task: JoinHandle<()>,
+    background: Handle,
+    task: Mutex<JoinHandle<()>>,
 }
 
 /// What is known of a pod that is or was run here.
@@ -63,6 +67,8 @@ pub struct PodView {
     pub is_gone: bool,
     /// Standard output and error of all its processes.
     pub log: PathBuf,
+    /// The container's `/`, once a process was started.
+    pub root: PathBuf,
 }
 
 /// What the pods share.
@@ -72,6 +78,7 @@ struct Node {
     namespace: String,
     binary: PathBuf,
     pods: Mutex<BTreeMap<String, PodView>>,
+    is_off: AtomicBool,
 }
 
 impl Kubelet {
@@ -82,9 +89,25 @@ impl Kubelet {
         let host = plane.host();
         fs::create_dir_all(host.folder.join("pods"))?;
         let namespace = stateward_cluster::names::NAMESPACE.to_owned();
-        let node = Arc::new(Node { host, client: plane.client()?, namespace, binary, pods: Mutex::default() });
-        let task = background.spawn(follow(Arc::clone(&node)));
-        Ok(Self { node, task })
+        let (client, is_off) = (plane.client()?, AtomicBool::new(false));
+        let node = Arc::new(Node { host, client, namespace, binary, pods: Mutex::default(), is_off });
+        let task = Mutex::new(background.spawn(follow(Arc::clone(&node))));
+        Ok(Self { node, background, task })
+    }
+
+    /// Cuts the power of all nodes: the processes are gone, and the API server goes on believing what it was told last.
+    pub async fn power_off(&self) -> Result<()> {
+        self.node.is_off.store(true, Ordering::Relaxed);
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).abort();
+        let are_gone = async || Ok(self.all().iter().all(|pod| pod.is_gone).then_some(()));
+        eventually("no process of a pod is left", Duration::from_secs(10), are_gone).await
+    }
+
+    /// Starts all nodes again: what is bound to them runs anew, from what its volumes held.
+    pub fn power_on(&self) {
+        self.node.is_off.store(false, Ordering::Relaxed);
+        let task = self.background.spawn(follow(Arc::clone(&self.node)));
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
 
     /// The pods that run, or are about to, in the order of their names.
@@ -118,13 +141,17 @@ impl Kubelet {
 impl Drop for Kubelet {
     fn drop(&mut self) {
         // The pods' own tasks end with their channels.
-        self.task.abort();
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).abort();
     }
 }
 
 impl Node {
     fn pods_api(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn is_off(&self) -> bool {
+        self.is_off.load(Ordering::Relaxed)
     }
 
     /// Changes what is known of a pod.
@@ -173,6 +200,7 @@ fn apply(node: &Arc<Node>, running: &mut BTreeMap<String, watch::Sender<Option<P
         let name = pod.name_any();
         let view = PodView {
             log: node.host.folder.join(format!("pods/{name}-{uid}.log")),
+            root: volumes::root(&volumes::folder(&node.host.folder, &uid)),
             name,
             uid: uid.clone(),
             address: node.host.network.pod(),

@@ -1,8 +1,10 @@
 //! From a container's spec to a process: arguments and environment, with paths and addresses led to where they are here.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,6 +26,8 @@ pub(super) async fn command(
     let container = only_container(pod)?;
     let address: Ipv4Addr = field(pod, "status.podIP")?.parse()?;
     let mounts = mounts(container, volumes);
+    let root = volumes.root();
+    root_of(&root, &mounts)?;
     let mut environment = BTreeMap::new();
     for variable in container.env.iter().flatten() {
         let value = match (&variable.value, &variable.value_from) {
@@ -40,6 +44,8 @@ pub(super) async fn command(
     let arguments = container.command.iter().flatten().skip(1).chain(container.args.iter().flatten());
     let here = |value: &str| rewrite(value, &mounts, address);
     let mut command = Command::new(program);
+    // Where an image without a `WORKDIR` of its own begins, and a container whose spec names none.
+    command.current_dir(&root);
     command.args(arguments.map(|argument| here(&expand(argument, &environment)))).env_clear();
     command.envs(environment.iter().map(|(name, value)| (name, here(value))));
     command.env("HOSTNAME", pod.name_any());
@@ -48,7 +54,7 @@ pub(super) async fn command(
     command.env("KUBERNETES_SERVICE_HOST", server).env("KUBERNETES_SERVICE_PORT", port);
     if let Some((_, token)) = mounts.iter().find(|(path, _)| path == TOKENS) {
         let config = volumes.path("..kubeconfig");
-        std::fs::write(
+        fs::write(
             &config,
             kubeconfig(&host.url, &host.authority, &User::TokenFile(&token.join("token"))).to_string(),
         )?;
@@ -130,6 +136,20 @@ fn mounts(container: &Container, volumes: &Volumes) -> Vec<(String, PathBuf)> {
         .collect();
     mounts.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     mounts
+}
+
+/// The container's `/`, with its mounts: relative paths in objects that we do not rewrite lead there.
+fn root_of(root: &Path, mounts: &[(String, PathBuf)]) -> Result<()> {
+    fs::create_dir_all(root)?;
+    // The shorter paths first: one mount may be inside another.
+    for (path, folder) in mounts.iter().rev() {
+        let link = root.join(path.trim_start_matches('/'));
+        if fs::symlink_metadata(&link).is_err() {
+            fs::create_dir_all(link.parent().unwrap_or(root))?;
+            symlink(folder, &link)?;
+        }
+    }
+    Ok(())
 }
 
 /// `$(NAME)` becomes the variable's value, `$$` a dollar; what is not defined stays as it is.

@@ -17,14 +17,14 @@ use tokio::time::Instant;
 use super::container::{command, only_container};
 use super::probe::Prober;
 use super::status::{Is, State};
-use super::volumes::Volumes;
+use super::volumes::{Volumes, folder};
 use super::{Node, PodView};
 use crate::processes::POLL;
 
 /// Runs the pod until it is gone.
 pub(super) async fn run(node: Arc<Node>, view: PodView, receiver: watch::Receiver<Option<Pod>>) {
     let Some(pod) = receiver.borrow().clone() else { return };
-    let volumes = Volumes::new(node.client.clone(), node.host.folder.join("pods").join(&view.uid));
+    let volumes = Volumes::new(node.client.clone(), folder(&node.host.folder, &view.uid));
     let now = Timestamp::now();
     let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
     let state = State {
@@ -73,10 +73,15 @@ enum Outcome {
 impl Life {
     async fn live(&mut self) -> Result<()> {
         while !self.is_deleted() {
+            if self.node.is_off() {
+                return Ok(());
+            }
             match self.prepare().await {
                 Ok((command, container)) => {
                     self.run_process(command, &container).await?;
-                    self.back_off().await;
+                    if !self.node.is_off() {
+                        self.back_off().await;
+                    }
                 }
                 Err(error) => {
                     // A Secret that is not there yet, or a spec that we do not play: the pod waits, and says for what.
@@ -86,7 +91,9 @@ impl Life {
                 }
             }
         }
-        self.delete().await;
+        if !self.node.is_off() {
+            self.delete().await;
+        }
         Ok(())
     }
 
@@ -103,7 +110,6 @@ impl Life {
 
     /// From the start of one process to its end.
     async fn run_process(&mut self, mut command: Command, container: &Container) -> Result<()> {
-        command.current_dir(&self.node.host.folder);
         let mut child = self.node.host.keeper.spawn(&mut command, &self.view.log)?;
         let pid = Pid::from_child(&child).as_raw_pid();
         self.node.note(&self.view.uid, |view| view.pid = Some(pid));
@@ -131,6 +137,9 @@ impl Life {
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(Outcome::Ended(status));
+            }
+            if self.node.is_off() {
+                return Ok(Outcome::Ended(power_off(child)?));
             }
             if self.is_deleted() {
                 return Ok(Outcome::Deleted);
@@ -176,6 +185,9 @@ impl Life {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
             }
+            if self.node.is_off() {
+                return power_off(child);
+            }
             if Instant::now() >= begin.min(end) && !is_asked {
                 kill_process(Pid::from_child(child), Signal::TERM)?;
                 is_asked = true;
@@ -217,7 +229,7 @@ impl Life {
     async fn wait(&mut self, limit: Duration) {
         self.write_status().await;
         let deadline = Instant::now() + limit;
-        while !self.is_deleted() && Instant::now() < deadline {
+        while !self.is_deleted() && !self.node.is_off() && Instant::now() < deadline {
             tokio::time::sleep(POLL).await;
         }
     }
@@ -265,6 +277,12 @@ impl Life {
         let file = std::fs::File::options().create(true).append(true).open(&self.view.log);
         let _ = file.and_then(|mut file| writeln!(file, "{line}"));
     }
+}
+
+/// Nobody is told, and nothing is written.
+fn power_off(child: &mut Child) -> Result<ExitStatus> {
+    child.kill()?;
+    Ok(child.wait()?)
 }
 
 /// The probes of one process. The other two begin when the first has succeeded.

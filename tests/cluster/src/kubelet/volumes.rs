@@ -38,6 +38,11 @@ impl Volumes {
         self.folder.join(volume)
     }
 
+    /// Where the container's `/` is.
+    pub(super) fn root(&self) -> PathBuf {
+        root(&self.folder)
+    }
+
     /// Writes all volumes. An error means what it means on a node: the container waits.
     pub(super) async fn write(&mut self, pod: &Pod) -> Result<()> {
         for volume in pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()) {
@@ -180,6 +185,16 @@ impl Volumes {
         self.written.insert(volume.to_owned(), files);
         Ok(())
     }
+}
+
+/// The folder of a pod's volumes.
+pub(super) fn folder(host: &Path, uid: &str) -> PathBuf {
+    host.join("pods").join(uid)
+}
+
+/// The container's `/` in it: no volume has a name with a dot.
+pub(super) fn root(folder: &Path) -> PathBuf {
+    folder.join("..root")
 }
 
 /// The keys that `items` names, at its paths; all where there is none.
