@@ -35,8 +35,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::eventually;
 use crate::control_plane::{ControlPlane, Host};
+use crate::eventually;
 
 pub(crate) use container::only_container;
 pub(crate) use probe::port;
@@ -198,12 +198,15 @@ fn apply(node: &Arc<Node>, running: &mut BTreeMap<String, watch::Sender<Option<P
         sender.send_replace(Some(pod));
     } else if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
         let name = pod.name_any();
+        // One that ran before the power was cut keeps its address: a list of addresses in a status can only grow by patches.
+        let known = node.pods.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).map(|view| view.address);
+        let address = known.unwrap_or_else(|| node.host.network.pod());
         let view = PodView {
             log: node.host.folder.join(format!("pods/{name}-{uid}.log")),
             root: volumes::root(&volumes::folder(&node.host.folder, &uid)),
             name,
             uid: uid.clone(),
-            address: node.host.network.pod(),
+            address,
             pid: None,
             restarts: 0,
             is_ready: false,

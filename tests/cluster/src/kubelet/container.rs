@@ -54,10 +54,7 @@ pub(super) async fn command(
     command.env("KUBERNETES_SERVICE_HOST", server).env("KUBERNETES_SERVICE_PORT", port);
     if let Some((_, token)) = mounts.iter().find(|(path, _)| path == TOKENS) {
         let config = volumes.path("..kubeconfig");
-        fs::write(
-            &config,
-            kubeconfig(&host.url, &host.authority, &User::TokenFile(&token.join("token"))).to_string(),
-        )?;
+        fs::write(&config, kubeconfig(&host.url, &host.authority, &User::TokenFile(&token.join("token"))).to_string())?;
         command.env("KUBECONFIG", config);
     }
     Ok(command)
