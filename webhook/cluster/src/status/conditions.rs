@@ -27,6 +27,10 @@ pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp
     let settings = match refused(SPEC) {
         Some((_, words)) => said("SettingsValid", "False", "Refused", words.clone()),
         None if current.is_empty() => said("SettingsValid", "Unknown", "NotLoadedYet", NOBODY.to_owned()),
+        // Settings are what a component says they are: without one nobody has looked at them.
+        None if !current.iter().any(|replica| replica.loaded) => {
+            said("SettingsValid", "Unknown", "NotLoaded", "no replica has the component that knows them".to_owned())
+        }
         None => said(
             "SettingsValid",
             "True",
@@ -210,6 +214,16 @@ mod tests {
         let status = summed_up(&policy(vec![nobody_runs]), None, now());
         let component = status.conditions.iter().find(|condition| condition.kind == "ComponentLoaded").unwrap();
         assert_eq!((component.status.as_str(), component.message.as_str()), ("Unknown", "no replica runs it"));
+    }
+
+    #[test]
+    fn a_component_that_does_not_load_says_nothing_of_the_settings() {
+        let errors = BTreeMap::from([(COMPONENT.to_owned(), "not there".to_owned())]);
+        let nobody_has_it = ReplicaStatus { errors, digest: None, version: None, ..replica("a", 2, false) };
+        let status = summed_up(&policy(vec![nobody_has_it]), None, now());
+        let settings = status.conditions.iter().find(|condition| condition.kind == "SettingsValid").unwrap();
+        let words = "no replica has the component that knows them";
+        assert_eq!((settings.status.as_str(), settings.message.as_str()), ("Unknown", words));
     }
 
     /// Else the leader would write the same status every time that it sees its own.
