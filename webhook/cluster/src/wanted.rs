@@ -6,9 +6,11 @@ mod read;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::watcher;
 use kube::{Api, Client};
+use stateward_core::exemption;
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use tokio::sync::watch;
@@ -23,9 +25,10 @@ use crate::follow::{self, Follower, Health};
 pub struct Wanted {
     /// In name order.
     pub policies: Vec<StoredPolicy>,
-    /// In the order of namespace and name. Those that cannot be read are left out.
+    /// In the order of namespace and name. Those that cannot be read, or are wrong whatever the policies are, are left out: a policy set takes no
+    /// notice of them, and says nothing.
     pub exemptions: Vec<PolicyExemption>,
-    /// Of exemptions, each with its name: `prod/legacy`.
+    /// What is wrong with those, each with the exemption's name: `prod/legacy`.
     pub exemption_errors: Vec<(String, SpecError)>,
 }
 
@@ -186,9 +189,43 @@ fn take_policies(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
 fn take_exemptions(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
     (wanted.exemptions, wanted.exemption_errors) = (Vec::new(), Vec::new());
     for ((namespace, name), object) in objects {
-        match read::exemption(object) {
-            Ok(exemption) => wanted.exemptions.push(exemption),
-            Err(error) => wanted.exemption_errors.push((format!("{namespace}/{name}"), error)),
-        }
+        let wrong = match read::exemption(object) {
+            Ok(exemption) => {
+                let wrong = exemption::check(&exemption, Some(Timestamp::now()));
+                if wrong.is_empty() {
+                    wanted.exemptions.push(exemption);
+                }
+                wrong
+            }
+            Err(error) => vec![error],
+        };
+        wanted.exemption_errors.extend(wrong.into_iter().map(|error| (format!("{namespace}/{name}"), error)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// In files the reader says the same; what nobody says, an administrator believes to be in force.
+    #[test]
+    fn an_exemption_that_is_wrong_is_said_and_left_out() {
+        let take = |spec: Value| {
+            let metadata = json!({ "name": "e", "namespace": "shop", "creationTimestamp": Timestamp::now() });
+            let object = json!({ "metadata": metadata, "spec": spec });
+            let object: DynamicObject = serde_json::from_value(object).unwrap();
+            let mut wanted = Wanted::default();
+            take_exemptions(&mut wanted, &BTreeMap::from([(key(&object), object)]));
+            let errors = wanted.exemption_errors.iter().map(|(name, error)| format!("{name}{}", error.path)).collect();
+            (wanted.exemptions.len(), errors)
+        };
+        let rules = json!(["a/b"]);
+        let errors = |paths: &[&str]| paths.iter().map(|path| format!("shop/e{path}")).collect::<Vec<_>>();
+        assert_eq!(take(json!({ "rules": rules, "names": ["db"], "reason": "r" })), (1, errors(&[])));
+        let pattern = json!({ "rules": rules, "names": ["db-*"], "reason": "r", "expires": "2999-01-01T00:00:00Z" });
+        assert_eq!(take(pattern), (0, errors(&["/spec/names/0", "/spec/expires"])));
+        assert_eq!(take(json!({ "rules": rules, "names": "db" })), (0, errors(&["/spec/names"])));
     }
 }
