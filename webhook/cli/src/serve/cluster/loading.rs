@@ -74,8 +74,12 @@ impl Loading {
             && let Some(name) = self.served_elsewhere(wanted, &set)
         {
             let problem = format!("policy `{name}` is in force on other replicas and does not load here");
-            tracing::error!(problem, "not ready");
+            // Tried again at every change and look, for as long as it takes.
+            if !self.said.contains(&problem) {
+                tracing::error!(problem, "not ready");
+            }
             self.log(&set, wanted, &errors, state);
+            self.said.insert(problem.clone());
             state.report("policies", vec![problem]);
             return;
         }
