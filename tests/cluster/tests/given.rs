@@ -1,7 +1,7 @@
 //! Somebody else's certificate, mounted from a Secret: what is beside it is registered, and every step of its renewal is followed without a lost call.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::ByteString;
@@ -30,7 +30,8 @@ async fn a_given_certificate_is_followed() -> Result<()> {
         on.replicas(3).await?;
         on.open_shop().await?;
         serves(on, &issued, &[&first]).await.context("at first")?;
-        renewed(on, &first, &second).await
+        renewed(on, &first, &second).await.context("a renewal step by step")?;
+        replaced(on, &second).await.context("all at once")
     })
     .await
 }
@@ -87,6 +88,28 @@ async fn renewed(on: &Installed, first: &Authority, second: &Authority) -> Resul
     let secrets: Api<Secret> = Api::namespaced(on.plane.client()?, NAMESPACE);
     ensure!(secrets.get_opt(CERTIFICATES).await?.is_none(), "`{CERTIFICATES}` was made");
     Ok(())
+}
+
+/// Against the documented order: who reads the certificate before the leader reads its authority cannot be called for so long. It passes by itself.
+async fn replaced(on: &Installed, second: &Authority) -> Result<()> {
+    let before = on.plane.webhook_counts().await?;
+    let load = Load { workers: 1, ..Installed::creates(MOST) }.start(&on.plane)?;
+    let third = Authority::new("third")?;
+    let serving = third.issue()?;
+    let begun = Instant::now();
+    put(on, &serving, &[&third]).await?;
+    serves(on, &serving, &[second, &third]).await?;
+    let than = load.done();
+    eventually("creates go on", PATIENCE, async || Ok((load.done() >= than + SOME).then_some(()))).await?;
+    load.stop();
+    let report = load.finish(PATIENCE).await?;
+    let failed = on.plane.webhook_counts().await?.failures() - before.failures();
+    let took = begun.elapsed().as_millis();
+    measured(&format!(
+        "{failed} calls fail beside {} granted creates when all comes at once, in {took} ms",
+        report.granted
+    ));
+    on.refuses().await
 }
 
 /// Waits until every replica shows this certificate, these authorities are in every entry of both configurations, and one trusts the other.
