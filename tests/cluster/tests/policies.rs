@@ -33,12 +33,11 @@ async fn a_component_that_is_not_there(on: &Installed) -> Result<()> {
     on.plane.apply(&policy("no-file", &json!({ "component": "file:/nowhere/rules.wasm" }))).await?;
     let status = status(on, "no-file", "NotEnforced").await?;
     let said = format!("/spec/component: {missing}");
-    let mut conditions = conditions(&status);
-    conditions.retain(|condition| !condition.starts_with("SettingsValid="));
     ensure_eq(
-        &conditions,
+        &conditions(&status),
         &[
             format!("Ready=False NotEnforced at 1: it is not enforced: {said}"),
+            "SettingsValid=Unknown NotLoaded at 1: no replica has the component that knows them".to_owned(),
             format!("ComponentLoaded=False NotLoaded at 1: POD: {said}"),
             "Degraded=False AllKnown at 1: all that its rules look up is known".to_owned(),
         ],
@@ -175,6 +174,21 @@ async fn a_bad_exemption(on: &Installed) -> Result<()> {
     the_pages_say(on, &[slip]).await?;
     on.refuses().await?;
     on.granted(&["delete", "policyexemption", "slip", "-n", SHOP]).await?;
+    the_pages_say(on, &[]).await?;
+
+    // What no schema says: names are compared whole, and exemptions end.
+    let spec = json!({ "rules": ["ordered-identity/zero-grace"], "names": ["b*"], "reason": "for a test" });
+    on.plane.apply(&exemption("pattern", &spec)).await?;
+    let spec = json!({
+        "rules": ["ordered-identity/zero-grace"], "names": ["bad"], "reason": "for a test",
+        "expires": "2999-01-01T00:00:00Z",
+    });
+    on.plane.apply(&exemption("century", &spec)).await?;
+    let century = "exemption shop/century: /spec/expires: `2999-01-01T00:00:00Z` is more than 90 days away; hint: exemptions end; renew it when the time comes";
+    let pattern = "exemption shop/pattern: /spec/names/0: `b*` is not a name: names are compared whole; hint: the names of single objects; for more of them a `selector` on their labels";
+    the_pages_say(on, &[century, pattern]).await?;
+    on.refuses().await?;
+    on.granted(&["delete", "policyexemption", "--all", "-n", SHOP]).await?;
     the_pages_say(on, &[]).await
 }
 
