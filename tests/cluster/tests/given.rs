@@ -90,7 +90,8 @@ async fn renewed(on: &Installed, first: &Authority, second: &Authority) -> Resul
     Ok(())
 }
 
-/// Against the documented order: who reads the certificate before the leader reads its authority cannot be called for so long. It passes by itself.
+/// Against the documented order: where the certificate is read before the leader reads its authority, new connections fail for so long. It passes by
+/// itself; how many calls it costs depends on how many connections are new.
 async fn replaced(on: &Installed, second: &Authority) -> Result<()> {
     let before = on.plane.webhook_counts().await?;
     let load = Load { workers: 1, ..Installed::creates(MOST) }.start(&on.plane)?;
