@@ -57,6 +57,9 @@ async fn one_replica_lacks_the_file(on: &Installed) -> Result<()> {
     let now = status(on, "Enforced", 2).await?;
     ensure!(ready_words(&now) == "on 2 replicas", "{now:#}");
     ensure!(ready().await? == 503, "it became ready");
+    // It tries again and again, and says so once.
+    let said = on.kubelet.log(&new.name)?.matches(r#""message":"not ready""#).count();
+    ensure!(said == 1, "said {said} times");
 
     // As soon as it can, it is.
     give(&new)?;
