@@ -4,6 +4,7 @@
 //! volumes, token and probes of the pod's spec. Nothing is passed by hand, so flags, rights and mounts of the manifests are what
 //! is tested. What differs from a real node, since processes share one file system and one network:
 //! - a mount is a folder of the test, and paths below `mountPath` in arguments and environment lead there;
+//! - relative paths lead into those folders, absolute ones that stand in objects and not in the spec do not;
 //! - a pod has an address of its own (127.N.x.y), and `0.0.0.0` in arguments and environment becomes that;
 //! - `KUBECONFIG` is added: it holds the API server's URL and leads to the pod's own token, whose usual path cannot be mounted;
 //! - crashes back off after 1 s, not 10, and changed Secrets arrive after 1 s, not 60;
