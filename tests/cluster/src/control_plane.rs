@@ -26,7 +26,7 @@ use crate::metrics::WebhookCounts;
 use crate::network::Network;
 use crate::pki::{Authority, Identity, User, kubeconfig};
 use crate::processes::{Keeper, POLL, Server};
-use crate::{eventually, servers, skip};
+use crate::{audit, eventually, servers, skip};
 
 /// A running control plane. All of it ends when this is dropped, or the test's process is gone.
 pub struct ControlPlane {
@@ -68,6 +68,7 @@ impl ControlPlane {
         let address = network.host();
         let authority = Authority::new()?;
         let admin = servers::write_identities(&folder, address, &authority)?;
+        audit::write_policy(&folder)?;
         let keeper = Keeper::start(&folder.join(servers::STORE))?;
         let servers = programs.into_iter().map(|(program, path)| {
             let log = folder.join(format!("{}.log", program.name()));

@@ -37,30 +37,42 @@ impl Installed {
         overlay: &[(&str, &str)],
         sections: impl AsyncFnOnce(&Self) -> Result<()>,
     ) -> Result<()> {
-        let Some(installed) = Self::start_with(test, overlay).await? else { return Ok(()) };
-        if let Err(error) = sections(&installed).await {
-            return Err(error.context(installed.logs()));
+        let then = async |on: &Self| {
+            on.install_from(&on.installation(overlay)?).await?;
+            on.enforces().await?;
+            sections(on).await
+        };
+        Self::run_bare(test, then).await
+    }
+
+    /// The same for a test that installs by itself, since what was there before is its matter.
+    pub async fn run_bare(test: &str, sections: impl AsyncFnOnce(&Self) -> Result<()>) -> Result<()> {
+        let Some(bare) = Self::start_bare(test).await? else { return Ok(()) };
+        if let Err(error) = sections(&bare).await {
+            return Err(error.context(bare.logs()));
         }
-        installed.plane.passed();
+        bare.plane.passed();
         Ok(())
     }
 
     /// Starts a control plane and installs. `None`, and a note, where the machine cannot.
     pub async fn start(test: &str) -> Result<Option<Self>> {
-        Self::start_with(test, &[]).await
+        let Some(installed) = Self::start_bare(test).await? else { return Ok(None) };
+        installed.installs().await?;
+        Ok(Some(installed))
     }
 
-    async fn start_with(test: &str, overlay: &[(&str, &str)]) -> Result<Option<Self>> {
+    async fn start_bare(test: &str) -> Result<Option<Self>> {
         let Some(plane) = ControlPlane::start(test).await? else { return Ok(None) };
         let kubelet = Kubelet::start(&plane, stateward())?;
         let balancer = Balancer::start(&plane)?;
-        let installed = Self { plane, kubelet, balancer };
-        let installation = installed.installation(overlay)?;
-        installed.install_from(&installation).await?;
-        if let Err(error) = installed.enforces().await {
-            return Err(error.context(installed.logs()));
-        }
-        Ok(Some(installed))
+        Ok(Some(Self { plane, kubelet, balancer }))
+    }
+
+    /// Installs, and waits until that is in force.
+    pub async fn installs(&self) -> Result<()> {
+        self.install().await?;
+        self.enforces().await
     }
 
     /// The folder that is applied.

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use rcgen::KeyPair;
 
+use crate::audit;
 use crate::binaries::{self, Program};
 use crate::pki::{Authority, Identity, User, kubeconfig};
 
@@ -85,6 +86,8 @@ pub(crate) fn flags(program: Program, folder: &Path, host: Ipv4Addr) -> Vec<Stri
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", file("tokens.pub")),
             format!("--service-account-signing-key-file={}", file("tokens.key")),
+            format!("--audit-policy-file={}", file(audit::POLICY)),
+            format!("--audit-log-path={}", file(audit::LOG)),
         ],
         Program::KubeControllerManager => vec![
             format!("--kubeconfig={}", file("controller.kubeconfig")),
