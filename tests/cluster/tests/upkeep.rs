@@ -32,7 +32,7 @@ async fn nothing_is_restarted(on: &Installed, before: &[Seen]) -> Result<()> {
     unchanged(on, before).await.context("by the installation")?;
     // A request that changes nothing is not sent by `kubectl apply`, but it is by the other one. Each is asked about, and only the intent of the
     // opted-in set leads to a change: its annotation.
-    for how in [&["apply", "-f", "-"][..], &["apply", "--server-side", "-f", "-"]] {
+    for how in [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]] {
         let calls = on.plane.webhook_counts().await?.calls;
         let said = granted(on, how, &before_us(KEPT)?).await?;
         ensure!(!said.contains("created"), "{said}");
@@ -71,9 +71,13 @@ async fn nothing_is_restarted(on: &Installed, before: &[Seen]) -> Result<()> {
 }
 
 async fn a_bad_set_is_kept_shrunk_and_deleted(on: &Installed) -> Result<()> {
-    let another = bad("another", KEPT);
-    let said = on.refused(&["create", "-f", "-"], &another.to_string()).await?;
-    for rule in ["[ordered-identity/zero-grace]", "[manager-writes/forged-role]"] {
+    // Two entries judge at once, and the API server tells what one of them says: so each rule for itself.
+    let mut abrupt = bad("another", KEPT);
+    abrupt["spec"]["template"]["metadata"]["labels"] = json!({ "app": "another" });
+    let mut claiming = set("another", KEPT);
+    claiming["spec"]["template"]["metadata"]["labels"]["stateward.dev/role"] = json!("manager");
+    for (rule, another) in [("[ordered-identity/zero-grace]", abrupt), ("[manager-writes/forged-role]", claiming)] {
+        let said = on.refused(&["create", "-f", "-"], &another.to_string()).await?;
         ensure!(said.contains(rule), "{said}");
     }
     let hold = |finalizers: Value| json!({ "metadata": { "finalizers": finalizers } }).to_string();
