@@ -16,6 +16,8 @@ pub const AUDITED: &str = "audited";
 pub struct Audited {
     /// HTTP's.
     pub code: u64,
+    /// Why it was refused; empty where it was not.
+    pub message: String,
     /// Of the event: what webhooks wrote, each key after the entry's name, and what the API server wrote about their changes.
     pub annotations: Value,
 }
@@ -32,9 +34,11 @@ impl ControlPlane {
         for event in events {
             let event = event?;
             let of = &event["objectRef"];
-            if event["verb"] == verb && of["resource"] == resource && of["name"] == name {
+            let is_whole = of["subresource"].is_null();
+            if is_whole && event["verb"] == verb && of["resource"] == resource && of["name"] == name {
                 let code = event["responseStatus"]["code"].as_u64().context("no code")?;
-                audited.push(Audited { code, annotations: event["annotations"].clone() });
+                let message = event["responseStatus"]["message"].as_str().unwrap_or_default().to_owned();
+                audited.push(Audited { code, message, annotations: event["annotations"].clone() });
             }
         }
         Ok(audited)

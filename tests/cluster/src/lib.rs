@@ -14,6 +14,7 @@ pub mod metrics;
 mod network;
 mod pki;
 pub mod processes;
+mod replica;
 mod servers;
 pub mod shop;
 

@@ -1,25 +1,20 @@
 //! Somebody meddles with our Secret while creates run: it is put right, and no call fails.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use rcgen::{CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use stateward_cluster::names::{APP, CERTIFICATES, NAMESPACE};
 use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spoiled_secret_fails_no_call() -> Result<()> {
@@ -85,20 +80,8 @@ async fn renewed(installed: &Installed, former: &[String]) -> Result<String> {
 async fn serve(installed: &Installed, leaf: &str) -> Result<()> {
     let wanted = CertificateDer::from_pem_slice(leaf.as_bytes())?;
     eventually("every replica serves it", PATIENCE, async || {
-        let mut roots = RootCertStore::empty();
-        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(installed.plane.client()?);
-        let webhooks = configurations.get(APP).await?.webhooks.unwrap_or_default();
-        let bundle = webhooks.into_iter().next().and_then(|webhook| webhook.client_config.ca_bundle);
-        for authority in CertificateDer::pem_slice_iter(&bundle.context("no caBundle")?.0) {
-            roots.add(authority?)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
         for pod in installed.kubelet.pods() {
-            let stream = TcpStream::connect((pod.address, 9443)).await?;
-            let name = ServerName::try_from(format!("{APP}.{NAMESPACE}.svc"))?;
-            let stream = connector.connect(name, stream).await.with_context(|| pod.name.clone())?;
+            let stream = installed.connect(pod.address).await.with_context(|| pod.name.clone())?;
             let served = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             ensure!(served == Some(&wanted), "{} serves another", pod.name);
         }
