@@ -5,6 +5,7 @@
 
 mod cache;
 mod live;
+mod rights;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,15 +69,17 @@ impl ClusterInventory {
         for cache in self.caches.values() {
             cache.settled().await;
         }
+        self.live.settled().await;
     }
 
-    /// Kinds that are not known as they are now, with the reason; sorted.
+    /// Kinds that are not known as they are now, or cannot be asked for, with the reason; sorted by kind.
     pub fn problems(&self) -> Vec<(GroupVersionKind<'static>, Health)> {
         let mut problems: Vec<_> = self
             .caches
             .iter()
             .map(|(kind, cache)| (kind.clone(), cache.health()))
             .filter(|(_, health)| *health != Health::Synced)
+            .chain(self.live.problems())
             .collect();
         problems.sort_by(|(a, _), (b, _)| a.cmp(b));
         problems

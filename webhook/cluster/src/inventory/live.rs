@@ -12,19 +12,32 @@ use stateward_core::manifest::Read;
 use stateward_core::request::GroupVersionKind;
 
 use super::cut;
-use crate::client::is_not_found;
-use crate::follow::said;
+use super::rights::Rights;
+use crate::client::{is_forbidden, is_not_found};
+use crate::follow::{Health, said};
 
 pub(super) struct Live {
     client: Client,
     fields: Fields,
+    rights: Rights,
     /// What each kind is called in URLs; asked for once.
     resources: Mutex<HashMap<GroupVersionKind<'static>, ApiResource>>,
 }
 
 impl Live {
     pub(super) fn new(client: Client, reads: &[Read]) -> Self {
-        Self { client, fields: Fields::new(reads), resources: Mutex::new(HashMap::new()) }
+        let rights = Rights::start(&client, reads);
+        Self { client, fields: Fields::new(reads), rights, resources: Mutex::new(HashMap::new()) }
+    }
+
+    /// Waits until it is known which rights are missing.
+    pub(super) async fn settled(&self) {
+        self.rights.settled().await;
+    }
+
+    /// Kinds that may not be looked up, with the right that is missing.
+    pub(super) fn problems(&self) -> Vec<(GroupVersionKind<'static>, Health)> {
+        self.rights.missing()
     }
 
     /// Unknown where the API server does not answer in time or does not let us.
@@ -32,6 +45,9 @@ impl Live {
         match tokio::time::timeout(PATIENCE, self.ask(query)).await {
             Ok(Ok(objects)) => Found::Objects(objects),
             Ok(Err(error)) => {
+                if is_forbidden(&error) {
+                    self.rights.doubt();
+                }
                 tracing::warn!(kind = %query.kind.kind, error = said(&error), "look-up failed");
                 Found::Unknown
             }
