@@ -71,9 +71,12 @@ async fn a_class_that_cannot_be_seen_lets_through(on: &Installed) -> Result<()> 
 async fn a_set_that_cannot_be_seen_refuses_its_members(on: &Installed) -> Result<()> {
     take(on, &["statefulsets", "pods"]).await?;
     restart(on).await?;
-    let sets =
-        "rules that look these up are undecided: apps/v1 StatefulSet: this account may not list `statefulsets.apps`";
-    let expected = POLICIES.map(|policy| (policy, sets));
+    let sets = "rules that look these up are undecided: apps/v1 StatefulSet: this account may not get `statefulsets.apps`; \
+                apps/v1 StatefulSet: this account may not list `statefulsets.apps`";
+    let pods = "v1 Pod: this account may not get `pods`; v1 Pod: this account may not list `pods`";
+    let (both, mut expected) = (format!("{sets}; {pods}"), POLICIES.map(|policy| (policy, sets)));
+    // The only one that looks at pods.
+    expected[0].1 = &both;
     degraded(on, &expected).await?;
     ensure!(doctor(on).await? == (Some(1), findings(&expected)));
 
