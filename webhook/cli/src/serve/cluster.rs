@@ -123,8 +123,8 @@ impl Cluster {
         let watches = Watches::start(&self.client);
         let engine = tokio::task::spawn_blocking(|| engine::start(super::sources::log_engine));
         let engine = engine.await.context("could not start the engine")??;
-        watches.synced().await;
-        self.has_certificate().await;
+        has_synced(&watches, state).await;
+        self.has_certificate(state).await;
         let inventories = Inventories::new(self.client.clone());
         let mut loading = Loading::new(&self.replica, PolicyLoader::new(engine), inventories);
         let mut status = StatusWriter::new(self.client.clone(), &self.args.namespace, &self.replica);
@@ -163,14 +163,34 @@ impl Cluster {
     }
 
     /// Waits until there is one that the API server trusts: a replica without it is not ready.
-    async fn has_certificate(&self) {
+    async fn has_certificate(&self, state: &State) {
         if self.tls_dir.is_some() {
             return;
         }
         let mut serving = self.certificates.serving();
+        if serving.borrow().is_none() {
+            state.report(
+                "certificate",
+                vec![format!("Secret `{}` holds none that is trusted yet", names::CERTIFICATES)],
+            );
+        }
         // The sender lives as long as this.
         let _ = serving.wait_for(Option::is_some).await;
+        state.report("certificate", Vec::new());
     }
+}
+
+/// Waits until it is known what to enforce. Says meanwhile what is in the way: `doctor` sends people to `/policies` of a replica that is not ready.
+async fn has_synced(watches: &Watches, state: &State) {
+    let mut synced = std::pin::pin!(watches.synced());
+    loop {
+        state.report("watches", watches.problems());
+        tokio::select! {
+            () = &mut synced => break,
+            () = tokio::time::sleep(SOON) => {}
+        }
+    }
+    state.report("watches", watches.problems());
 }
 
 fn pair(certificate: &ServingCertificate) -> PemPair {
@@ -182,3 +202,5 @@ fn host_name() -> String {
 }
 
 const LOOK: Duration = Duration::from_secs(10);
+/// A person who asks why a replica is not ready does not wait.
+const SOON: Duration = Duration::from_secs(1);
