@@ -118,6 +118,16 @@ async fn without_policies_a_replica_is_not_ready(on: &Installed) -> Result<()> {
         ensure!(answer.await? == unready, "{path}");
     }
     ensure!(http::fetch(&admin, "/readyz", PATIENCE).await? == unready);
+    let waits = json!({
+        "generation": 0, "policies": null,
+        "problems": { "watches": ["wasmpolicies: this account may not list `wasmpolicies.stateward.dev`"] },
+    });
+    eventually("it says what it waits for", PATIENCE, async || {
+        let (_, said) = http::fetch(&admin, "/policies", PATIENCE).await?;
+        ensure!(serde_json::from_str::<Value>(&said)? == waits, "{said}");
+        Ok(Some(()))
+    })
+    .await?;
     eventually("the Service leads elsewhere", PATIENCE, async || Ok((on.balancer.backends().len() == 2).then_some(())))
         .await?;
     // The others go on with what they know.
