@@ -1,0 +1,137 @@
+//! What the API server's audit log tells of our answers: who was refused, warned, changed, only audited, and that a second time changes nothing.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use stateward_cluster_tests::audit::{AUDITED, Audited};
+use stateward_cluster_tests::eventually;
+use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::shop::stateful_set;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_in_the_audit_log() -> Result<()> {
+    Installed::run("annotations", sections).await
+}
+
+async fn sections(on: &Installed) -> Result<()> {
+    on.plane.apply(OURS).await?;
+    a_change_is_made_once(on).await.context("a change is made once")?;
+    a_refusal_says_why(on).await.context("a refusal says why")?;
+    a_mode_is_told(on).await.context("a mode is told")
+}
+
+async fn a_change_is_made_once(on: &Installed) -> Result<()> {
+    let apply = ["apply", "--server-side", "-f", "-"];
+    let set = of_audited("ledger").to_string();
+    send(on, &apply, &set).await?;
+    send(on, &apply, &set).await?;
+    let [first, second] = audited(on, "patch", "ledger").await?;
+    ensure!(
+        first.code == 201 && first.annotations["mutate.stateward.dev/changed"] == "manager-writes/stamp-set",
+        "{first:?}"
+    );
+    let change = json!({
+        "configuration": "stateward", "webhook": "mutate.stateward.dev", "patchType": "JSONPatch",
+        "patch": [
+            { "op": "add", "path": "/metadata/annotations/stateward.dev~1manager", "value": "ledger-0" },
+            { "op": "add", "path": "/spec/template/metadata/labels", "value": { "app": "ledger", "stateward.dev/governed": "true" } },
+        ],
+    });
+    println!("{first:?}\n{change}");
+    ensure!(second.code == 200 && mutated(&second)? == json!(false), "{second:?}");
+    ensure!(second.annotations["mutate.stateward.dev/changed"].is_null(), "{second:?}");
+    ensure!(second.annotations["patch.webhook.admission.k8s.io/round_0_index_0"].is_null(), "{second:?}");
+    ensure!(mutated(&first)? == json!(true), "{first:?}");
+    Ok(())
+}
+
+async fn a_refusal_says_why(on: &Installed) -> Result<()> {
+    let abrupt = abrupt("refused").to_string();
+    on.refused(&["create", "-f", "-"], &abrupt).await?;
+    let [refused] = audited(on, "create", "refused").await?;
+    println!("{refused:?}");
+    ensure!(refused.code == 422 && refused.message.contains("[ordered-identity/zero-grace] "), "{refused:?}");
+    Ok(())
+}
+
+async fn a_mode_is_told(on: &Installed) -> Result<()> {
+    for mode in ["Warn", "Audit"] {
+        let patch = json!({ "spec": { "mode": mode } }).to_string();
+        for policy in ["wasmpolicy/ordered-identity", "wasmpolicy/manager-writes"] {
+            on.granted(&["patch", policy, "--type=merge", "-p", &patch]).await?;
+            on.granted(&["wait", "--for=condition=Ready", "--timeout=60s", policy]).await?;
+        }
+        let name = mode.to_lowercase();
+        let said = send(on, &["create", "-f", "-"], &abrupt(&name).to_string()).await?;
+        let [told] = audited(on, "create", &name).await?;
+        println!("{said}\n{told:?}");
+        let annotation =
+            |key: &str| told.annotations[format!("{key}.stateward.dev/{}", "audit")].as_str().unwrap_or_default();
+        let is_audited = annotation("validate-fail").contains("[ordered-identity/zero-grace] ");
+        let is_warned = said.contains("Warning: [ordered-identity/zero-grace] ");
+        ensure!((is_warned, is_audited) == (mode == "Warn", mode == "Audit"), "{mode}: {said}{told:?}");
+        // What would have been changed was not.
+        ensure!(mutated(&told)? == json!(false), "{told:?}");
+        let would = &told.annotations["mutate.stateward.dev/would-change"];
+        let is_told = would.as_str().is_some_and(|would| would.contains("[manager-writes/stamp-set] "));
+        ensure!(
+            is_told == (mode == "Audit") && said.contains("[manager-writes/stamp-set] ") == (mode == "Warn"),
+            "{said}{would}"
+        );
+    }
+    Ok(())
+}
+
+/// Whether our one mutating entry changed the request.
+fn mutated(audited: &Audited) -> Result<Value> {
+    let text =
+        audited.annotations["mutation.webhook.admission.k8s.io/round_0_index_0"].as_str().context("not asked")?;
+    let told: Value = serde_json::from_str(text)?;
+    ensure!(told["configuration"] == "stateward", "{text}");
+    Ok(told["mutated"].clone())
+}
+
+/// Waits until so many requests were answered.
+async fn audited<const N: usize>(on: &Installed, verb: &str, name: &str) -> Result<[Audited; N]> {
+    eventually(&format!("`{name}` is in the audit log"), PATIENCE, async || {
+        Ok(on.plane.audited(verb, "statefulsets", name)?.try_into().ok())
+    })
+    .await
+}
+
+/// What kubectl prints, warnings first.
+async fn send(on: &Installed, arguments: &[&str], input: &str) -> Result<String> {
+    let output = on.plane.kubectl_with(&on.plane.admin(), arguments, input).await?;
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{said}");
+    Ok(said.into_owned())
+}
+
+fn abrupt(name: &str) -> Value {
+    let mut abrupt = of_audited(name);
+    abrupt["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(0);
+    abrupt
+}
+
+fn of_audited(name: &str) -> Value {
+    let mut set = stateful_set(name, 1);
+    set["metadata"]["namespace"] = json!(AUDITED);
+    set
+}
+
+const OURS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: { name: audited }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ledger, namespace: audited }
+spec:
+  clusterIP: None
+  selector: { app: ledger }
+  ports: [{ port: 5432 }]
+";
+
+const PATIENCE: Duration = Duration::from_secs(30);
