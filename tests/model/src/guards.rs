@@ -56,6 +56,12 @@ pub fn attacks(owner: u8, attacker: u8) -> Scope {
     Scope { from: vec![empty(left), running(stamped(2), left)], uids: 2, ..prompt(0) }
 }
 
+/// An attacker beside an owner, and everything may be late.
+pub fn late_attacks(owner: u8, attacker: u8) -> Scope {
+    let left = Left { owner, attacker };
+    Scope { from: vec![empty(left), running(stamped(2), left)], ..races(0, 2) }
+}
+
 /// An owner alone, and nothing is late but the pods that stop.
 pub fn prompt(owner: u8) -> Scope {
     Scope { is_concurrent: false, has_lag: false, has_stale_replica: false, ..races(owner, 1) }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use stateright::{Model, Property};
 
@@ -18,6 +18,7 @@ pub struct Contract {
     scope: Scope,
     webhook: Webhook,
     events: AtomicU8,
+    first_broken: OnceLock<World>,
     refusals: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -112,12 +113,23 @@ impl Scope {
 impl Contract {
     /// The contract with all its rules, or without one of them.
     pub fn new(scope: Scope, without: Option<&str>) -> Self {
-        Self { scope, webhook: Webhook::new(without), events: AtomicU8::new(0), refusals: Mutex::default() }
+        Self {
+            scope,
+            webhook: Webhook::new(without),
+            events: AtomicU8::new(0),
+            first_broken: OnceLock::new(),
+            refusals: Mutex::default(),
+        }
     }
 
     /// Whether it has happened on any way so far.
     pub fn saw(&self, event: Event) -> bool {
         self.events.load(Ordering::Relaxed) & event.bit() != 0
+    }
+
+    /// The checker keeps the last state that breaks a promise, and the way to the first is the shortest.
+    pub fn is_first_broken(&self, world: &World) -> bool {
+        self.first_broken.get_or_init(|| world.clone()) == world
     }
 
     /// How many requests each rule refused.

@@ -25,8 +25,12 @@ pub const A_MANAGER: &str = "a manager runs";
 /// All that are meant for a scope.
 pub fn all(scope: &Scope) -> Vec<Property<Contract>> {
     let mut all = vec![
-        Property::always(ONE_MANAGER, one_manager),
-        Property::always(ROLES_FROM_THE_CONTROLLER, roles_from_the_controller),
+        Property::always(ONE_MANAGER, |model: &Contract, world: &World| {
+            one_manager(world) || !model.is_first_broken(world)
+        }),
+        Property::always(ROLES_FROM_THE_CONTROLLER, |model: &Contract, world: &World| {
+            roles_from_the_controller(world) || !model.is_first_broken(world)
+        }),
         Property::sometimes(A_MANAGER, |_, world: &World| world.pods.iter().any(|pod| pod.may_write())),
         Property::sometimes("a stranger's pod is adopted as a worker", |_, world: &World| {
             world.pods.iter().any(|pod| pod.origin == Origin::Stranger && pod.key(ROLE) == Some("worker"))
@@ -37,21 +41,27 @@ pub fn all(scope: &Scope) -> Vec<Property<Contract>> {
         Property::sometimes(Event::AttackerRefused.name(), |model, _| model.saw(Event::AttackerRefused)),
     ];
     if scope.is_prompt() {
-        all.push(Property::always(GOVERNED_WITH_A_MANAGER, governed_with_a_manager));
-        all.push(Property::always(THE_FIRST_IS_THE_MANAGER, the_first_is_the_manager));
+        all.push(Property::always(GOVERNED_WITH_A_MANAGER, |model: &Contract, world: &World| {
+            governed_with_a_manager(world) || !model.is_first_broken(world)
+        }));
+        all.push(Property::always(THE_FIRST_IS_THE_MANAGER, |model: &Contract, world: &World| {
+            the_first_is_the_manager(world) || !model.is_first_broken(world)
+        }));
     }
     let (rule, property) = ADOPTED_HAVE_A_ROLE;
     if guards::all().iter().any(|guard| guard == rule) {
-        all.push(Property::always(property, adopted_have_a_role));
+        all.push(Property::always(property, |model: &Contract, world: &World| {
+            adopted_have_a_role(world) || !model.is_first_broken(world)
+        }));
     }
     all
 }
 
-fn one_manager(_: &Contract, world: &World) -> bool {
+fn one_manager(world: &World) -> bool {
     SETS.into_iter().all(|set| world.pods.iter().filter(|pod| pod.may_write() && is_of(pod, set)).count() <= 1)
 }
 
-fn roles_from_the_controller(_: &Contract, world: &World) -> bool {
+fn roles_from_the_controller(world: &World) -> bool {
     world.pods.iter().all(|pod| match (pod.origin, pod.adoption) {
         (Origin::Controller, _) => true,
         (Origin::Stranger, Adoption::Never) => pod.key(ROLE).is_none() && pod.key(WRITE).is_none(),
@@ -59,14 +69,14 @@ fn roles_from_the_controller(_: &Contract, world: &World) -> bool {
     })
 }
 
-fn governed_with_a_manager(_: &Contract, world: &World) -> bool {
+fn governed_with_a_manager(world: &World) -> bool {
     world.sets.iter().flatten().all(|set| {
         let is_live = set.replicas > 0 || set.status_replicas > 0;
         set.is_governed() || !is_live || !world.pods_of(set).any(|pod| pod.may_write())
     })
 }
 
-fn the_first_is_the_manager(_: &Contract, world: &World) -> bool {
+fn the_first_is_the_manager(world: &World) -> bool {
     world.sets.iter().flatten().filter(|set| set.is_governed() && set.replicas > 0).all(|set| {
         let first = set.pod(set.start);
         !world.pods_of(set).any(|pod| {
@@ -79,7 +89,7 @@ fn the_first_is_the_manager(_: &Contract, world: &World) -> bool {
     })
 }
 
-fn adopted_have_a_role(_: &Contract, world: &World) -> bool {
+fn adopted_have_a_role(world: &World) -> bool {
     world.pods.iter().all(|pod| pod.adoption != Adoption::DoneWithoutRole)
 }
 

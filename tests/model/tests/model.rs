@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
-use stateward_model_tests::guards::{self, attacks, explore, one_set, prompt, races, trace};
+use stateward_model_tests::guards::{self, attacks, explore, late_attacks, one_set, prompt, races, trace};
 use stateward_model_tests::model::{Contract, Scope};
 use stateward_model_tests::properties::A_MANAGER;
 
@@ -21,10 +21,10 @@ fn every_state_keeps_the_contract() {
     let mut wanted = BTreeSet::new();
     let mut states = 0;
     for (name, scope) in [
-        ("races", races(4, 1)),
-        ("races, made anew", races(3, 2)),
-        ("attacks", attacks(2, 2)),
-        ("an owner alone", prompt(5)),
+        ("an owner, and everything is late", races(4, 2)),
+        ("an attacker beside him", late_attacks(2, 1)),
+        ("an attacker with more patience, and nothing is late", attacks(2, 2)),
+        ("an owner alone, and nothing is late", prompt(5)),
     ] {
         let began = Instant::now();
         let checker = explore(scope, None, 2);
@@ -32,7 +32,7 @@ fn every_state_keeps_the_contract() {
             panic!("{name}: {broken}");
         }
         println!(
-            "{name}: {} states, {} ways, {:.1?}",
+            "{name}: {} states by {} steps, {:.1?}",
             checker.unique_state_count(),
             checker.state_count(),
             began.elapsed()
@@ -53,7 +53,7 @@ fn every_state_keeps_the_contract() {
 fn every_guard_is_needed() {
     let mut redundant = Vec::new();
     for guard in guards::all() {
-        let scopes: [Scope; 5] = [one_set(), prompt(3), attacks(1, 1), attacks(2, 2), races(4, 1)];
+        let scopes = [one_set(), prompt(3), attacks(1, 1), attacks(2, 2), late_attacks(2, 1), races(4, 2)];
         match scopes.into_iter().find_map(|scope| without(&guard, scope)) {
             Some(found) => println!("without {guard}, {found}"),
             None => redundant.push(guard),

@@ -88,6 +88,7 @@ pub const NOT_JUDGED: &[(&str, &str)] = &[
     ("manager-writes/manager-delete", "a deletion by a user"),
     ("manager-writes/moved-manager", "compares with the old object, or looks up pods"),
     ("manager-writes/role-change", "compares with the old object"),
+    ("manager-writes/second-manager", "looks up pods"),
     ("manager-writes/stamp-pod", "changes"),
     ("manager-writes/stamp-set", "changes; `judge` sees what it wrote"),
     ("manager-writes/unbound-pod", "needs the user"),
