@@ -40,7 +40,7 @@ pub fn explore(scope: Scope, without: Option<&str>, threads: usize) -> impl Chec
 pub fn races(owner: u8, uids: u8) -> Scope {
     let left = Left { owner, attacker: 0 };
     Scope {
-        from: vec![empty(left), running(stamped(2), left)],
+        from: vec![empty(left), running(&stamped(2), left)],
         replicas: 2,
         uids,
         is_concurrent: true,
@@ -53,13 +53,13 @@ pub fn races(owner: u8, uids: u8) -> Scope {
 /// Attacks: an attacker beside an owner. Terminations are slow and the mutating call may be skipped, and nothing else is late.
 pub fn attacks(owner: u8, attacker: u8) -> Scope {
     let left = Left { owner, attacker };
-    Scope { from: vec![empty(left), running(stamped(2), left)], uids: 2, ..prompt(0) }
+    Scope { from: vec![empty(left), running(&stamped(2), left)], uids: 2, ..prompt(0) }
 }
 
 /// An attacker beside an owner, and everything may be late.
 pub fn late_attacks(owner: u8, attacker: u8) -> Scope {
     let left = Left { owner, attacker };
-    Scope { from: vec![empty(left), running(stamped(2), left)], ..races(0, 2) }
+    Scope { from: vec![empty(left), running(&stamped(2), left)], ..races(0, 2) }
 }
 
 /// An owner alone, and nothing is late but the pods that stop.
@@ -96,9 +96,9 @@ fn empty(left: Left) -> World {
 }
 
 /// A set that has run for a while.
-fn running(set: Arc<Set>, left: Left) -> World {
-    let pods = set.ordinals().map(|ordinal| Arc::new(member(&set, ordinal))).collect();
-    let mut world = World { sets: [Some(Arc::clone(&set)), None], pods, uids: 1, left, ..World::default() };
+fn running(set: &Arc<Set>, left: Left) -> World {
+    let pods = set.ordinals().map(|ordinal| Arc::new(member(set, ordinal))).collect();
+    let mut world = World { sets: [Some(Arc::clone(set)), None], pods, uids: 1, left, ..World::default() };
     world.show(0);
     world.refresh(0);
     world
