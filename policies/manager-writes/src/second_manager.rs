@@ -30,6 +30,10 @@ pub const SECOND_MANAGER: Rule = Rule {
 pub fn second_manager(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let name = &pod.metadata.name;
     let Some(owner) = owner_of(pod) else { return };
+    if pod.metadata.labels.get(ROLE) != Some("manager") {
+        // A worker; or a manager that was not stamped, and `forged-role` refuses that.
+        return;
+    }
     let set = match look_up(owner, cx, true) {
         Owner::Unknown => return out.unavailable::<StatefulSet>(),
         Owner::WithoutUid => return out.undecided(format!("StatefulSet `{}` has no uid here", owner.name)),
@@ -94,6 +98,7 @@ mod tests {
     #[test]
     fn others_are_not_asked_for() {
         assert!(made_by_controller(with_keys(owned_pod("db-1"), "worker", "1")).judge(&SECOND_MANAGER).is_silent());
+        assert!(made_by_controller(owned_pod("db-0")).judge(&SECOND_MANAGER).is_silent());
         let stranger = Test::<crate::ManagerWrites>::create(manager("db-0")).by("alice").beside(plain_set());
         assert!(stranger.judge(&SECOND_MANAGER).is_silent());
         assert!(Test::<crate::ManagerWrites>::create(bare_pod("db-0")).judge(&SECOND_MANAGER).is_silent());
