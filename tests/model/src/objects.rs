@@ -203,7 +203,11 @@ impl Pod {
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, uid, replicas, start, status_replicas, .. } = self;
-        write!(f, "{name} (uid {uid}) replicas {replicas} from {start}, status {status_replicas}")?;
+        f.write_str(name)?;
+        if *uid > 0 {
+            write!(f, " (uid {uid})")?;
+        }
+        write!(f, " replicas {replicas} from {start}, status {status_replicas}")?;
         write_map(f, &self.annotations)?;
         if !self.template_labels.is_empty() || !self.template_annotations.is_empty() {
             f.write_str(" template")?;
@@ -229,9 +233,9 @@ impl fmt::Display for Pod {
     }
 }
 
-/// Pairs of a map, short: the contract's keys without their domain.
+/// Pairs of a map, short: the contract's keys without their domain, and without the host, which follows from the others.
 fn write_map(f: &mut fmt::Formatter<'_>, map: &Map) -> fmt::Result {
-    for (key, value) in map {
+    for (key, value) in map.iter().filter(|(key, _)| *key != MANAGER_HOST) {
         write!(f, " {}={value}", key.trim_start_matches(DOMAIN))?;
     }
     Ok(())

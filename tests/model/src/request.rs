@@ -134,13 +134,10 @@ impl fmt::Display for Request {
             User::Controller => "the controller",
             User::Admin => "alice",
         };
-        let verb = match (&self.old, self.to.path()) {
-            (None, _) => "creates",
-            (Some(_), _) => "updates",
-        };
+        let verb = if self.old.is_some() { "updates" } else { "creates" };
         let (resource, subresource) = self.to.path();
         let slash = if subresource.is_empty() { "" } else { "/" };
-        write!(f, "{who} {verb} {resource}{slash}{subresource} ")?;
+        write!(f, "{who} {verb} {resource}{slash}{subresource}: ")?;
         match &self.new {
             Object::Set(set) => set.fmt(f),
             Object::Pod(pod) => pod.fmt(f),

@@ -1,5 +1,6 @@
 //! The way of a request through admission: the API server's conditions, the mutating call unless it is skipped, the validating call. All of it is the
-//! product's own code; what is made up here is the request and what look-ups find.
+//! product's own code; what is made up here is the request and what look-ups find. Both calls are made at one instant: the second computes anew all that the
+//! first wrote, and what matters is the time between it and the storing.
 
 use std::collections::HashMap;
 use std::pin::pin;
