@@ -23,7 +23,8 @@ fn every_state_keeps_the_contract() {
     for (name, scope) in [
         ("an owner, and everything is late", races(4, 2)),
         ("an attacker beside him", late_attacks(2, 1)),
-        ("an attacker with more patience, and nothing is late", attacks(2, 2)),
+        ("an attacker with more patience", late_attacks(1, 2)),
+        ("both, and nothing is late", attacks(2, 2)),
         ("an owner alone, and nothing is late", prompt(5)),
     ] {
         let began = Instant::now();
