@@ -1,10 +1,12 @@
-//! The programs of a control plane: built once from the Go module in `tests/controlplane`, then kept.
+//! The programs of a control plane: built once from a Go module in `tests/controlplane`, then kept.
 //!
 //! Does not start them, and fetches nothing but what Go's own tool fetches.
 
 use std::fs::{self, File};
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -57,10 +59,13 @@ impl Program {
 
 /// Where the program is, built if it is not there yet. `None` where it would have to be built and there is no Go.
 pub fn find(program: Program) -> Result<Option<PathBuf>> {
-    if let Some(asset) = asset(program.name()) {
+    // Who names a version wants that one, whatever lies about.
+    if asked().is_none()
+        && let Some(asset) = asset(program.name())
+    {
         return Ok(Some(asset));
     }
-    let module = module();
+    let module = module_of(program)?;
     let folder = cache(&module)?;
     let path = folder.join(program.name());
     if path.exists() {
@@ -84,9 +89,32 @@ pub fn kubectl() -> Option<PathBuf> {
     asset("kubectl").or_else(|| on_path("kubectl"))
 }
 
-/// The Go module's folder.
+/// The minor version that `STATEWARD_KUBERNETES` asks for, such as `1.33`; without it the servers are the newest.
+pub fn asked() -> Option<String> {
+    std::env::var("STATEWARD_KUBERNETES").ok().filter(|version| !version.is_empty())
+}
+
+/// The folder of the newest control plane's Go module, and of what all of them share.
 pub fn module() -> PathBuf {
     crate::root().join("tests/controlplane")
+}
+
+/// The folder of the Go module that holds the program. kwok and helm are the newest on every version: they are tools here, not what is tested, and
+/// would raise the libraries of an older Kubernetes to their own.
+fn module_of(program: Program) -> Result<PathBuf> {
+    let newest = module();
+    match (program, asked()) {
+        (Program::Kwok | Program::Helm, _) | (_, None) => Ok(newest),
+        (_, Some(version)) => {
+            let module = newest.join(&version);
+            ensure!(
+                module.join("go.mod").exists(),
+                "STATEWARD_KUBERNETES is `{version}`\nhint: there is no `{}`",
+                module.display()
+            );
+            Ok(module)
+        }
+    }
 }
 
 fn asset(name: &str) -> Option<PathBuf> {
@@ -130,7 +158,12 @@ fn build(program: Program, module: &Path, path: &Path) -> Result<()> {
     );
     // A name of its own until it is whole: a build that was stopped must not be taken for a program.
     let unfinished = path.with_extension(format!("{}.part", std::process::id()));
-    say(&format!("building {}: minutes, once", program.name()));
+    say(&format!(
+        "building {} for the tests in a cluster, as of Kubernetes {version}, into {}: all of a control plane takes 6 minutes, once",
+        program.name(),
+        path.parent().unwrap_or(path).display(),
+    ));
+    let start = Instant::now();
     let status = Command::new("go")
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o"])
         .args([unfinished.as_os_str(), program.package().as_ref()])
@@ -141,6 +174,7 @@ fn build(program: Program, module: &Path, path: &Path) -> Result<()> {
         .context("`go` does not run")?;
     ensure!(status.success(), "`go build {}` failed in `{}`", program.package(), module.display());
     fs::rename(&unfinished, path).with_context(|| format!("cannot make `{}`", path.display()))?;
+    say(&format!("built {} in {} s", program.name(), start.elapsed().as_secs()));
     Ok(())
 }
 
@@ -154,9 +188,9 @@ fn kubernetes_version(module: &Path) -> Result<String> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a test that builds for minutes says so, with `--nocapture`")]
+/// To the terminal itself: the harness of tests keeps what `println!` says until a test fails, and nobody waits minutes before a silent screen.
 fn say(what: &str) {
-    println!("{what}");
+    let _ = writeln!(stderr(), "{what}");
 }
 
 /// 48 bits: nobody attacks this name, and a path that a person can read is worth more.

@@ -87,6 +87,7 @@ impl ControlPlane {
         for program in Program::CONTROL_PLANE {
             plane.start_program(program).await?;
         }
+        plane.is_what_was_asked_for().await?;
         plane.furnish().await?;
         Ok(Some(plane))
     }
@@ -271,6 +272,14 @@ impl ControlPlane {
 
     async fn get(&self, path: &str) -> Result<String> {
         Ok(self.client()?.request_text(Request::get(path).body(Vec::new())?).await?)
+    }
+
+    /// What is claimed of a version must have been seen on it.
+    async fn is_what_was_asked_for(&self) -> Result<()> {
+        let version = self.client()?.apiserver_version().await?.git_version;
+        let is_asked_for = binaries::asked().is_none_or(|asked| version.starts_with(&format!("v{asked}.")));
+        ensure!(is_asked_for, "the API server is {version}");
+        Ok(())
     }
 
     /// Two nodes in two zones, and two classes whose volumes kwok makes; then waits until pods can be made.

@@ -63,6 +63,21 @@ fn values_reach_the_objects() {
     assert!(rules.iter().any(|rule| rule["apiGroups"][0] == "batch"));
 }
 
+/// What is claimed has a control plane to be tested on: the oldest folder of `tests/controlplane`.
+#[test]
+fn the_oldest_kubernetes_that_is_claimed_is_one_of_the_tests() {
+    let folders = fs::read_dir(binaries::module()).unwrap().map(|entry| entry.unwrap().file_name());
+    let minor = |name: &str| name.strip_prefix("1.")?.parse::<u32>().ok();
+    let oldest = folders.filter_map(|name| minor(&name.to_string_lossy())).min().unwrap();
+    for (file, claim) in [
+        ("deploy/chart/Chart.yaml", format!("kubeVersion: \">=1.{oldest}.0-0\"\n")),
+        ("deploy/README.md", format!("Kubernetes 1.{oldest} or newer")),
+        ("README.md", format!("cargo xtask test --kubernetes 1.{oldest} ")),
+    ] {
+        assert!(fs::read_to_string(root().join(file)).unwrap().contains(&claim), "{file} does not say `{claim}`");
+    }
+}
+
 #[test]
 fn the_chart_takes_no_value_that_it_does_not_know() {
     let Some(helm) = helm() else { return };

@@ -5,6 +5,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod image;
+mod kubernetes;
 mod test;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ usage: cargo xtask TASK
 
   demo             build, start the webhook on loopback, post real AdmissionReviews to it and show what it answers
   test [SUITE..]   every test, with minutes per suite and what was skipped; SUITE is a name from its table
+  test --kubernetes VERSION [SUITE..]
+                   only the tests in a cluster, on the control plane of this version, such as 1.33
   bench --cluster  a dry-run create beside an empty webhook, and memory with a large inventory, on a real control plane
   bench [--quick]  the table of speed and size, as ratios in one run; writes tests/bench/RESULTS.md
   image [--out DIR] [--binary FILE]

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: every suite in turn, minutes for each, and at the end what was skipped and why.
+//! `cargo xtask test`: every suite in turn, minutes for each, and at the end what was skipped and why. `--kubernetes` runs those in a cluster on another
+//! version.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,10 +9,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::cargo::{cargo, ensure_wasm_target};
+use crate::cargo::{cargo, ensure_wasm_target, root};
+use crate::kubernetes;
 
-pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
-    let suites = suites()?;
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    let mut names = arguments.to_vec();
+    let version = kubernetes::take(&mut names)?;
+    let mut suites = suites()?;
+    if version.is_some() {
+        suites.retain(|suite| suite.is_in_cluster);
+    }
     if let Some(unknown) = names.iter().find(|name| !suites.iter().any(|suite| suite.name == **name)) {
         let known: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
         bail!("there is no suite `{unknown}`\nhint: {}", known.join(", "));
@@ -27,8 +34,12 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
         println!("\n== {}: {}", suite.name, suite.what);
         let start = Instant::now();
         let arguments: Vec<&str> = suite.arguments.iter().map(String::as_str).collect();
-        let status = cargo(&arguments)?.env("STATEWARD_SKIPPED", &skipped).stdin(Stdio::null()).status();
-        let passed = status.with_context(|| format!("cargo {} does not run", arguments.join(" ")))?.success();
+        let mut command = cargo(&arguments)?;
+        command.env("STATEWARD_SKIPPED", &skipped).stdin(Stdio::null());
+        if let Some(version) = &version {
+            command.env(kubernetes::VARIABLE, version);
+        }
+        let passed = command.status().with_context(|| format!("cargo {} does not run", arguments.join(" ")))?.success();
         rows.push(Row { name: &suite.name, took: start.elapsed(), passed });
     }
     let reasons = std::fs::read_to_string(&skipped).unwrap_or_default();
@@ -41,6 +52,7 @@ struct Suite {
     name: String,
     what: String,
     arguments: Vec<String>,
+    is_in_cluster: bool,
 }
 
 struct Row<'a> {
@@ -54,6 +66,7 @@ fn suites() -> Result<Vec<Suite>> {
         name: name.to_owned(),
         what: what.to_owned(),
         arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        is_in_cluster: false,
     };
     let mut suites = vec![
         suite("format", "rustfmt has nothing to change", &["fmt", "--all", "--check"]),
@@ -65,9 +78,12 @@ fn suites() -> Result<Vec<Suite>> {
         ),
         suite("docs", "examples in the documentation", &["test", "--workspace", "--locked", "--doc"]),
     ];
+    let cluster = root()?.join("tests/cluster");
     for (name, file) in integration_tests()? {
+        let file = Path::new(&file);
         let arguments = ["test", "--workspace", "--locked", "--test", &name];
-        suites.push(suite(&name, &first_line(Path::new(&file))?, &arguments));
+        let suite = suite(&name, &first_line(file)?, &arguments);
+        suites.push(Suite { is_in_cluster: file.starts_with(&cluster), ..suite });
     }
     suites.push(suite(
         "clippy",
