@@ -16,15 +16,13 @@ pub(crate) fn take(arguments: &mut Vec<String>) -> Result<Option<String>> {
     let Some(place) = arguments.iter().position(|argument| argument == "--kubernetes") else { return Ok(None) };
     let end = arguments.len().min(place + 2);
     let taken: Vec<String> = arguments.drain(place..end).collect();
-    let version = taken.get(1).map_or("", String::as_str);
     let versions = versions(&root()?.join("tests/controlplane"))?;
-    match versions.get(version) {
-        Some(folder) => Ok(Some(folder.clone())),
-        None => {
-            let known: Vec<&str> = versions.keys().map(String::as_str).collect();
-            bail!("there is no control plane of Kubernetes `{version}`\nhint: {}", known.join(", "))
-        }
-    }
+    let known = versions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let Some(version) = taken.get(1) else { bail!("`--kubernetes` needs a version\nhint: {known}") };
+    let Some(folder) = versions.get(version) else {
+        bail!("there is no control plane of Kubernetes `{version}`\nhint: {known}")
+    };
+    Ok(Some(folder.clone()))
 }
 
 /// Minor versions such as `1.33`, and the folder below `tests/controlplane` of each: none for the newest.
@@ -68,10 +66,12 @@ mod tests {
         assert_eq!(arguments, words("lease chart"));
         assert_eq!(take(&mut arguments).unwrap(), None);
 
-        for (arguments, version) in [("--kubernetes 1.32 chart", "1.32"), ("chart --kubernetes", "")] {
+        for (arguments, expected) in [
+            ("--kubernetes 1.32 chart", "there is no control plane of Kubernetes `1.32`\nhint: 1.33, 1."),
+            ("chart --kubernetes", "`--kubernetes` needs a version\nhint: 1.33, 1."),
+        ] {
             let error = take(&mut words(arguments)).unwrap_err().to_string();
-            let expected = format!("there is no control plane of Kubernetes `{version}`\nhint: 1.33, 1.");
-            assert!(error.starts_with(&expected), "{error}");
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 }
