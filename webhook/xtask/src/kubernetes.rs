@@ -54,8 +54,6 @@ fn minor_version(module: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::take;
 
     #[test]
