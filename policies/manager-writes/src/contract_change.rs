@@ -5,6 +5,7 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions::{self, SET_UPDATED};
 use crate::keys::{Key, WRITES, is_governed};
+use crate::member::member_left;
 
 /// §6.1 of the contract.
 pub const CONTRACT_CHANGE: Rule = Rule {
@@ -25,14 +26,26 @@ pub const CONTRACT_CHANGE: Rule = Rule {
             .when(conditions::SET_STATUS_KEYS_DIFFER)
             .fail_closed(),
     ],
+    reads: &[Read::of(Pod::KIND, &[]).live()],
     ..Rule::VALIDATE
 };
 
-/// Fires on a governed set that is no longer, while it was live. Absent is lost, not an opt-out: the mutating call puts it back, unless it was
+/// Fires on a governed set that is no longer, while it was live, by its own words or by a look at its pods. Absent is lost, not an opt-out: the mutating call puts it back, unless it was
 /// skipped.
 pub fn contract_change_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) {
     let Some(old) = cx.old().and_then(Object::as_stateful_set) else { return };
-    if !is_governed(old) || is_governed(set) || !old.is_live() {
+    if !is_governed(old) || is_governed(set) {
+        return;
+    }
+    if !old.is_live() {
+        match member_left(&set.metadata.name, &[old.start()], cx) {
+            Found::Absent => {}
+            Found::Unknown => out.unavailable::<Pod>(),
+            Found::Found(pod) => {
+                say(format!("`{WRITES}: manager-only` ends while pod `{pod}` is still there"), out)
+                    .hint(format!("wait until `{pod}` is gone, and send the request again"));
+            }
+        }
         return;
     }
     match set.metadata.annotations.get(WRITES) {

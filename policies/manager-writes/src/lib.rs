@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::needless_pass_by_value, reason = "tests hand over `json!` literals"))]
 
 pub mod absence;
+pub mod adopted_pod;
 pub mod conditions;
 pub mod contract_change;
 pub mod declare_writes;
@@ -26,8 +27,10 @@ pub mod stamp_pod;
 pub mod stamp_set;
 pub mod sync;
 pub mod unbound_pod;
+pub mod unstamped_members;
 
 use absence::{MANAGER_DELETE, SCALED_TO_ZERO, manager_delete, manager_eviction, scaled_to_zero};
+use adopted_pod::{ADOPTED_POD, adopted_pod, adopted_pod_of_set};
 use contract_change::{CONTRACT_CHANGE, contract_change_of_set, contract_change_of_status};
 use declare_writes::{DECLARE_WRITES, declare_writes};
 use forged_role::{FORGED_ROLE, forged_role_of_pod, forged_role_of_set};
@@ -48,6 +51,7 @@ use stamp_pod::{STAMP_POD, stamp_pod};
 use stamp_set::{STAMP_SET, stamp_set};
 use sync::{UNDECLARED_SYNC, undeclared_sync};
 use unbound_pod::{UNBOUND_POD, unbound_pod};
+use unstamped_members::{UNSTAMPED_MEMBERS, unstamped_members};
 
 stateward_sdk::rules! {
     /// The family `manager-writes`.
@@ -58,6 +62,7 @@ stateward_sdk::rules! {
         FORGED_ROLE => StatefulSet: forged_role_of_set, Pod: forged_role_of_pod;
         UNBOUND_POD => Pod: unbound_pod;
         SECOND_MANAGER => Pod: second_manager;
+        ADOPTED_POD => Pod: adopted_pod, StatefulSet: adopted_pod_of_set;
         ROLE_CHANGE =>
             StatefulSet: role_change_of_set,
             StatefulSetStatus: role_change_of_set_status,
@@ -69,6 +74,7 @@ stateward_sdk::rules! {
         PARALLEL_MANAGER => StatefulSet: parallel_manager;
         SHARED_DATA => StatefulSet: shared_data;
         MANAGER_DATA_LOSS => StatefulSet: manager_data_loss;
+        UNSTAMPED_MEMBERS => StatefulSet: unstamped_members;
         UNDECLARED_SYNC => StatefulSet: undeclared_sync, Scale: undeclared_sync;
         MIXED_SERVICE => StatefulSet: mixed_service_of_set, Service: mixed_service;
         NO_WRITE_SERVICE => StatefulSet: no_write_service;

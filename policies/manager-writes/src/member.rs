@@ -54,6 +54,33 @@ pub fn look_up<'c>(owner: &OwnerReference, cx: &Context<'c, '_, Settings>, live:
     }
 }
 
+/// A pod of this set that is still there, named, whatever the set's status says: that lags, and a pod that is on its way out still writes. Members
+/// with a role are found by their set's label, whatever their number; of pods without it only those of `ordinals` are asked for.
+pub fn member_left(set: &str, ordinals: &[i64], cx: &Context<Settings>) -> Found<String> {
+    let Some(members) = cx.list_live::<Pod>(&format!("{SET}={set}")) else { return Found::Unknown };
+    if let Some(pod) = members.iter().find(|pod| parent_of(&pod.metadata.name) == Some(set)) {
+        return Found::Found(pod.metadata.name.as_str().to_owned());
+    }
+    for ordinal in ordinals {
+        let pod = format!("{set}-{ordinal}");
+        match cx.find_live::<Pod>(&pod) {
+            Found::Found(_) => return Found::Found(pod),
+            Found::Absent => {}
+            Found::Unknown => return Found::Unknown,
+        }
+    }
+    Found::Absent
+}
+
+/// A pod of this set's members' names that may write, or says that it is the manager, under another number than the set's first.
+pub fn is_managing_elsewhere(pod: &Pod, set: &StatefulSet) -> bool {
+    let may_write = Key::annotation(WRITE).of(&pod.metadata) == Some("allow");
+    let is_manager = Key::label(ROLE).of(&pod.metadata) == Some("manager");
+    parent_of(&pod.metadata.name) == Some(&set.metadata.name)
+        && (may_write || is_manager)
+        && member_of(&pod.metadata.name).is_none_or(|(_, ordinal)| ordinal != set.start())
+}
+
 impl MemberKeys {
     /// The keys of the pod of this name; `None` when the set makes no such pod.
     pub fn computed(set: &StatefulSet, pod: &str, namespace: &str) -> Option<Self> {

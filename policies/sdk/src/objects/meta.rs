@@ -14,6 +14,8 @@ view! {
         "namespace" => pub namespace: Text<'a>,
         /// Empty before the server has stored the object.
         "uid" => pub uid: Text<'a>,
+        /// The server counts every change of `spec`.
+        "generation" => pub generation: i64,
         /// RFC 3339 in UTC without fractions, as the server writes it: comparable as text.
         "creationTimestamp" => pub creation_timestamp: Text<'a>,
         /// When it is to be gone; empty: nobody has deleted it.

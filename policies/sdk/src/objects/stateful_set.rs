@@ -67,6 +67,8 @@ view! {
     pub struct StatefulSetStatus<'a> {
         /// How many pods there are.
         "replicas" => pub replicas: i64,
+        /// The `metadata.generation` that the controller has followed.
+        "observedGeneration" => pub observed_generation: i64,
         /// What members were made from before the latest roll-out; the controller raises it when a roll-out is done.
         "currentRevision" => pub current_revision: Text<'a>,
         /// What members are made from by the latest roll-out.
