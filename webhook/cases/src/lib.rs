@@ -31,6 +31,6 @@ pub use coverage::{Coverage, RuleCoverage};
 pub use expected::{ByProfile, Expected, ExpectedFinding};
 pub use file::{CaseFile, CaseFiles, read, read_text};
 pub use policies::Bind;
-pub use run::{CaseResult, Outcome, ProfileRun, Runner};
+pub use run::{Admitted, CaseResult, Outcome, ProfileRun, Runner};
 pub use said::{Finding, Said};
 pub use update::Updated;

@@ -9,6 +9,7 @@ use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::request::Request;
 use stateward_core::resources::WasmPolicy;
+use stateward_core::verdict::Verdict;
 use stateward_manifests::InputError;
 
 use crate::case::Case;
@@ -41,6 +42,16 @@ pub struct ProfileRun {
     pub profile: Profile,
     /// What it said.
     pub said: Said,
+}
+
+/// A request after all changes, and what was said of it.
+pub struct Admitted {
+    /// By whose rules.
+    pub policies: Arc<PolicySet>,
+    /// With the object as it would be stored.
+    pub request: Request<'static>,
+    /// Whether it may be.
+    pub verdict: Verdict,
 }
 
 /// How a case ended.
@@ -77,6 +88,20 @@ impl<'b> Runner<'b> {
             }
         };
         CaseResult { outcome, runs, took: start.elapsed() }
+    }
+
+    /// Sends a case's request the way of the API server, through all rules of the case's policy: those that change, then those that refuse.
+    pub async fn admit(&self, file: &CaseFile, case: &Case, profile: Profile) -> Result<Admitted, InputError> {
+        let found = self.policies.find(file, case)?;
+        let policies = self.policies.set(&found, file, case, profile).await?;
+        let inventory = Arc::new(inventory::of(file, case, &policies)?);
+        let (now, deadline) = (jiff::Timestamp::UNIX_EPOCH, Instant::now() + TIMEOUT);
+        let facts = Facts { inventory, now, deadline, trace: false };
+        let changed = mutate(&policies, &case.request, &facts).await;
+        let object = changed.object.map(Into::into).or_else(|| case.request.object.clone());
+        let request = Request { object, ..case.request.clone() };
+        let verdict = validate(&policies, &request, Route::All, &facts).await;
+        Ok(Admitted { policies, request, verdict })
     }
 
     async fn run_all(&self, file: &CaseFile, case: &Case, runs: &mut Vec<ProfileRun>) -> Result<(), InputError> {

@@ -11,6 +11,7 @@
 //! lease        which replica leads
 //! certificates our own authority and serving certificate, or given ones
 //! webhooks     the webhook configurations, derived from the rules
+//! guard        the contract where the API server judges it by itself, derived from the same
 //! registration keeps them as derived, and out of the way
 //! events       what a person sees without asking
 //! install      puts manifests into a cluster and takes them out
@@ -23,6 +24,7 @@ pub mod crds;
 pub mod doctor;
 pub mod events;
 mod follow;
+pub mod guard;
 pub mod install;
 pub mod inventory;
 pub mod lease;

@@ -5,7 +5,7 @@
 
 mod conditions;
 mod rules;
-mod selector;
+pub(crate) mod selector;
 
 use std::collections::BTreeSet;
 
@@ -87,7 +87,7 @@ pub fn configurations(set: &PolicySet, registration: &Registration) -> Configura
         .filter_map(of)
         .map(Common::validating)
         .collect();
-    let metadata = metadata(registration);
+    let metadata = metadata(registration.owner.as_deref());
     Configurations {
         // The API server stores an empty list as an absent one.
         mutating: MutatingWebhookConfiguration {
@@ -248,19 +248,20 @@ fn client_config(entry: Entry, registration: &Registration) -> WebhookClientConf
     WebhookClientConfig { ca_bundle: registration.ca_bundle.clone().map(ByteString), service, url }
 }
 
-fn metadata(registration: &Registration) -> ObjectMeta {
-    let owner = |uid: &String| OwnerReference {
+/// Of what we register: it belongs to our ClusterRole, whose uid this is.
+pub(crate) fn metadata(owner: Option<&str>) -> ObjectMeta {
+    let reference = |uid: &str| OwnerReference {
         api_version: "rbac.authorization.k8s.io/v1".to_owned(),
         kind: "ClusterRole".to_owned(),
         name: names::APP.to_owned(),
-        uid: uid.clone(),
+        uid: uid.to_owned(),
         ..OwnerReference::default()
     };
     let labels = [("app.kubernetes.io/name", names::APP), ("app.kubernetes.io/managed-by", names::FIELD_MANAGER)];
     ObjectMeta {
         name: Some(names::APP.to_owned()),
         labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
-        owner_references: registration.owner.as_ref().map(|uid| vec![owner(uid)]),
+        owner_references: owner.map(|uid| vec![reference(uid)]),
         ..ObjectMeta::default()
     }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::labels::Selector;
+use crate::policy::Policy;
 use crate::policy_set::PolicySet;
 use crate::request::{Operation, Request};
+use crate::resources::Mode;
 
 /// Below it all keys are ours; those that no constant here names are ignored, so that an older server does not refuse a newer one's.
 pub const DOMAIN: &str = "stateward.dev/";
@@ -76,6 +79,12 @@ pub fn controller_accounts(policies: &PolicySet) -> BTreeSet<String> {
     accounts
 }
 
+/// Where the contract is enforced: the namespaces that each policy selects which has its rules in force and refuses. No two of them overlap.
+pub fn enforced_in(policies: &PolicySet) -> Vec<&Selector> {
+    let enforces = |policy: &&Policy| policy.mode == Mode::Enforce && policy.rule_ids().any(|id| id == FIXED_RULE);
+    policies.policies().iter().filter(enforces).map(Policy::namespace_selector).collect()
+}
+
 /// Whether one of these accounts creates a pod: the proof that the rules of the contract are asked when a member is made.
 pub fn is_members_birth(request: &Request<'_>, accounts: &BTreeSet<String>) -> bool {
     let resource = &request.resource;
@@ -85,3 +94,6 @@ pub fn is_members_birth(request: &Request<'_>, accounts: &BTreeSet<String>) -> b
         && !request.dry_run
         && request.user.as_ref().is_some_and(|user| accounts.contains(user.username.as_ref()))
 }
+
+/// The contract's rules are fixed: a policy selects all of them or none, so that one stands for all.
+const FIXED_RULE: &str = "manager-writes/role-change";

@@ -1,7 +1,7 @@
 //! Label selectors: as administrators write them, as look-ups word them, and compiled for matching.
 
 use crate::policy::SpecError;
-use crate::resources::{LabelOperator, LabelSelector};
+use crate::resources::{LabelOperator, LabelRequirement, LabelSelector};
 
 /// A compiled label selector. All requirements must hold; none selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +63,16 @@ impl Selector {
             requirements.push(Requirement { key: expression.key.clone(), operator: expression.operator, values });
         }
         Self { requirements }
+    }
+
+    /// As an administrator would write it, with expressions alone.
+    pub fn requirements(&self) -> Vec<LabelRequirement> {
+        let written = |requirement: &Requirement| LabelRequirement {
+            key: requirement.key.clone(),
+            operator: requirement.operator,
+            values: requirement.values.clone(),
+        };
+        self.requirements.iter().map(written).collect()
     }
 
     /// Reads Kubernetes' selector syntax: `a=b,c!=d,e in (x,y),f notin (z),g,!h`.

@@ -5,6 +5,7 @@ mod settings;
 use std::time::Duration;
 
 use crate::evaluate::{Component, Limits, RuleIndex};
+use crate::labels::Selector;
 use crate::manifest::{Action, Manifest, Profile, Rule, RuleKind};
 use crate::matching::Matcher;
 use crate::pointer;
@@ -130,6 +131,11 @@ impl Policy {
     /// Ids of the selected rules, in the component's order.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.described().map(|(_, rule)| rule.id.as_str())
+    }
+
+    /// The namespaces that it is about, by their labels.
+    pub const fn namespace_selector(&self) -> &Selector {
+        &self.matcher.namespace_selector
     }
 
     /// The selected rules with their descriptions.

@@ -2,10 +2,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use stateward_core::contract;
+use stateward_core::resources::LabelRequirement;
 
 /// All namespaces but `never`; with `strict_only`, of those the ones that ask for that profile. The API server itself writes and keeps the label of
 /// names. Cluster-scoped objects are sent all the same, a Namespace only when it is selected itself.
-pub(super) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
+pub(crate) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
     let mut never = never.to_vec();
     never.sort_unstable();
     never.dedup();
@@ -14,6 +15,16 @@ pub(super) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
         all.push(requirement(contract::PROFILE, "In", &["strict"]));
     }
     LabelSelector { match_expressions: Some(all), match_labels: None }
+}
+
+/// A policy's own requirement.
+pub(crate) fn written(requirement: LabelRequirement) -> LabelSelectorRequirement {
+    LabelSelectorRequirement {
+        key: requirement.key,
+        operator: format!("{:?}", requirement.operator),
+        // The API server stores an empty list as an absent one.
+        values: (!requirement.values.is_empty()).then_some(requirement.values),
+    }
 }
 
 fn requirement(key: &str, operator: &str, values: &[&str]) -> LabelSelectorRequirement {

@@ -1,0 +1,253 @@
+//! Ways to become the manager, to break it or to do away with it, by somebody who may do everything in the namespace; and what must go on.
+
+use anyhow::Result;
+use hyper::http::Method;
+use serde_json::{Value, json};
+use stateward_core::contract::CONTROLLER_ACCOUNT;
+
+use crate::shop::{self, Sent, Shop};
+
+/// One way.
+pub(crate) struct Attack {
+    pub(crate) name: &'static str,
+    pub(crate) sent: Sent,
+    pub(crate) wanted: Wanted,
+}
+
+/// What must come of it.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// With this message.
+    Refused(String),
+    /// The API server itself leaves the keys as they are.
+    Harmless,
+}
+
+/// All of them; each succeeds without the guard.
+pub(crate) async fn all(shop: &Shop<'_>) -> Result<Vec<Attack>> {
+    let set = shop.get(LEDGER).await?;
+    let uid = set["metadata"]["uid"].as_str().unwrap_or_default();
+    Ok([of_new_pods(uid), of_known_pods(), of_bindings(), of_sets(), of_the_contract()].into_iter().flatten().collect())
+}
+
+/// What members, restores and nodes do.
+pub(crate) async fn none(shop: &Shop<'_>) -> Result<Vec<Attack>> {
+    let set = shop.get(LEDGER).await?;
+    let uid = set["metadata"]["uid"].as_str().unwrap_or_default();
+    let by = |by, groups, name, method, path, body| Attack {
+        name,
+        sent: Sent { by, groups, method, path, body },
+        wanted: Wanted::Harmless,
+    };
+    let keyless = json!({ "metadata": { "name": "ledger-9", "labels": { "app": "ledger" } }, "spec": spec() });
+    let mut mirror = pod("etcd-node-0", &json!({}));
+    mirror["metadata"]["annotations"] = json!({ "kubernetes.io/config.mirror": "hash" });
+    mirror["spec"]["nodeName"] = "node-0".into();
+    let adopted = json!({ "metadata": { "ownerReferences": [reference("loose", "9")], "labels": { "stateward.dev/role": "worker", "stateward.dev/set": "loose" },
+        "annotations": { "stateward.dev/write": "deny", "stateward.dev/ordinal": "0", "stateward.dev/manager-host": "loose-0.loose.shop.svc" } } });
+    let kubelets = json!({ "status": { "message": "on its way" } });
+    Ok(vec![
+        by(CONTROLLER, &[], "a stamped worker", Method::POST, PODS, member("ledger-7", "worker", "7", uid)),
+        by(CONTROLLER, &[], "an adopted pod becomes a worker", Method::PATCH, LOOSE, adopted),
+        by("velero", &[], "a restored pod without keys", Method::POST, PODS, keyless),
+        by("system:node:node-0", &["system:nodes", "system:masters"], "a mirror pod", Method::POST, PODS, mirror),
+        by("system:node:node-0", &["system:nodes", "system:masters"], "a member's status", Method::PATCH, WORKER_STATUS, kubelets),
+        by("mallory", &[], "other labels", Method::PATCH, WORKER, json!({ "metadata": { "labels": { "team": "a" } } })),
+        by("mallory", &[], "an image", Method::PATCH, LEDGER, image("ledger:2")),
+        by("mallory", &[], "scale", Method::PATCH, "/apis/apps/v1/namespaces/shop/statefulsets/ledger/scale", json!({ "spec": { "replicas": 5 } })),
+        by("mallory", &[], "opting in while it runs", Method::PATCH, PLAIN, json!({ "metadata": { "annotations": { "stateward.dev/writes": "manager-only" } } })),
+    ])
+}
+
+fn of_new_pods(uid: &str) -> Vec<Attack> {
+    let stranger = |pod: &str, key: &str| {
+        format!(
+            "pod `{pod}` carries `stateward.dev/{key}`, which only members of governed sets carry, as the StatefulSet controller makes them; hint: remove \
+             it, or raise `replicas` of the set"
+        )
+    };
+    let mut no_owner = member("ledger-7", "manager", "7", uid);
+    no_owner["metadata"]["ownerReferences"] = json!([]);
+    let mut other_api = member("ledger-7", "manager", "7", uid);
+    other_api["metadata"]["ownerReferences"][0]["apiVersion"] = "apps.kruise.io/v1beta1".into();
+    let other_name = member("other-7", "worker", "7", uid);
+    let mut no_keys = member("ledger-7", "worker", "7", uid);
+    no_keys["metadata"]["labels"] = json!({ "app": "ledger", "stateward.dev/governed": "true" });
+    no_keys["metadata"]["annotations"] = json!({});
+    let mut two_minds = member("ledger-7", "worker", "7", uid);
+    two_minds["metadata"]["annotations"]["stateward.dev/write"] = "allow".into();
+    let mut other_host = member("ledger-7", "manager", "7", uid);
+    other_host["metadata"]["annotations"]["stateward.dev/manager-host"] = "ledger-0.ledger.shop.svc".into();
+    let unlike = |pod: &str| {
+        format!(
+            "pod `{pod}` carries keys under `stateward.dev/` that are not those of one member of its set; hint: leave them out of the template: they are \
+             computed"
+        )
+    };
+    let unstamped = "pod `ledger-7` carries `stateward.dev/governed` and no role: the webhook `stateward`, which computes it, was not asked; hint: the \
+                     controller tries again; see `stateward doctor` why no replica answers, or let members start without a role: `stateward pause`";
+    let governed = pod("sleeper", &json!({ "stateward.dev/governed": "true" }));
+    vec![
+        mallory("a forged reference", Method::POST, PODS, member("ledger-7", "worker", "7", uid), stranger("ledger-7", "governed")),
+        mallory("keys without an owner", Method::POST, PODS, no_owner, stranger("ledger-7", "governed")),
+        mallory("`governed` without a role", Method::POST, PODS, governed, stranger("sleeper", "governed")),
+        mallory("a role for anybody", Method::POST, PODS, pod("free", &json!({ "stateward.dev/role": "manager" })), stranger("free", "role")),
+        controllers("a set of another API", Method::POST, PODS, other_api, stranger("ledger-7", "governed")),
+        controllers("a member that was not stamped", Method::POST, PODS, no_keys, unstamped.to_owned()),
+        controllers("another set's member", Method::POST, PODS, other_name, unlike("other-7")),
+        controllers("a worker that may write", Method::POST, PODS, two_minds, unlike("ledger-7")),
+        controllers("a manager elsewhere", Method::POST, PODS, other_host, unlike("ledger-7")),
+    ]
+}
+
+fn of_known_pods() -> Vec<Attack> {
+    let changes = |key: &str, pod: &str| {
+        format!("`stateward.dev/{key}` of pod `{pod}` changes, and a role stays what it is; hint: leave it as it was: only making the pod anew changes it")
+    };
+    let role = || json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
+    let debugged = json!({
+        "metadata": role()["metadata"],
+        "spec": { "ephemeralContainers": [{ "name": "debug", "image": "debug:1", "targetContainerName": "ledger" }] },
+    });
+    let unlabelled = json!({ "metadata": { "labels": { "stateward.dev/role": null } } });
+    let write = json!({ "metadata": { "annotations": { "stateward.dev/write": "allow" } } });
+    let leaves = json!({ "metadata": { "labels": { "stateward.dev/governed": null } } });
+    let mut adopted = member("loose-0", "manager", "0", "9");
+    adopted["metadata"]["labels"] = json!({ "stateward.dev/role": "manager", "stateward.dev/set": "loose" });
+    adopted["metadata"]["annotations"] = json!({ "stateward.dev/write": "allow", "stateward.dev/ordinal": "0" });
+    adopted["metadata"]["ownerReferences"] = json!([reference("loose", "9")]);
+    let adopted = json!({ "metadata": adopted["metadata"] });
+    vec![
+        mallory("a role on pods", Method::PATCH, WORKER, role(), changes("role", "ledger-1")),
+        mallory("a right to write on pods", Method::PATCH, WORKER, write, changes("write", "ledger-1")),
+        mallory("no role on pods", Method::PATCH, WORKER, unlabelled, changes("role", "ledger-1")),
+        mallory("not governed on pods", Method::PATCH, WORKER, leaves, changes("governed", "ledger-1")),
+        mallory("a role on a stranger", Method::PATCH, LOOSE, role(), changes("role", "loose-0")),
+        mallory("a role through pods/status", Method::PATCH, WORKER_STATUS, role(), changes("role", "ledger-1")),
+        harmless("a role through pods/ephemeralcontainers", "/api/v1/namespaces/shop/pods/ledger-1/ephemeralcontainers", debugged),
+        harmless("a role through pods/resize", "/api/v1/namespaces/shop/pods/ledger-1/resize", role()),
+        controllers("a manager by adoption", Method::PATCH, LOOSE, adopted, changes("role", "loose-0")),
+    ]
+}
+
+fn of_bindings() -> Vec<Attack> {
+    let binding = json!({
+        "metadata": { "name": "loose-0", "labels": { "stateward.dev/role": "manager" } }, "target": { "kind": "Node", "name": "node-0" },
+    });
+    let said =
+        "a binding of pod `loose-0` carries `stateward.dev/role`, which would be written onto the pod; hint: leave it out".to_owned();
+    let path = "/api/v1/namespaces/shop/pods/loose-0/binding";
+    vec![
+        mallory("a role through pods/binding", Method::POST, path, binding.clone(), said.clone()),
+        mallory("a role through bindings", Method::POST, "/api/v1/namespaces/shop/bindings", binding, said),
+    ]
+}
+
+fn of_sets() -> Vec<Attack> {
+    let forged = |set: &str, what: &str| {
+        format!("StatefulSet `{set}` carries a protected key: {what}; hint: remove it: keys of members are computed")
+    };
+    let template = |metadata: Value| json!({ "spec": { "template": { "metadata": metadata } } });
+    let governed = template(json!({ "labels": { "stateward.dev/governed": "true" } }));
+    let mut selecting = shop::ledger();
+    selecting["metadata"]["name"] = "other".into();
+    selecting["metadata"]["annotations"]["stateward.dev/manager"] = "other-0".into();
+    let mut claiming = selecting.clone();
+    selecting["spec"]["selector"]["matchExpressions"] = json!([{ "key": "stateward.dev/role", "operator": "DoesNotExist" }]);
+    claiming["spec"]["volumeClaimTemplates"] = json!([{
+        "metadata": { "name": "data", "labels": { "stateward.dev/role": "manager" } },
+        "spec": { "accessModes": ["ReadWriteOncePod"], "resources": { "requests": { "storage": "1Gi" } } },
+    }]);
+    vec![
+        mallory("a role in the template", Method::PATCH, PLAIN, template(json!({ "labels": { "stateward.dev/role": "manager" } })), forged("plain", "template label stateward.dev/role=manager")),
+        mallory("a right in the template", Method::PATCH, LEDGER, template(json!({ "annotations": { "stateward.dev/write": "allow" } })), forged("ledger", "template annotation stateward.dev/write=allow")),
+        mallory("a key in the selector", Method::POST, SETS, selecting, forged("other", "selector stateward.dev/role")),
+        mallory("a key in claim templates", Method::POST, SETS, claiming, forged("other", "claim template label stateward.dev/role")),
+        mallory("`governed` on a plain set", Method::PATCH, PLAIN, governed, "the template of StatefulSet `plain` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+    ]
+}
+
+fn of_the_contract() -> Vec<Attack> {
+    let annotated = |key: &str, value: Value| json!({ "metadata": { "annotations": { key: value } } });
+    let named = "`stateward.dev/manager` of StatefulSet `ledger` is `ledger-1`, and the manager is the first pod, `ledger-0`; hint: leave the annotation \
+                 out: it is written for you";
+    let moved = "`stateward.dev/manager` of StatefulSet `ledger` is `ledger-0`, and the manager is the first pod, `ledger-1`; hint: leave the annotation \
+                 out: it is written for you";
+    let left = "`stateward.dev/writes` of StatefulSet `ledger` is no longer `manager-only` while the set has members; hint: keep it; to leave the \
+                contract, scale the set to 0 and then write `any`";
+    let lost = "the template of StatefulSet `ledger` loses `stateward.dev/governed` while the set has members; hint: keep it: `kubectl apply` does, and \
+                after `kubectl replace` the webhook `stateward` puts it back when a replica of it runs";
+    let status = "the status of StatefulSet `ledger` brings other keys of the manager contract than the set has; hint: a status says what is: leave labels \
+                  and annotations as they are";
+    let unlabelled = json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": null } } } } });
+    let relabelled = json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": "no" } } } } });
+    let role = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
+    let start = json!({ "spec": { "ordinals": { "start": 1 } } });
+    vec![
+        mallory("another manager", Method::PATCH, LEDGER, annotated("stateward.dev/manager", "ledger-1".into()), named.to_owned()),
+        mallory("another start", Method::PATCH, LEDGER, start, moved.to_owned()),
+        mallory("`writes: any` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", "any".into()), left.to_owned()),
+        mallory("no `writes` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", Value::Null), left.to_owned()),
+        mallory("not governed while it runs", Method::PATCH, LEDGER, unlabelled, lost.to_owned()),
+        mallory("another `governed` while it runs", Method::PATCH, LEDGER, relabelled, "the template of StatefulSet `ledger` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+        mallory("`writes` through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/writes", "any".into()), status.to_owned()),
+        mallory("another manager through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/manager", "ledger-1".into()), status.to_owned()),
+        mallory("a role through the status", Method::PATCH, LEDGER_STATUS, role, status.to_owned()),
+    ]
+}
+
+fn mallory(name: &'static str, method: Method, path: &'static str, body: Value, said: String) -> Attack {
+    Attack { name, sent: Sent { by: "mallory", groups: &[], method, path, body }, wanted: Wanted::Refused(said) }
+}
+
+/// What even the controller's account may not.
+fn controllers(name: &'static str, method: Method, path: &'static str, body: Value, said: String) -> Attack {
+    Attack { name, sent: Sent { by: CONTROLLER, groups: &[], method, path, body }, wanted: Wanted::Refused(said) }
+}
+
+fn harmless(name: &'static str, path: &'static str, body: Value) -> Attack {
+    Attack {
+        name,
+        sent: Sent { by: "mallory", groups: &[], method: Method::PATCH, path, body },
+        wanted: Wanted::Harmless,
+    }
+}
+
+/// A member as the webhook would stamp it, but for what it says of itself.
+fn member(name: &str, role: &str, ordinal: &str, uid: &str) -> Value {
+    let write = if role == "manager" { "allow" } else { "deny" };
+    let mut metadata = shop::keys(role, write, ordinal);
+    if role == "manager" {
+        metadata["annotations"]["stateward.dev/manager-host"] = format!("{name}.ledger.shop.svc").into();
+    }
+    metadata["name"] = name.into();
+    metadata["ownerReferences"] = json!([reference("ledger", uid)]);
+    json!({ "metadata": metadata, "spec": spec() })
+}
+
+fn pod(name: &str, labels: &Value) -> Value {
+    json!({ "metadata": { "name": name, "labels": labels }, "spec": spec() })
+}
+
+fn spec() -> Value {
+    json!({ "containers": [{ "name": "ledger", "image": "ledger:1" }] })
+}
+
+fn reference(set: &str, uid: &str) -> Value {
+    json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": set, "uid": uid, "controller": true })
+}
+
+fn image(image: &str) -> Value {
+    json!({ "spec": { "template": { "spec": { "containers": [{ "name": "ledger", "image": image }] } } } })
+}
+
+pub(crate) const CONTROLLER: &str = CONTROLLER_ACCOUNT;
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+const WORKER: &str = "/api/v1/namespaces/shop/pods/ledger-1";
+const WORKER_STATUS: &str = "/api/v1/namespaces/shop/pods/ledger-1/status";
+const LOOSE: &str = "/api/v1/namespaces/shop/pods/loose-0";
+const SETS: &str = "/apis/apps/v1/namespaces/shop/statefulsets";
+const LEDGER: &str = "/apis/apps/v1/namespaces/shop/statefulsets/ledger";
+const LEDGER_STATUS: &str = "/apis/apps/v1/namespaces/shop/statefulsets/ledger/status";
+const PLAIN: &str = "/apis/apps/v1/namespaces/shop/statefulsets/plain";

@@ -1,0 +1,275 @@
+//! Where the guard is tried: a governed set with a manager and a worker, as the webhook leaves them, a plain set, and somebody who may do all there.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use hyper::http::{Method, Request};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use stateward_cluster::guard::guard;
+use stateward_cluster_tests::{ControlPlane, eventually};
+use stateward_core::contract::{PROTECTED_ANNOTATIONS, PROTECTED_LABELS};
+use stateward_core::policy::Policy;
+use stateward_core::policy_set::PolicySet;
+use stateward_rules_tests::default_policies;
+
+/// A plane with the shop in it.
+pub(crate) struct Shop<'p> {
+    pub(crate) plane: &'p ControlPlane,
+}
+
+/// A request that would change nothing: all are dry runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) by: &'static str,
+    pub(crate) groups: &'static [&'static str],
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) body: Value,
+}
+
+/// What the API server answers.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    /// Of a refusal.
+    pub(crate) message: String,
+    /// What would be stored.
+    pub(crate) object: Value,
+}
+
+impl Answer {
+    pub(crate) const fn is_granted(&self) -> bool {
+        self.code < 300
+    }
+}
+
+impl<'p> Shop<'p> {
+    /// Without the guard. The webhook's part is played by the administrator.
+    pub(crate) async fn open(plane: &'p ControlPlane) -> Result<Self> {
+        let shop = Self { plane };
+        plane.apply(RIGHTS).await?;
+        plane.apply(&ledger().to_string()).await?;
+        plane.apply(LOOSE).await?;
+        shop.kubectl(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await?;
+        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(plane.client()?, "shop");
+        for (name, role, write, ordinal) in [("ledger-0", "manager", "allow", "0"), ("ledger-1", "worker", "deny", "1")] {
+            let patch = json!({ "metadata": keys(role, write, ordinal) });
+            pods.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        }
+        Ok(shop)
+    }
+
+    /// Puts the guard there, and waits until it judges.
+    pub(crate) async fn guard(&self) -> Result<()> {
+        let component = stateward_native::component();
+        let policies =
+            default_policies().iter().map(|policy| Policy::new(policy, component.clone())).collect::<Result<_, _>>();
+        let policies = policies.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        let set = PolicySet::new(policies, vec![]).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        let guard = guard(&set, "stateward-system", None).context("nobody enforces the contract")?;
+        for (kind, object) in [
+            ("ValidatingAdmissionPolicy", serde_json::to_value(&guard.policy)?),
+            ("ValidatingAdmissionPolicyBinding", serde_json::to_value(&guard.binding)?),
+        ] {
+            let mut object = object;
+            object["apiVersion"] = "admissionregistration.k8s.io/v1".into();
+            object["kind"] = kind.into();
+            self.plane.apply(&object.to_string()).await?;
+        }
+        eventually("the guard judges", Duration::from_secs(30), async || {
+            let forged = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
+            let sent = Sent {
+                by: "mallory",
+                groups: &[],
+                method: Method::PATCH,
+                path: "/api/v1/namespaces/shop/pods/ledger-1",
+                body: forged,
+            };
+            Ok((!self.send(&sent).await?.is_granted()).then_some(()))
+        })
+        .await
+    }
+
+    /// Sends it as a dry run.
+    pub(crate) async fn send(&self, sent: &Sent) -> Result<Answer> {
+        let client = self.plane.client_as(sent.by, &[&["system:authenticated"], sent.groups].concat())?;
+        let is_patch = sent.method == Method::PATCH;
+        let content_type = if is_patch { "application/merge-patch+json" } else { "application/json" };
+        let request = Request::builder()
+            .method(sent.method.clone())
+            .uri(format!("{}?dryRun=All", sent.path))
+            .header("content-type", content_type)
+            .body(serde_json::to_vec(&sent.body)?)?;
+        match client.request::<Value>(request).await {
+            Ok(object) => Ok(Answer { code: 200, message: String::new(), object }),
+            Err(kube::Error::Api(status)) => {
+                Ok(Answer { code: status.code, message: status.message.clone(), object: Value::Null })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is stored.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        let client: Client = self.plane.client()?;
+        // A subresource's object is the resource's.
+        let main = path.split('/').take(path_length(path)).collect::<Vec<_>>().join("/");
+        Ok(client.request(Request::get(main).body(Vec::new())?).await?)
+    }
+
+    /// Whether it is there.
+    pub(crate) async fn status(&self, path: &str) -> Result<u16> {
+        match self.plane.client()?.request::<Value>(Request::get(path).body(Vec::new())?).await {
+            Ok(_) => Ok(200),
+            Err(kube::Error::Api(status)) => Ok(status.code),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As the administrator; what it prints.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.plane.kubectl(arguments).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "kubectl {}: {said}", arguments.join(" "));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// `/api/v1/namespaces/NS/pods/NAME`, or with two more for a group.
+fn path_length(path: &str) -> usize {
+    if path.starts_with("/apis/") { 8 } else { 7 }
+}
+
+/// The protected keys of an object.
+pub(crate) fn keys_of(object: &Value) -> Vec<(&'static str, Value)> {
+    let labels = PROTECTED_LABELS.iter().map(|key| (*key, object["metadata"]["labels"][*key].clone()));
+    let annotations = PROTECTED_ANNOTATIONS.iter().map(|key| (*key, object["metadata"]["annotations"][*key].clone()));
+    labels.chain(annotations).collect()
+}
+
+/// As the webhook stamps a member.
+pub(crate) fn keys(role: &str, write: &str, ordinal: &str) -> Value {
+    json!({
+        "labels": { "app": "ledger", "stateward.dev/governed": "true", "stateward.dev/role": role, "stateward.dev/set": "ledger" },
+        "annotations": {
+            "stateward.dev/write": write, "stateward.dev/ordinal": ordinal, "stateward.dev/manager-host": "ledger-0.ledger.shop.svc",
+        },
+    })
+}
+
+/// As the webhook stamps a set.
+pub(crate) fn ledger() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet",
+        "metadata": {
+            "name": "ledger", "namespace": "shop",
+            "annotations": { "stateward.dev/writes": "manager-only", "stateward.dev/manager": "ledger-0" },
+        },
+        "spec": {
+            "replicas": 2, "serviceName": "ledger",
+            "selector": { "matchLabels": { "app": "ledger" } },
+            "template": {
+                "metadata": { "labels": { "app": "ledger", "stateward.dev/governed": "true" } },
+                "spec": { "containers": [{ "name": "ledger", "image": "ledger:1" }] },
+            },
+        },
+    })
+}
+
+/// A namespace, its administrator, and what an operator's role adds to it: kubectl's `admin` may write no status and no binding.
+const RIGHTS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: mallory, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin }
+subjects: [{ kind: User, name: mallory }]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: careless, namespace: shop }
+rules:
+- apiGroups: ['']
+  resources: [bindings, pods/binding, pods/ephemeralcontainers, pods/resize, pods/status]
+  verbs: [create, get, patch, update]
+- { apiGroups: [apps], resources: [statefulsets/status], verbs: [get, patch, update] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: careless, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: careless }
+subjects: [{ kind: User, name: mallory }]
+---
+# What a back-up tool may do.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: velero, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin }
+subjects: [{ kind: User, name: velero }]
+";
+
+/// A plain set that does not run, and a pod that no scheduler binds.
+const LOOSE: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: plain, namespace: shop }
+spec:
+  replicas: 1
+  serviceName: plain
+  selector: { matchLabels: { app: plain } }
+  template:
+    metadata: { labels: { app: plain } }
+    spec: { containers: [{ name: plain, image: 'plain:1' }] }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: loose-0, namespace: shop }
+spec:
+  schedulerName: nobody
+  containers: [{ name: loose, image: 'loose:1' }]
+";
+
+/// Nothing to do with the contract.
+pub(crate) const NEIGHBOURS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: { name: next-door }
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: wiki, namespace: next-door }
+spec:
+  replicas: 2
+  serviceName: wiki
+  selector: { matchLabels: { app: wiki } }
+  template:
+    metadata: { labels: { app: wiki } }
+    spec: { containers: [{ name: wiki, image: 'wiki:1' }] }
+  volumeClaimTemplates:
+  - metadata: { name: data }
+    spec: { accessModes: [ReadWriteOncePod], storageClassName: remote, resources: { requests: { storage: 1Gi } } }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: next-door }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec: { containers: [{ name: web, image: 'web:1' }] }
+---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: once, namespace: next-door }
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{ name: once, image: 'once:1' }]
+";
