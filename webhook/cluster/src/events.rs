@@ -30,7 +30,7 @@ impl Announcer {
             (before, Some(paused)) if before.as_ref() != Some(paused) => Event {
                 type_: EventType::Warning,
                 reason: "NotRegistered".to_owned(),
-                note: Some(format!("{paused}: nothing is judged")),
+                note: Some(format!("{paused}: {}", paused.consequence())),
                 action: "Register".to_owned(),
                 secondary: None,
             },

@@ -1,4 +1,5 @@
-//! Keeps both webhook configurations as [`webhooks`](crate::webhooks) derives them. One task, the leader's; it ends when it is dropped, at any point.
+//! Keeps both webhook configurations as [`webhooks`](crate::webhooks) derives them, and the native guard as [`guard`](crate::guard) does. One task, the
+//! leader's; it ends when it is dropped, at any point.
 //!
 //! - **Edits are restored**, deletion is not: a configuration that somebody deleted stays away (the break-glass) until `stateward resume`, or until a
 //!   restart. A restart is a new *run*: other names for the same replicas, such as the pod template's hash, which `kubectl rollout restart` and every
@@ -6,15 +7,20 @@
 //!   end of its own.
 //! - **Nothing refuses before it works.** An entry is registered with `Ignore`. `validate-fail` flips to `Fail` when the probe was refused by us,
 //!   `validate-closed` when the StatefulSet controller's CREATE of a member was seen. It stays so for later leaders and runs.
+//! - **The guard judges while we stamp**: its binding is there only while both refuse and a policy enforces the contract, and goes when one of the
+//!   configurations is deleted or all is paused. Its own deletion is respected like theirs.
 //! - All of that is remembered in the ConfigMap `stateward-state`, which a person can read. Without it the stored configurations speak.
 //! - **Every kind of uninstall takes them along**: configurations and record belong to our ClusterRole, and that to our namespace.
 //!
-//! Deliberately no Events, no metrics and no guard: whoever watches [`RegistrationState`] makes those.
+//! Deliberately no Events and no metrics: whoever watches [`RegistrationState`] makes those.
 //!
 //! | Verbs | Resource | Name | Why |
 //! |---|---|---|---|
 //! | create | mutating-, validatingwebhookconfigurations | (RBAC cannot name what is created) | to register |
 //! | get, list, watch, update, delete | mutating-, validatingwebhookconfigurations | `stateward` | to restore edits, to see a deletion, to pause |
+//! | create | validatingadmissionpolicies, validatingadmissionpolicybindings | (as above) | the guard |
+//! | get, list, watch, update | validatingadmissionpolicies | `stateward` | to restore edits |
+//! | get, list, watch, update, delete | validatingadmissionpolicybindings | `stateward` | the same, to see a deletion, to take it away |
 //! | get, patch | clusterroles | `stateward` | its uid, for the ownerReferences; to let our namespace own it |
 //! | get | namespaces | ours | its uid, for the ClusterRole's ownerReference |
 //! | create | configmaps in our namespace | | the record |
@@ -23,6 +29,7 @@
 
 mod configuration;
 mod edits;
+mod guard;
 mod look;
 mod owner;
 mod pause;
@@ -38,7 +45,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use jiff::Timestamp;
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -89,6 +98,8 @@ pub struct RegistrationState {
     pub registered: bool,
     /// Entries of which a failed call refuses the request.
     pub failing: BTreeSet<Entry>,
+    /// The native guard judges, as derived.
+    pub guarded: bool,
     /// What is waited for, in words.
     pub awaiting: Vec<String>,
     /// Why something is not registered.
@@ -205,9 +216,13 @@ fn signals(registrar: &Registrar) -> impl futures::Stream<Item = ()> + Unpin + u
     let validating = watcher(Api::<ValidatingWebhookConfiguration>::all(client()), named(names::APP));
     let record = watcher(Api::<ConfigMap>::namespaced(client(), &registrar.namespace), named(names::STATE));
     // An error is not a change: the look itself says what is wrong, and the watch comes back by itself.
-    let signals: [BoxStream<'static, ()>; 3] = [
+    let policy = watcher(Api::<ValidatingAdmissionPolicy>::all(client()), named(names::APP));
+    let binding = watcher(Api::<ValidatingAdmissionPolicyBinding>::all(client()), named(names::APP));
+    let signals: [BoxStream<'static, ()>; 5] = [
         mutating.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         validating.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
+        policy.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
+        binding.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         record.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
     ];
     select_all(signals)

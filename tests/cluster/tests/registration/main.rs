@@ -1,6 +1,7 @@
 //! The registration against a real API server, with no more rights than its table says: what is accepted, when it begins to refuse, what is restored,
 //! what stays away, and what an uninstall leaves behind.
 
+mod guard;
 mod server;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use stateward_cluster::webhooks::{Entry, Reach};
 use stateward_cluster_tests::{ControlPlane, eventually};
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
+use stateward_core::resources::WasmPolicy;
 use stateward_rules_tests::default_policies;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -59,9 +61,14 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
     ensure!(cluster.failing().await?.is_empty(), "a probe that passes proves nothing");
     webhook.refuses_the_probe.store(true, Ordering::Relaxed);
     leader.until("the probe was refused", |state| state.failing == [Entry::ValidateFail].into()).await?;
+    ensure!(!guard::is_bound(&cluster).await?, "guarded before all refuse");
     member_seen.send_replace(true);
     leader.until("both refuse", |state| state.failing.len() == 2 && state.awaiting.is_empty()).await?;
     ensure!(cluster.failing().await? == ["validate-closed.stateward.dev", "validate-fail.stateward.dev"]);
+
+    guard::is_kept(&cluster, &leader).await?;
+    guard::it_goes_where_nobody_enforces(&cluster, &leader, &policies).await?;
+    guard::a_deleted_binding_stays_away(&cluster, &leader).await?;
 
     // What the rules want is asked, nothing else.
     let asked = webhook.calls("/validate/fail");
@@ -88,6 +95,7 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
         matches!(&state.paused, Some(Paused::Deleted { which, .. }) if *which == validating) && !state.registered
     };
     leader.until("the deletion is seen", is_broken).await?;
+    eventually("the guard goes with it", PATIENCE, async || Ok((!guard::is_bound(&cluster).await?).then_some(()))).await?;
     drop(leader);
     member_seen.send_replace(false);
     let leader = cluster.lead("a", &webhook, &inputs);
@@ -108,9 +116,13 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
         .until("a later leader knows", |state| state.registered && state.failing == [Entry::ValidateFail].into())
         .await?;
 
+    member_seen.send_replace(true);
+    leader.until("the guard is back", |state| state.guarded).await?;
+
     // A pause takes both away, survives a restart, and ends as it said.
     pause(&cluster.admin, NAMESPACE, None, jiff::Timestamp::now()).await?;
     ensure!(cluster.validating().await?.is_none() && cluster.mutating().await?.is_none());
+    ensure!(!guard::is_bound(&cluster).await?, "guarded while nobody stamps");
     leader.until("the leader knows", |state| state.paused == Some(Paused::UntilResumed)).await?;
     drop(leader);
     let leader = cluster.lead("b", &webhook, &inputs);
@@ -135,6 +147,9 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
     plane.apply(RIGHTS).await?;
     leader.until("it goes on", |state| state.registered && state.problems.is_empty()).await?;
 
+    webhook.refuses_the_probe.store(true, Ordering::Relaxed);
+    leader.until("the guard is there to be taken along", |state| state.guarded).await?;
+
     // The namespace takes all along, though a leader is still there.
     let namespaces: Api<Namespace> = Api::all(cluster.admin.clone());
     namespaces.delete(NAMESPACE, &DeleteParams::default()).await?;
@@ -142,7 +157,8 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
     eventually("nothing is left", PATIENCE, async || {
         let is_left = roles.get_opt("stateward").await?.is_some()
             || cluster.validating().await?.is_some()
-            || cluster.mutating().await?.is_some();
+            || cluster.mutating().await?.is_some()
+            || guard::stored(&cluster).await? != (None, None);
         Ok((!is_left).then_some(()))
     })
     .await?;
@@ -266,9 +282,14 @@ impl Drop for Leader {
 }
 
 fn shipped() -> Result<PolicySet> {
+    shipped_but(|_| {})
+}
+
+fn shipped_but(change: impl Fn(&mut WasmPolicy)) -> Result<PolicySet> {
     let component = stateward_native::component();
-    let policies =
-        default_policies().iter().map(|policy| Policy::new(policy, component.clone())).collect::<Result<_, _>>();
+    let mut policies = default_policies();
+    policies.iter_mut().for_each(change);
+    let policies = policies.iter().map(|policy| Policy::new(policy, component.clone())).collect::<Result<_, _>>();
     let policies = policies.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     PolicySet::new(policies, vec![]).map_err(|errors| anyhow::anyhow!("{errors:?}"))
 }
@@ -294,6 +315,17 @@ rules:
   verbs: [create]
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
+  resourceNames: [stateward]
+  verbs: [get, list, watch, update, delete]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicies, validatingadmissionpolicybindings]
+  verbs: [create]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicies]
+  resourceNames: [stateward]
+  verbs: [get, list, watch, update]
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingadmissionpolicybindings]
   resourceNames: [stateward]
   verbs: [get, list, watch, update, delete]
 - apiGroups: [rbac.authorization.k8s.io]

@@ -94,6 +94,22 @@ const RIGHTS: &[Right] = &[
         names::APP,
         false,
     ),
+    right("admissionregistration.k8s.io", "validatingadmissionpolicies", &["create"], "", false),
+    right(
+        "admissionregistration.k8s.io",
+        "validatingadmissionpolicies",
+        &["get", "list", "watch", "update"],
+        names::APP,
+        false,
+    ),
+    right("admissionregistration.k8s.io", "validatingadmissionpolicybindings", &["create"], "", false),
+    right(
+        "admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings",
+        &["get", "list", "watch", "update", "delete"],
+        names::APP,
+        false,
+    ),
     right("rbac.authorization.k8s.io", "clusterroles", &["get", "patch"], names::APP, false),
     right("events.k8s.io", "events", &["create", "patch"], "", false),
 ];

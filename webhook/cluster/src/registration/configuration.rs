@@ -1,8 +1,11 @@
-//! Reading and writing of one configuration, whichever of the two it is.
+//! Reading and writing of one object by which the API server knows of us, whichever it is.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::serde::Serialize;
 use k8s_openapi::serde::de::DeserializeOwned;
 use kube::api::{DeleteParams, PostParams};
@@ -19,6 +22,7 @@ impl Which {
         match self {
             Self::Mutating => get::<MutatingWebhookConfiguration>(client).await,
             Self::Validating => get::<ValidatingWebhookConfiguration>(client).await,
+            Self::Guard => get::<ValidatingAdmissionPolicyBinding>(client).await,
         }
         .map_err(|error| self.problem("get", &error))
     }
@@ -27,6 +31,7 @@ impl Which {
         match self {
             Self::Mutating => create::<MutatingWebhookConfiguration>(client, wanted).await,
             Self::Validating => create::<ValidatingWebhookConfiguration>(client, wanted).await,
+            Self::Guard => create::<ValidatingAdmissionPolicyBinding>(client, wanted).await,
         }
         .map_err(|error| self.problem("create", &error))
     }
@@ -36,6 +41,7 @@ impl Which {
         match self {
             Self::Mutating => replace::<MutatingWebhookConfiguration>(client, wanted).await,
             Self::Validating => replace::<ValidatingWebhookConfiguration>(client, wanted).await,
+            Self::Guard => replace::<ValidatingAdmissionPolicyBinding>(client, wanted).await,
         }
         .map_err(|error| self.problem("update", &error))
     }
@@ -45,22 +51,50 @@ impl Which {
         match self {
             Self::Mutating => delete::<MutatingWebhookConfiguration>(client).await,
             Self::Validating => delete::<ValidatingWebhookConfiguration>(client).await,
+            Self::Guard => delete::<ValidatingAdmissionPolicyBinding>(client).await,
         }
         .map_err(|error| self.problem("delete", &error))
     }
 
-    /// This one of both, as it is compared.
-    pub(super) fn derived(self, configurations: &Configurations) -> Result<Value, Problem> {
-        match self {
-            Self::Mutating => serde_json::to_value(&configurations.mutating),
-            Self::Validating => serde_json::to_value(&configurations.validating),
-        }
-        .map_err(|error| Problem::from_text(format!("the {} cannot be written: {error}", self.resource())))
-    }
-
     fn problem(self, verb: &str, error: &kube::Error) -> Problem {
-        Problem::of(verb, &format!("{}.admissionregistration.k8s.io `{}`", self.resource(), names::APP), error)
+        problem(self.resource(), verb, error)
     }
+}
+
+/// Both configurations, as they are compared.
+pub(super) fn derived(configurations: &Configurations) -> Result<BTreeMap<Which, Value>, Problem> {
+    Ok(BTreeMap::from([
+        (Which::Mutating, as_compared(&configurations.mutating)?),
+        (Which::Validating, as_compared(&configurations.validating)?),
+    ]))
+}
+
+/// The guard's policy. It judges nothing without its binding, so that it is no break-glass and stays.
+pub(super) async fn get_policy(client: &Client) -> Result<Option<Value>, Problem> {
+    get::<ValidatingAdmissionPolicy>(client).await.map_err(|error| problem(POLICIES, "get", &error))
+}
+
+/// Makes the guard's policy. Answers `false` where the API server knows none: Kubernetes has them since 1.30.
+pub(super) async fn create_policy(client: &Client, wanted: &Value) -> Result<bool, Problem> {
+    match create::<ValidatingAdmissionPolicy>(client, wanted).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        other => other.map(|()| true).map_err(|error| problem(POLICIES, "create", &error)),
+    }
+}
+
+/// As [`Which::replace`].
+pub(super) async fn replace_policy(client: &Client, wanted: &Value) -> Result<(), Problem> {
+    replace::<ValidatingAdmissionPolicy>(client, wanted).await.map_err(|error| problem(POLICIES, "update", &error))
+}
+
+/// As the API server's answers are compared.
+pub(super) fn as_compared<K: Resource<DynamicType = ()> + Serialize>(object: &K) -> Result<Value, Problem> {
+    serde_json::to_value(object)
+        .map_err(|error| Problem::from_text(format!("the {} cannot be written: {error}", K::plural(&()))))
+}
+
+fn problem(resource: &str, verb: &str, error: &kube::Error) -> Problem {
+    Problem::of(verb, &format!("{resource}.admissionregistration.k8s.io `{}`", names::APP), error)
 }
 
 trait Stored: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize {}
@@ -94,3 +128,5 @@ fn read<K: Stored>(wanted: &Value) -> kube::Result<K> {
 fn parameters() -> PostParams {
     PostParams { dry_run: false, field_manager: Some(names::FIELD_MANAGER.to_owned()) }
 }
+
+const POLICIES: &str = "validatingadmissionpolicies";

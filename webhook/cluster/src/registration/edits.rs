@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::webhooks::{Entry, FAIL};
 
@@ -20,6 +20,21 @@ pub(super) fn corrected(stored: &Value, derived: &Value, keep_ca: bool) -> Optio
             object.insert("webhooks".to_owned(), webhooks)
         }
     };
+    own(object, derived)?;
+    (wanted != *stored).then_some(wanted)
+}
+
+/// The same for the guard, of which all of `spec` is ours.
+pub(super) fn corrected_spec(stored: &Value, derived: &Value) -> Option<Value> {
+    let mut wanted = stored.clone();
+    let object = wanted.as_object_mut()?;
+    object.insert("spec".to_owned(), derived.get("spec").cloned().unwrap_or_default());
+    own(object, derived)?;
+    (wanted != *stored).then_some(wanted)
+}
+
+/// Puts our labels and our owner back. `None`: this is no object of the API server's.
+fn own(object: &mut Map<String, Value>, derived: &Value) -> Option<()> {
     let metadata = object.entry("metadata").or_insert_with(|| json!({})).as_object_mut()?;
     if let Some(labels) = derived.pointer("/metadata/labels").and_then(Value::as_object) {
         let stored = metadata.entry("labels").or_insert_with(|| json!({})).as_object_mut()?;
@@ -33,7 +48,7 @@ pub(super) fn corrected(stored: &Value, derived: &Value, keep_ca: bool) -> Optio
             owners.push(owner.clone());
         }
     }
-    (wanted != *stored).then_some(wanted)
+    Some(())
 }
 
 /// The entries of which a failure refuses.
@@ -134,6 +149,19 @@ mod tests {
         stored["webhooks"].as_array_mut().unwrap().remove(1);
         let added = corrected(&stored, &derived(), true).unwrap();
         assert_eq!(added["webhooks"][1]["clientConfig"]["caBundle"], "QQ==");
+    }
+
+    #[test]
+    fn every_edit_of_the_guard_is_undone() {
+        let derived = json!({"metadata": derived()["metadata"], "spec": {"failurePolicy": "Fail", "validations": []}});
+        let mut stored = derived.clone();
+        stored["metadata"]["annotations"] = json!({"team": "x"});
+        stored["status"] = json!({"observedGeneration": 1});
+        assert_eq!(corrected_spec(&stored, &derived), None);
+        let whole = stored.clone();
+        stored["spec"] = json!({"failurePolicy": "Ignore", "matchConditions": [{"name": "never", "expression": "false"}]});
+        stored["metadata"]["labels"] = json!({});
+        assert_eq!(corrected_spec(&stored, &derived), Some(whole));
     }
 
     #[test]

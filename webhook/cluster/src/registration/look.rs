@@ -11,7 +11,10 @@ use super::owner;
 use super::problem::Problem;
 use super::record::{Paused, Record, Which};
 use super::store::Stored;
+use super::configuration::derived;
+use super::guard::{Turn, bind};
 use super::{Registrar, RegistrationState, edits};
+use crate::guard::guard;
 use crate::webhooks::{Entry, Registration, configurations};
 
 /// What this leader has seen work.
@@ -63,9 +66,13 @@ async fn try_look(
 ) -> Result<(), Problem> {
     let Registrar { client, namespace, .. } = registrar;
     let mut present: BTreeMap<Which, Value> = BTreeMap::new();
-    for which in Which::ALL {
+    for which in Which::WEBHOOKS {
         present.extend(which.get(client).await?.map(|stored| (which, stored)));
     }
+    // The webhooks do without it: a right that only the guard needs keeps them from nothing.
+    let bound = Which::Guard.get(client).await;
+    let is_guard_seen = looked.attempt_guard(&bound);
+    present.extend(bound.ok().flatten().map(|stored| (Which::Guard, stored)));
     let owned = owner::ours(client, namespace).await;
     owned.problems.iter().for_each(|problem| looked.complain(problem));
     if owned.is_gone && proofs.owner.is_some() {
@@ -81,7 +88,11 @@ async fn try_look(
         // Somebody deleted it: the stored configurations remember what was found to work.
         record.failing = present.values().flat_map(edits::failing).collect();
     }
-    record = record.observe(&present.keys().copied().collect(), &registrar.run, owner.as_deref(), now);
+    let mut seen: BTreeSet<Which> = present.keys().copied().collect();
+    if !is_guard_seen && record.registered.contains(&Which::Guard) {
+        seen.insert(Which::Guard);
+    }
+    record = record.observe(&seen, &registrar.run, owner.as_deref(), now);
     looked.state.paused = record.paused.clone();
     if let Some(Paused::Until(until)) = record.paused {
         looked.look_again =
@@ -89,13 +100,17 @@ async fn try_look(
     }
 
     let wanted = record.wanted();
-    for (which, _) in present.iter().filter(|(which, _)| !wanted.contains(which)) {
+    for which in Which::ALL.iter().filter(|which| present.contains_key(which) && !wanted.contains(which)) {
         looked.attempt(&which.delete(client).await);
     }
-    match policies {
-        None => looked.state.awaiting.push("policies: none are loaded yet".to_owned()),
+    let turn = match policies {
+        None => {
+            looked.state.awaiting.push("policies: none are loaded yet".to_owned());
+            Turn::Stays
+        }
         Some(_) if ca_bundle.is_none() && !registrar.foreign_ca => {
             looked.state.awaiting.push("the certificate authority: there is none yet".to_owned());
+            Turn::Stays
         }
         Some(policies) => {
             let registration = Registration {
@@ -105,13 +120,37 @@ async fn try_look(
                 owner,
                 failing: BTreeSet::new(),
             };
-            register(registrar, policies, registration, proofs, &present, &mut record, looked).await?;
+            register(registrar, policies, registration, proofs, &present, &mut record, looked).await?
+        }
+    };
+    let has_webhooks = Which::WEBHOOKS.iter().all(|which| wanted.contains(which));
+    let bound = present.get(&Which::Guard);
+    match turn {
+        Turn::On(guard) if wanted.contains(&Which::Guard) && is_guard_seen => {
+            let made = bind(client, &guard, bound).await;
+            if looked.attempt_guard(&made) {
+                looked.state.guarded = made.is_ok_and(|is_known| is_known);
+            }
+            if looked.state.guarded {
+                record.registered.insert(Which::Guard);
+            }
+            stored.write(client, namespace, &record).await
+        }
+        Turn::On(_) => stored.write(client, namespace, &record).await,
+        Turn::Stays if has_webhooks => stored.write(client, namespace, &record).await,
+        Turn::Off | Turn::Stays => {
+            // The record first: what is gone is then not taken for somebody's deletion.
+            record.registered.remove(&Which::Guard);
+            stored.write(client, namespace, &record).await?;
+            if bound.is_some() {
+                looked.attempt_guard(&Which::Guard.delete(client).await);
+            }
+            Ok(())
         }
     }
-    stored.write(client, namespace, &record).await
 }
 
-/// Makes what is missing and corrects what differs.
+/// Makes what is missing and corrects what differs. Answers what that means for the guard.
 async fn register(
     registrar: &Registrar,
     policies: &PolicySet,
@@ -120,9 +159,10 @@ async fn register(
     present: &BTreeMap<Which, Value>,
     record: &mut Record,
     looked: &mut Looked,
-) -> Result<(), Problem> {
+) -> Result<Turn, Problem> {
     let client = &registrar.client;
-    let entries = edits::entries(&Which::Validating.derived(&configurations(policies, &registration))?);
+    let entries = derived(&configurations(policies, &registration))?;
+    let entries = entries.get(&Which::Validating).map(edits::entries).unwrap_or_default();
     match present.get(&Which::Validating) {
         // What is made anew has to prove itself anew.
         None => {
@@ -138,10 +178,10 @@ async fn register(
         }
     }
     registration.failing.clone_from(&record.failing);
-    let derived = configurations(policies, &registration);
+    let configurations = derived(&configurations(policies, &registration))?;
+    let wanted = record.wanted();
     let mut is_as_derived = true;
-    for which in record.wanted() {
-        let wanted = which.derived(&derived)?;
+    for (which, wanted) in configurations.into_iter().filter(|(which, _)| wanted.contains(which)) {
         let written = match present.get(&which) {
             None => which.create(client, &wanted).await,
             Some(stored) => match edits::corrected(stored, &wanted, registrar.foreign_ca) {
@@ -155,9 +195,10 @@ async fn register(
             is_as_derived = false;
         }
     }
+    let has_webhooks = Which::WEBHOOKS.iter().all(|which| wanted.contains(which));
     let state = &mut looked.state;
-    state.registered = is_as_derived && record.wanted().len() == Which::ALL.len();
-    let is_validating = is_as_derived && record.wanted().contains(&Which::Validating);
+    state.registered = is_as_derived && has_webhooks;
+    let is_validating = is_as_derived && wanted.contains(&Which::Validating);
     if is_validating {
         state.failing.clone_from(&record.failing);
         for entry in entries.difference(&record.failing).filter(|entry| entry.may_fail()) {
@@ -165,7 +206,14 @@ async fn register(
         }
         looked.wants_probe = entries.contains(&Entry::ValidateFail) && !record.failing.contains(&Entry::ValidateFail);
     }
-    Ok(())
+    // Both: what refuses must be there, and what stamps must have been seen to be asked.
+    let do_refuse = [Entry::ValidateClosed, Entry::ValidateFail].iter().all(|entry| record.failing.contains(entry));
+    let guard = guard(policies, &registration.namespace, registration.owner.as_deref());
+    Ok(match guard {
+        Some(guard) if has_webhooks && do_refuse && is_as_derived => Turn::On(Box::new(guard)),
+        Some(_) if has_webhooks && do_refuse => Turn::Stays,
+        Some(_) | None => Turn::Off,
+    })
 }
 
 impl Looked {
@@ -173,6 +221,16 @@ impl Looked {
     fn attempt(&mut self, result: &Result<(), Problem>) -> bool {
         if let Err(problem) = result {
             self.complain(problem);
+        }
+        result.is_ok()
+    }
+
+    /// The same for the guard, without which the webhooks are still registered.
+    fn attempt_guard<T>(&mut self, result: &Result<T, Problem>) -> bool {
+        if let Err(problem) = result {
+            let is_registered = self.state.registered;
+            self.complain(problem);
+            self.state.registered = is_registered;
         }
         result.is_ok()
     }

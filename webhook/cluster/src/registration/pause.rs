@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+};
 use kube::{Api, Client};
 
 use super::problem::Problem;
@@ -21,6 +23,8 @@ pub struct State {
     pub mutating: Option<MutatingWebhookConfiguration>,
     /// As it is stored.
     pub validating: Option<ValidatingWebhookConfiguration>,
+    /// That the native guard judges.
+    pub guard: Option<ValidatingAdmissionPolicyBinding>,
     /// Why something is not registered.
     pub paused: Option<Paused>,
     /// Entries of which a failed call refuses the request, as registered.
@@ -29,7 +33,7 @@ pub struct State {
     pub is_known: bool,
 }
 
-/// Takes both configurations away, `lasting` so long or until [`resume`]. The leader leaves them away, and the next one too.
+/// Takes both configurations and the guard's binding away, `lasting` so long or until [`resume`]. The leader leaves them away, and the next one too.
 pub async fn pause(
     client: &Client,
     namespace: &str,
@@ -76,8 +80,12 @@ pub async fn state(client: &Client, namespace: &str) -> Result<State, Error> {
         .get_opt(names::APP)
         .await
         .map_err(|error| problem(Which::Validating, error))?;
+    let guard = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone())
+        .get_opt(names::APP)
+        .await
+        .map_err(|error| problem(Which::Guard, error))?;
     let failing = serde_json::to_value(&validating).map(|stored| edits::failing(&stored)).unwrap_or_default();
-    Ok(State { mutating, validating, failing, is_known: !stored.is_absent(), paused: stored.record.paused })
+    Ok(State { mutating, validating, guard, failing, is_known: !stored.is_absent(), paused: stored.record.paused })
 }
 
 /// Again where a leader wrote in between.

@@ -8,13 +8,15 @@ use jiff::Timestamp;
 
 use crate::webhooks::Entry;
 
-/// One of the two configurations.
+/// One of the objects by which the API server knows of us, and whose deletion is respected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Which {
     /// MutatingWebhookConfiguration.
     Mutating,
     /// ValidatingWebhookConfiguration.
     Validating,
+    /// ValidatingAdmissionPolicyBinding: that the native guard judges.
+    Guard,
 }
 
 /// Why something is not registered although policies are loaded.
@@ -84,6 +86,7 @@ impl Record {
     pub(super) fn wanted(&self) -> BTreeSet<Which> {
         match &self.paused {
             None => Which::ALL.into(),
+            // The guard goes with what stamps: `look` sees to that.
             Some(Paused::Deleted { which, .. }) => &BTreeSet::from(Which::ALL) - which,
             Some(Paused::Until(_) | Paused::UntilResumed) => BTreeSet::new(),
         }
@@ -142,14 +145,18 @@ impl Record {
 }
 
 impl Which {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Mutating, Self::Validating];
+    /// All, in the order in which they are taken away: with the guard and without what stamps, no member could start.
+    pub const ALL: [Self; 3] = [Self::Guard, Self::Mutating, Self::Validating];
+
+    /// The configurations.
+    pub const WEBHOOKS: [Self; 2] = [Self::Mutating, Self::Validating];
 
     /// The resource, as `kubectl` and RBAC name it.
     pub const fn resource(self) -> &'static str {
         match self {
             Self::Mutating => "mutatingwebhookconfigurations",
             Self::Validating => "validatingwebhookconfigurations",
+            Self::Guard => "validatingadmissionpolicybindings",
         }
     }
 
@@ -157,11 +164,24 @@ impl Which {
         match self {
             Self::Mutating => "mutating",
             Self::Validating => "validating",
+            Self::Guard => "guard",
         }
     }
 
     fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|which| which.word() == word)
+    }
+}
+
+impl Paused {
+    /// What that means for requests.
+    pub fn consequence(&self) -> &'static str {
+        match self {
+            Self::Deleted { which, .. } if *which == BTreeSet::from([Which::Guard]) => {
+                "the webhooks judge, and while no replica answers members of governed sets are not guarded natively"
+            }
+            Self::Deleted { .. } | Self::Until(_) | Self::UntilResumed => "nothing is judged",
+        }
     }
 }
 
@@ -204,7 +224,8 @@ const PAUSED: &str = "paused";
 mod tests {
     use super::*;
 
-    const BOTH: [Which; 2] = Which::ALL;
+    const BOTH: [Which; 2] = Which::WEBHOOKS;
+    const ALL: [Which; 3] = Which::ALL;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -227,38 +248,38 @@ mod tests {
     #[test]
     fn a_first_install_wants_both() {
         let record = look(Record::default(), &[], "a", 1);
-        assert_eq!((record.wanted(), record.paused), (BOTH.into(), None));
+        assert_eq!((record.wanted(), record.paused), (ALL.into(), None));
     }
 
     #[test]
     fn what_was_deleted_stays_away_whoever_leads() {
         let seen = look(registered(), &[Which::Mutating], "a", 5);
         assert_eq!(seen.paused, Some(Paused::Deleted { which: [Which::Validating].into(), since: at(5) }));
-        assert_eq!(seen.wanted(), [Which::Mutating].into());
+        assert_eq!(seen.wanted(), [Which::Mutating, Which::Guard].into());
         let by_the_next_leader = look(seen.clone(), &[Which::Mutating], "a", 50);
         assert_eq!(by_the_next_leader, seen);
         let both_gone = look(seen, &[], "a", 60);
         assert_eq!(both_gone.paused, Some(Paused::Deleted { which: BOTH.into(), since: at(5) }));
-        assert!(both_gone.wanted().is_empty());
+        assert_eq!(both_gone.wanted(), [Which::Guard].into());
     }
 
     #[test]
     fn a_restart_a_resume_and_a_new_installation_make_them_again() {
         let deleted = look(registered(), &[], "a", 5);
-        assert_eq!(look(deleted.clone(), &[], "b", 6).wanted(), BOTH.into());
-        assert_eq!(look(registered(), &[], "b", 6).wanted(), BOTH.into(), "deleted while nobody was there");
+        assert_eq!(look(deleted.clone(), &[], "b", 6).wanted(), ALL.into());
+        assert_eq!(look(registered(), &[], "b", 6).wanted(), ALL.into(), "deleted while nobody was there");
         let mut resumed = deleted.clone();
         resumed.resume();
-        assert_eq!(look(resumed, &[], "a", 6).wanted(), BOTH.into());
+        assert_eq!(look(resumed, &[], "a", 6).wanted(), ALL.into());
         let elsewhere = deleted.observe(&BTreeSet::new(), "a", Some("other uid"), at(6));
-        assert_eq!((elsewhere.wanted(), elsewhere.failing), (BOTH.into(), BTreeSet::new()));
+        assert_eq!((elsewhere.wanted(), elsewhere.failing), (ALL.into(), BTreeSet::new()));
     }
 
     #[test]
     fn what_somebody_put_back_is_ours_again() {
         let deleted = look(registered(), &[], "a", 5);
         let back = look(deleted, &[Which::Validating], "a", 6);
-        assert_eq!(back.wanted(), [Which::Validating].into());
+        assert_eq!(back.wanted(), [Which::Validating, Which::Guard].into());
         assert_eq!(look(back, &BOTH, "a", 7).paused, None);
     }
 
@@ -268,9 +289,23 @@ mod tests {
         record.pause(Paused::Until(at(100)));
         let during = look(record.clone(), &BOTH, "b", 99);
         assert!(during.wanted().is_empty(), "also those that are still there");
-        assert_eq!(look(during, &[], "b", 100).wanted(), BOTH.into(), "and its own deletions are no break-glass");
+        assert_eq!(look(during, &[], "b", 100).wanted(), ALL.into(), "and its own deletions are no break-glass");
         record.pause(Paused::UntilResumed);
         assert!(look(record, &[], "c", 1_000_000).wanted().is_empty());
+    }
+
+    #[test]
+    fn the_guard_is_deleted_like_the_others_and_alone_takes_nothing_along() {
+        let mut record = registered();
+        record.registered.insert(Which::Guard);
+        let guardless = look(record.clone(), &BOTH, "a", 5);
+        assert_eq!(guardless.paused, Some(Paused::Deleted { which: [Which::Guard].into(), since: at(5) }));
+        assert_eq!(guardless.wanted(), BOTH.into());
+        assert_eq!(Record::from_data(&guardless.to_data()), guardless);
+        assert_eq!(look(guardless, &BOTH, "b", 6).wanted(), ALL.into());
+        // What the leader took away itself was not deleted by somebody.
+        record.registered.remove(&Which::Guard);
+        assert_eq!(look(record, &BOTH, "a", 5).paused, None);
     }
 
     #[test]
