@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use stateward_cluster::names::{APP, NAMESPACE};
@@ -151,6 +151,15 @@ impl Installed {
             let webhooks = configurations.get(APP).await?.webhooks.unwrap_or_default();
             let is_closed = |policy: &Option<String>| policy.as_deref() == Some("Fail");
             Ok(webhooks.iter().any(|webhook| webhook.name == entry && is_closed(&webhook.failure_policy)).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until the native guard judges, or until it does not.
+    pub async fn is_guarded(&self, is_guarded: bool) -> Result<()> {
+        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.plane.client()?);
+        eventually(&format!("guarded: {is_guarded}"), PATIENCE, async || {
+            Ok((bindings.get_opt(APP).await?.is_some() == is_guarded).then_some(()))
         })
         .await
     }

@@ -51,7 +51,9 @@ async fn from_nothing(on: &Installed) -> Result<()> {
     }
     // What is none of our business needs none of us; a member does.
     rolled(on, "deployment/web").await?;
-    let refused = "failed calling webhook \"validate-closed.stateward.dev\"";
+    // The API server asks the guard before it asks a webhook that is away.
+    let refused =
+        "denied request: [manager-writes/forged-role] pod `ledger-0` carries `stateward.dev/governed` and no role";
     events(on, "FailedCreate", refused).await?;
     ensure!(on.kubelet.pods().is_empty(), "a replica runs");
     let left = members(on).await?;

@@ -20,11 +20,13 @@ async fn uninstalled(installed: &Installed) -> Result<()> {
     let rolled = ["rollout", "status", "statefulset/ledger", "-n", SHOP, "--timeout=60s"];
     installed.granted(&rolled).await?;
     installed.fails("validate-closed.stateward.dev").await?;
+    installed.is_guarded(true).await?;
 
     // Nothing that could refuse is left, and a governed pod still starts.
     installed.granted(&["delete", "namespace", "stateward-system", "--wait=true", "--timeout=90s"]).await?;
     eventually("the configurations go with the namespace", Duration::from_secs(60), async || {
-        let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
+        let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,\
+                     validatingadmissionpolicybindings";
         let left = installed.plane.kubectl(&["get", kinds, "-o", "name"]).await?;
         Ok((left.status.success() && left.stdout.is_empty()).then_some(()))
     })

@@ -82,10 +82,17 @@ async fn a_set_that_cannot_be_seen_refuses_its_members(on: &Installed) -> Result
 
     on.granted(&["delete", "pod", "ledger-1", "-n", AUDITED, "--wait=false"]).await?;
     let refused = audited(on, "create", "pods", "ledger-1", 2).await?;
-    let undecided =
-        ["forged-role", "unbound-pod"].map(|rule| format!("[manager-writes/{rule}] {UNSEEN_SETS}")).join("\n");
-    let words = format!("admission webhook \"validate-closed.stateward.dev\" denied the request: {undecided}");
-    ensure!(refused.code == 403 && refused.message == words, "{refused:?}");
+    // Nothing was stamped, and the API server asks the guard first.
+    let words = "ValidatingAdmissionPolicy 'stateward' with binding 'stateward' denied request: [manager-writes/forged-role] pod `ledger-1` carries \
+                 `stateward.dev/governed` and no role: the webhook `stateward`, which computes it, was not asked or lacked a fact";
+    ensure!(refused.code == 403 && refused.message.contains(words), "{refused:?}");
+    // By hand and without keys the same pod is the webhook's alone.
+    let claiming = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "ledger-1", "namespace": AUDITED, "labels": { "app": "ledger" } },
+        "spec": { "containers": [{ "name": "ledger", "image": "ledger:1" }] },
+    });
+    let refused = on.refused(&["create", "--dry-run=server", "-f", "-"], &claiming.to_string()).await?;
+    ensure!(refused.contains(&format!("[manager-writes/unbound-pod] {UNSEEN_SETS}")), "{refused}");
     ensure!(role(on).await?.is_empty(), "it is there");
     give_back(on).await?;
     degraded(on, &[]).await?;

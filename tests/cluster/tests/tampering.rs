@@ -132,6 +132,7 @@ async fn a_deleted_configuration_stays_away(installed: &Installed) -> Result<()>
     let rolled = ["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"];
     installed.granted(&rolled).await?;
     installed.fails("validate-closed.stateward.dev").await?;
+    installed.is_guarded(true).await?;
 
     let kinds = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
     for kind in kinds {
@@ -146,6 +147,7 @@ async fn a_deleted_configuration_stays_away(installed: &Installed) -> Result<()>
         Ok((!installed.plane.kubectl(&events).await?.stdout.is_empty()).then_some(()))
     })
     .await?;
+    installed.is_guarded(false).await?;
     let leader = installed.leader().await?;
     let address = installed.kubelet.pods().into_iter().find(|pod| pod.name == leader).context("no leader")?.address;
     let (_, metrics) = http::fetch(&format!("{address}:8080"), "/metrics", PATIENCE).await?;

@@ -77,6 +77,12 @@ fn registered(state: &registration::State, now: Timestamp, seen: &mut Examinatio
         entries.push(entry(&webhook.name, webhook.failure_policy.as_deref(), &webhook.client_config));
     }
     seen.fact("registered", if entries.is_empty() { "nothing".to_owned() } else { entries.join(", ") });
+    let guard = if state.guard.is_some() {
+        "judges, also while no replica answers"
+    } else {
+        "judges nothing: it is bound while both validate-closed and validate-fail refuse and a policy enforces the contract"
+    };
+    seen.fact("guard", guard);
     match &state.paused {
         Some(paused @ Paused::Deleted { .. }) => seen.finding(
             paused.to_string(),

@@ -46,7 +46,8 @@ use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -201,6 +202,9 @@ fn publish(state: &watch::Sender<RegistrationState>, now: RegistrationState) {
                 Some(paused) => warn!("{paused}"),
                 None => info!("registration resumes"),
             }
+        }
+        if now.guarded != before.guarded {
+            info!(guarded = now.guarded, "native guard");
         }
         let is_new = now != *before;
         *before = now;

@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use cel::{Context, Program, Value};
 use serde_json::{Map, Value as Json, json};
+use stateward_cases::Runner;
 use stateward_cluster::guard::{Guard, guard};
 use stateward_core::manifest::Profile;
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{Mode, WasmPolicy};
-use stateward_cases::Runner;
 use stateward_native::{NativeBinder, component};
 use stateward_rules_tests::reviews::review_of;
 use stateward_rules_tests::{block_on, case_files, default_policies, root};
@@ -148,7 +148,13 @@ fn objects_with_nothing_in_them_fail_nothing() {
     let hollow = json!({"metadata": {"name": "db-0"}, "spec": {"template": {}, "selector": {}, "volumeClaimTemplates": [{}]}, "status": {}});
     for (group, resource, subresource) in resources {
         for operation in ["CREATE", "UPDATE", "DELETE"] {
-            for (object, old) in [(&empty, &Json::Null), (&Json::Null, &empty), (&empty, &empty), (&hollow, &hollow), (&Json::Null, &Json::Null)] {
+            for (object, old) in [
+                (&empty, &Json::Null),
+                (&Json::Null, &empty),
+                (&empty, &empty),
+                (&hollow, &hollow),
+                (&Json::Null, &Json::Null),
+            ] {
                 let request = sent(json!({
                     "resource": {"group": group, "version": "v1", "resource": resource}, "subResource": subresource,
                     "operation": operation, "userInfo": {"username": "alice"}, "object": object, "oldObject": old,

@@ -51,18 +51,39 @@ pub(crate) async fn none(shop: &Shop<'_>) -> Result<Vec<Attack>> {
         by(CONTROLLER, &[], "an adopted pod becomes a worker", Method::PATCH, LOOSE, adopted),
         by("velero", &[], "a restored pod without keys", Method::POST, PODS, keyless),
         by("system:node:node-0", &["system:nodes", "system:masters"], "a mirror pod", Method::POST, PODS, mirror),
-        by("system:node:node-0", &["system:nodes", "system:masters"], "a member's status", Method::PATCH, WORKER_STATUS, kubelets),
+        by(
+            "system:node:node-0",
+            &["system:nodes", "system:masters"],
+            "a member's status",
+            Method::PATCH,
+            WORKER_STATUS,
+            kubelets,
+        ),
         by("mallory", &[], "other labels", Method::PATCH, WORKER, json!({ "metadata": { "labels": { "team": "a" } } })),
         by("mallory", &[], "an image", Method::PATCH, LEDGER, image("ledger:2")),
-        by("mallory", &[], "scale", Method::PATCH, "/apis/apps/v1/namespaces/shop/statefulsets/ledger/scale", json!({ "spec": { "replicas": 5 } })),
-        by("mallory", &[], "opting in while it runs", Method::PATCH, PLAIN, json!({ "metadata": { "annotations": { "stateward.dev/writes": "manager-only" } } })),
+        by(
+            "mallory",
+            &[],
+            "scale",
+            Method::PATCH,
+            "/apis/apps/v1/namespaces/shop/statefulsets/ledger/scale",
+            json!({ "spec": { "replicas": 5 } }),
+        ),
+        by(
+            "mallory",
+            &[],
+            "opting in while it runs",
+            Method::PATCH,
+            PLAIN,
+            json!({ "metadata": { "annotations": { "stateward.dev/writes": "manager-only" } } }),
+        ),
     ])
 }
 
 fn of_new_pods(uid: &str) -> Vec<Attack> {
     let stranger = |pod: &str, key: &str| {
         format!(
-            "pod `{pod}` carries `stateward.dev/{key}`, which only members of governed sets carry, as the StatefulSet controller makes them; hint: remove \
+            "[manager-writes/forged-role] pod `{pod}` carries `stateward.dev/{key}`, which only members of governed sets carry, as the StatefulSet controller makes them; hint: remove \
              it, or raise `replicas` of the set"
         )
     };
@@ -80,20 +101,31 @@ fn of_new_pods(uid: &str) -> Vec<Attack> {
     other_host["metadata"]["annotations"]["stateward.dev/manager-host"] = "ledger-0.ledger.shop.svc".into();
     let unlike = |pod: &str| {
         format!(
-            "pod `{pod}` carries keys under `stateward.dev/` that are not those of one member of its set; hint: leave them out of the template: they are \
+            "[manager-writes/forged-role] pod `{pod}` carries keys under `stateward.dev/` that are not those of one member of its set; hint: leave them out of the template: they are \
              computed"
         )
     };
-    let unstamped = "pod `ledger-7` carries `stateward.dev/governed` and no role: the webhook `stateward`, which computes it, was not asked; hint: the \
-                     controller tries again; see `stateward doctor` why no replica answers, or let members start without a role: `stateward pause`";
+    let unstamped = shop::unstamped("ledger-7");
     let governed = pod("sleeper", &json!({ "stateward.dev/governed": "true" }));
     vec![
-        mallory("a forged reference", Method::POST, PODS, member("ledger-7", "worker", "7", uid), stranger("ledger-7", "governed")),
+        mallory(
+            "a forged reference",
+            Method::POST,
+            PODS,
+            member("ledger-7", "worker", "7", uid),
+            stranger("ledger-7", "governed"),
+        ),
         mallory("keys without an owner", Method::POST, PODS, no_owner, stranger("ledger-7", "governed")),
         mallory("`governed` without a role", Method::POST, PODS, governed, stranger("sleeper", "governed")),
-        mallory("a role for anybody", Method::POST, PODS, pod("free", &json!({ "stateward.dev/role": "manager" })), stranger("free", "role")),
+        mallory(
+            "a role for anybody",
+            Method::POST,
+            PODS,
+            pod("free", &json!({ "stateward.dev/role": "manager" })),
+            stranger("free", "role"),
+        ),
         controllers("a set of another API", Method::POST, PODS, other_api, stranger("ledger-7", "governed")),
-        controllers("a member that was not stamped", Method::POST, PODS, no_keys, unstamped.to_owned()),
+        controllers("a member that was not stamped", Method::POST, PODS, no_keys, unstamped),
         controllers("another set's member", Method::POST, PODS, other_name, unlike("other-7")),
         controllers("a worker that may write", Method::POST, PODS, two_minds, unlike("ledger-7")),
         controllers("a manager elsewhere", Method::POST, PODS, other_host, unlike("ledger-7")),
@@ -102,7 +134,9 @@ fn of_new_pods(uid: &str) -> Vec<Attack> {
 
 fn of_known_pods() -> Vec<Attack> {
     let changes = |key: &str, pod: &str| {
-        format!("`stateward.dev/{key}` of pod `{pod}` changes, and a role stays what it is; hint: leave it as it was: only making the pod anew changes it")
+        format!(
+            "[manager-writes/role-change] `stateward.dev/{key}` of pod `{pod}` changes, and a role stays what it is; hint: leave it as it was: only making the pod anew changes it"
+        )
     };
     let role = || json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
     let debugged = json!({
@@ -124,7 +158,11 @@ fn of_known_pods() -> Vec<Attack> {
         mallory("not governed on pods", Method::PATCH, WORKER, leaves, changes("governed", "ledger-1")),
         mallory("a role on a stranger", Method::PATCH, LOOSE, role(), changes("role", "loose-0")),
         mallory("a role through pods/status", Method::PATCH, WORKER_STATUS, role(), changes("role", "ledger-1")),
-        harmless("a role through pods/ephemeralcontainers", "/api/v1/namespaces/shop/pods/ledger-1/ephemeralcontainers", debugged),
+        harmless(
+            "a role through pods/ephemeralcontainers",
+            "/api/v1/namespaces/shop/pods/ledger-1/ephemeralcontainers",
+            debugged,
+        ),
         harmless("a role through pods/resize", "/api/v1/namespaces/shop/pods/ledger-1/resize", role()),
         controllers("a manager by adoption", Method::PATCH, LOOSE, adopted, changes("role", "loose-0")),
     ]
@@ -135,7 +173,7 @@ fn of_bindings() -> Vec<Attack> {
         "metadata": { "name": "loose-0", "labels": { "stateward.dev/role": "manager" } }, "target": { "kind": "Node", "name": "node-0" },
     });
     let said =
-        "a binding of pod `loose-0` carries `stateward.dev/role`, which would be written onto the pod; hint: leave it out".to_owned();
+        "[manager-writes/role-change] a binding of pod `loose-0` carries `stateward.dev/role`, which would be written onto the pod; hint: leave it out".to_owned();
     let path = "/api/v1/namespaces/shop/pods/loose-0/binding";
     vec![
         mallory("a role through pods/binding", Method::POST, path, binding.clone(), said.clone()),
@@ -145,7 +183,9 @@ fn of_bindings() -> Vec<Attack> {
 
 fn of_sets() -> Vec<Attack> {
     let forged = |set: &str, what: &str| {
-        format!("StatefulSet `{set}` carries a protected key: {what}; hint: remove it: keys of members are computed")
+        format!(
+            "[manager-writes/forged-role] StatefulSet `{set}` carries a protected key: {what}; hint: remove it: keys of members are computed"
+        )
     };
     let template = |metadata: Value| json!({ "spec": { "template": { "metadata": metadata } } });
     let governed = template(json!({ "labels": { "stateward.dev/governed": "true" } }));
@@ -153,7 +193,8 @@ fn of_sets() -> Vec<Attack> {
     selecting["metadata"]["name"] = "other".into();
     selecting["metadata"]["annotations"]["stateward.dev/manager"] = "other-0".into();
     let mut claiming = selecting.clone();
-    selecting["spec"]["selector"]["matchExpressions"] = json!([{ "key": "stateward.dev/role", "operator": "DoesNotExist" }]);
+    selecting["spec"]["selector"]["matchExpressions"] =
+        json!([{ "key": "stateward.dev/role", "operator": "DoesNotExist" }]);
     claiming["spec"]["volumeClaimTemplates"] = json!([{
         "metadata": { "name": "data", "labels": { "stateward.dev/role": "manager" } },
         "spec": { "accessModes": ["ReadWriteOncePod"], "resources": { "requests": { "storage": "1Gi" } } },
@@ -163,24 +204,26 @@ fn of_sets() -> Vec<Attack> {
         mallory("a right in the template", Method::PATCH, LEDGER, template(json!({ "annotations": { "stateward.dev/write": "allow" } })), forged("ledger", "template annotation stateward.dev/write=allow")),
         mallory("a key in the selector", Method::POST, SETS, selecting, forged("other", "selector stateward.dev/role")),
         mallory("a key in claim templates", Method::POST, SETS, claiming, forged("other", "claim template label stateward.dev/role")),
-        mallory("`governed` on a plain set", Method::PATCH, PLAIN, governed, "the template of StatefulSet `plain` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+        mallory("`governed` on a plain set", Method::PATCH, PLAIN, governed, "[manager-writes/forged-role] the template of StatefulSet `plain` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
     ]
 }
 
 fn of_the_contract() -> Vec<Attack> {
     let annotated = |key: &str, value: Value| json!({ "metadata": { "annotations": { key: value } } });
-    let named = "`stateward.dev/manager` of StatefulSet `ledger` is `ledger-1`, and the manager is the first pod, `ledger-0`; hint: leave the annotation \
+    let named = "[manager-writes/forged-role] `stateward.dev/manager` of StatefulSet `ledger` is `ledger-1`, and the manager is the first pod, `ledger-0`; hint: leave the annotation \
                  out: it is written for you";
-    let moved = "`stateward.dev/manager` of StatefulSet `ledger` is `ledger-0`, and the manager is the first pod, `ledger-1`; hint: leave the annotation \
+    let moved = "[manager-writes/forged-role] `stateward.dev/manager` of StatefulSet `ledger` is `ledger-0`, and the manager is the first pod, `ledger-1`; hint: leave the annotation \
                  out: it is written for you";
-    let left = "`stateward.dev/writes` of StatefulSet `ledger` is no longer `manager-only` while the set has members; hint: keep it; to leave the \
+    let left = "[manager-writes/contract-change] `stateward.dev/writes` of StatefulSet `ledger` is no longer `manager-only` while the set has members; hint: keep it; to leave the \
                 contract, scale the set to 0 and then write `any`";
-    let lost = "the template of StatefulSet `ledger` loses `stateward.dev/governed` while the set has members; hint: keep it: `kubectl apply` does, and \
+    let lost = "[manager-writes/role-change] the template of StatefulSet `ledger` loses `stateward.dev/governed` while the set has members; hint: keep it: `kubectl apply` does, and \
                 after `kubectl replace` the webhook `stateward` puts it back when a replica of it runs";
-    let status = "the status of StatefulSet `ledger` brings other keys of the manager contract than the set has; hint: a status says what is: leave labels \
+    let status = "[manager-writes/role-change] the status of StatefulSet `ledger` brings other keys of the manager contract than the set has; hint: a status says what is: leave labels \
                   and annotations as they are";
-    let unlabelled = json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": null } } } } });
-    let relabelled = json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": "no" } } } } });
+    let unlabelled =
+        json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": null } } } } });
+    let relabelled =
+        json!({ "spec": { "template": { "metadata": { "labels": { "stateward.dev/governed": "no" } } } } });
     let role = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
     let start = json!({ "spec": { "ordinals": { "start": 1 } } });
     vec![
@@ -189,7 +232,7 @@ fn of_the_contract() -> Vec<Attack> {
         mallory("`writes: any` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", "any".into()), left.to_owned()),
         mallory("no `writes` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", Value::Null), left.to_owned()),
         mallory("not governed while it runs", Method::PATCH, LEDGER, unlabelled, lost.to_owned()),
-        mallory("another `governed` while it runs", Method::PATCH, LEDGER, relabelled, "the template of StatefulSet `ledger` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+        mallory("another `governed` while it runs", Method::PATCH, LEDGER, relabelled, "[manager-writes/forged-role] the template of StatefulSet `ledger` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
         mallory("`writes` through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/writes", "any".into()), status.to_owned()),
         mallory("another manager through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/manager", "ledger-1".into()), status.to_owned()),
         mallory("a role through the status", Method::PATCH, LEDGER_STATUS, role, status.to_owned()),

@@ -46,10 +46,15 @@ async fn every_attack_is_refused(shop: &Shop<'_>, attacks: &[Attack]) -> Result<
         let is_right = match &attack.wanted {
             Wanted::Refused(message) => {
                 let object = answer.message.split(" is forbidden: ").next().unwrap_or_default();
-                let said = format!("{object} is forbidden: ValidatingAdmissionPolicy 'stateward' with binding 'stateward' denied request: {message}");
+                let said = format!(
+                    "{object} is forbidden: ValidatingAdmissionPolicy 'stateward' with binding 'stateward' denied request: {message}"
+                );
                 answer.code == 403 && answer.message == said
             }
-            Wanted::Harmless => answer.is_granted() && shop::keys_of(&answer.object) == shop::keys_of(&shop.get(attack.sent.path).await?),
+            Wanted::Harmless => {
+                answer.is_granted()
+                    && shop::keys_of(&answer.object) == shop::keys_of(&shop.get(attack.sent.path).await?)
+            }
         };
         if !is_right {
             wrong.push(format!("{}: {} {}\n  not {:?}", attack.name, answer.code, answer.message, attack.wanted));
@@ -102,13 +107,14 @@ async fn orphans_are_adopted(shop: &Shop<'_>) -> Result<()> {
 /// Nobody stamps: better no member than one that does not know what it is.
 async fn a_member_without_a_role_does_not_start(shop: &Shop<'_>) -> Result<()> {
     shop.kubectl(&["delete", "pod", "ledger-1", "-n", "shop", "--wait=false"]).await?;
-    let said = "create Pod ledger-1 in StatefulSet ledger failed error: pods \"ledger-1\" is forbidden: ValidatingAdmissionPolicy 'stateward' with \
-                binding 'stateward' denied request: pod `ledger-1` carries `stateward.dev/governed` and no role: the webhook `stateward`, which \
-                computes it, was not asked; hint: the controller tries again; see `stateward doctor` why no replica answers, or let members start \
-                without a role: `stateward pause`";
+    let refused = "Create Pod ledger-1 in StatefulSet ledger failed error: pods \"ledger-1\" is forbidden: ValidatingAdmissionPolicy 'stateward' with \
+                   binding 'stateward' denied request";
+    let said = format!("{refused}: {}", shop::unstamped("ledger-1"));
     eventually("an Event says why", PATIENCE, async || {
-        let events = shop.kubectl(&["get", "events", "-n", "shop", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"]).await?;
-        ensure!(events.contains(said), "{events}");
+        let events = shop
+            .kubectl(&["get", "events", "-n", "shop", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"])
+            .await?;
+        ensure!(events.contains(&said), "{events}");
         Ok(Some(()))
     })
     .await?;
@@ -116,7 +122,8 @@ async fn a_member_without_a_role_does_not_start(shop: &Shop<'_>) -> Result<()> {
     shop.kubectl(&["delete", "validatingadmissionpolicybinding", "stateward"]).await?;
     eventually("it starts without a role", PATIENCE, async || {
         let pod = shop.get(WORKER).await?;
-        Ok((pod["metadata"]["labels"]["stateward.dev/role"].is_null() && pod["status"]["phase"] == "Running").then_some(()))
+        Ok((pod["metadata"]["labels"]["stateward.dev/role"].is_null() && pod["status"]["phase"] == "Running")
+            .then_some(()))
     })
     .await?;
     shop.guard().await

@@ -54,7 +54,8 @@ impl<'p> Shop<'p> {
         plane.apply(LOOSE).await?;
         shop.kubectl(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await?;
         let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(plane.client()?, "shop");
-        for (name, role, write, ordinal) in [("ledger-0", "manager", "allow", "0"), ("ledger-1", "worker", "deny", "1")] {
+        for (name, role, write, ordinal) in [("ledger-0", "manager", "allow", "0"), ("ledger-1", "worker", "deny", "1")]
+        {
             let patch = json!({ "metadata": keys(role, write, ordinal) });
             pods.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         }
@@ -157,6 +158,15 @@ pub(crate) fn keys(role: &str, write: &str, ordinal: &str) -> Value {
             "stateward.dev/write": write, "stateward.dev/ordinal": ordinal, "stateward.dev/manager-host": "ledger-0.ledger.shop.svc",
         },
     })
+}
+
+/// What the guard says to a member that nobody stamped.
+pub(crate) fn unstamped(pod: &str) -> String {
+    format!(
+        "[manager-writes/forged-role] pod `{pod}` carries `stateward.dev/governed` and no role: the webhook `stateward`, which computes it, was not \
+         asked or lacked a fact; hint: the controller tries again; `stateward doctor` says what is missing, and `stateward pause` lets members start \
+         without a role"
+    )
 }
 
 /// As the webhook stamps a set.

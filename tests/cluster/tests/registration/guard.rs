@@ -45,9 +45,12 @@ pub(crate) async fn is_kept(cluster: &Cluster, leader: &Leader) -> Result<()> {
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(cluster.admin.clone());
     let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(cluster.admin.clone());
     let conditions = json!([{ "name": "never", "expression": "false" }]);
-    let (parameters, edit) = (PatchParams::default(), json!({ "spec": { "matchConditions": conditions, "failurePolicy": "Ignore" } }));
+    let (parameters, edit) =
+        (PatchParams::default(), json!({ "spec": { "matchConditions": conditions, "failurePolicy": "Ignore" } }));
     policies.patch("stateward", &parameters, &Patch::Merge(edit)).await?;
-    bindings.patch("stateward", &parameters, &Patch::Merge(json!({ "spec": { "validationActions": ["Audit"] } }))).await?;
+    bindings
+        .patch("stateward", &parameters, &Patch::Merge(json!({ "spec": { "validationActions": ["Audit"] } })))
+        .await?;
     eventually("edits are undone", PATIENCE, async || {
         let (policy, binding) = stored(cluster).await?;
         let is_so = policy.and_then(|policy| policy.spec) == derived.policy.spec
@@ -69,7 +72,9 @@ pub(crate) async fn a_deleted_binding_stays_away(cluster: &Cluster, leader: &Lea
     bindings.delete("stateward", &DeleteParams::default()).await?;
     let is_broken = |state: &RegistrationState| {
         let guard = BTreeSet::from([Which::Guard]);
-        matches!(&state.paused, Some(Paused::Deleted { which, .. }) if *which == guard) && state.registered && !state.guarded
+        matches!(&state.paused, Some(Paused::Deleted { which, .. }) if *which == guard)
+            && state.registered
+            && !state.guarded
     };
     leader.until("the deletion is seen", is_broken).await?;
     ensure!(!is_bound(cluster).await?);

@@ -95,7 +95,8 @@ async fn registers_proves_restores_pauses_and_leaves() -> Result<()> {
         matches!(&state.paused, Some(Paused::Deleted { which, .. }) if *which == validating) && !state.registered
     };
     leader.until("the deletion is seen", is_broken).await?;
-    eventually("the guard goes with it", PATIENCE, async || Ok((!guard::is_bound(&cluster).await?).then_some(()))).await?;
+    eventually("the guard goes with it", PATIENCE, async || Ok((!guard::is_bound(&cluster).await?).then_some(())))
+        .await?;
     drop(leader);
     member_seen.send_replace(false);
     let leader = cluster.lead("a", &webhook, &inputs);

@@ -20,6 +20,14 @@ pub(super) struct Judged {
     pub message: String,
 }
 
+impl Judged {
+    /// `message` is CEL that begins with a text. It names the rule that our webhooks would refuse by: the API server asks the guard first.
+    fn by(rule: &str, expression: String, message: impl AsRef<str>) -> Self {
+        let message = message.as_ref().trim_start_matches('\'');
+        Self { expression, message: format!("'[manager-writes/{rule}] {message}") }
+    }
+}
+
 /// The variable that says whether the contract is enforced in the object's namespace.
 pub(super) const COVERED: &str = "isCovered";
 
@@ -59,9 +67,11 @@ fn of_pods() -> Vec<(&'static str, String)> {
         let references = or_else(of, "metadata.ownerReferences", "[]");
         format!("({references}).filter(r, has(r.controller) && r.controller)")
     };
-    let is_label = |key: &str, value: &str| format!("'{key}' in variables.labels && variables.labels['{key}'] == {value}");
-    let is_annotation =
-        |key: &str, value: &str| format!("'{key}' in variables.annotations && variables.annotations['{key}'] == {value}");
+    let is_label =
+        |key: &str, value: &str| format!("'{key}' in variables.labels && variables.labels['{key}'] == {value}");
+    let is_annotation = |key: &str, value: &str| {
+        format!("'{key}' in variables.annotations && variables.annotations['{key}'] == {value}")
+    };
     vec![
         (
             "keys",
@@ -122,10 +132,10 @@ fn of_pods() -> Vec<(&'static str, String)> {
 }
 
 fn of_sets() -> Vec<(&'static str, String)> {
-    let governed =
-        |of: &str| format!("'{WRITES}' in variables.{of} && variables.{of}['{WRITES}'] == '{MANAGER_ONLY}'");
-    let first =
-        |of: &str| format!("{present} ? string({of}.spec.ordinals.start) : '0'", present = present(of, "spec.ordinals.start"));
+    let governed = |of: &str| format!("'{WRITES}' in variables.{of} && variables.{of}['{WRITES}'] == '{MANAGER_ONLY}'");
+    let first = |of: &str| {
+        format!("{present} ? string({of}.spec.ordinals.start) : '0'", present = present(of, "spec.ordinals.start"))
+    };
     vec![
         ("template", or_else("object", "spec.template.metadata.labels", "{}")),
         ("oldTemplate", or_else("oldObject", "spec.template.metadata.labels", "{}")),
@@ -181,29 +191,32 @@ fn placed(of: &str, labels: &str, annotations: &str, selector: &str) -> String {
 
 /// In the order in which a person would want to hear of them.
 pub(super) fn validations(is_partly_covered: bool) -> Vec<Judged> {
-    let mut validations = [of_new_pods(), of_known_pods(), of_new_and_known_sets()].concat();
+    let mut validations: Vec<Judged> =
+        of_new_pods().into_iter().chain(of_known_pods()).chain(of_new_and_known_sets()).collect();
     for judged in validations.iter_mut().filter(|_| is_partly_covered) {
-        judged.0 = format!("!variables.{COVERED} || {}", judged.0);
+        judged.expression = format!("!variables.{COVERED} || {}", judged.expression);
     }
-    validations.into_iter().map(|(expression, message)| Judged { expression, message }).collect()
+    validations
 }
 
-fn of_new_pods() -> Vec<(String, String)> {
+fn of_new_pods() -> Vec<Judged> {
     let when = "variables.resource != 'pods' || request.operation != 'CREATE' || size(variables.keys) == 0";
     vec![
-        (
+        Judged::by(
+            "forged-role",
             format!("{when} || variables.isByController && size(variables.owners) == 1"),
             "'pod `' + variables.name + '` carries `' + variables.keys[0] + '`, which only members of governed sets carry, as the StatefulSet \
-             controller makes them; hint: remove it, or raise `replicas` of the set'"
-                .to_owned(),
+             controller makes them; hint: remove it, or raise `replicas` of the set'",
         ),
-        (
+        Judged::by(
+            "forged-role",
             format!("{when} || !variables.isByController || size(variables.owners) != 1 || variables.isStamped"),
-            "'pod `' + variables.name + '` carries `' + variables.keys[0] + '` and no role: the webhook `stateward`, which computes it, was not asked; \
-             hint: the controller tries again; see `stateward doctor` why no replica answers, or let members start without a role: `stateward pause`'"
-                .to_owned(),
+            "'pod `' + variables.name + '` carries `' + variables.keys[0] + '` and no role: the webhook `stateward`, which computes it, was not asked or \
+             lacked a fact; hint: the controller tries again; `stateward doctor` says what is missing, and `stateward pause` lets members start \
+             without a role'",
         ),
-        (
+        Judged::by(
+            "forged-role",
             format!(
                 "{when} || !variables.isStamped || variables.isItsOwn && variables.isLabelRight && variables.isHostRight && \
                  (variables.isManager || variables.isWorker)"
@@ -217,41 +230,42 @@ fn of_new_pods() -> Vec<(String, String)> {
     ]
 }
 
-fn of_known_pods() -> Vec<(String, String)> {
+fn of_known_pods() -> Vec<Judged> {
     let updated = list(["pods", "pods/ephemeralcontainers", "pods/resize", "pods/status"]);
     let governed = format!(
         "('{GOVERNED}' in variables.labels) == ('{GOVERNED}' in variables.oldLabels) && \
          (!('{GOVERNED}' in variables.labels) || variables.labels['{GOVERNED}'] == variables.oldLabels['{GOVERNED}'])"
     );
     vec![
-        (
+        Judged::by(
+            "role-change",
             format!(
                 "!(variables.resource in {updated}) || request.operation != 'UPDATE' || size(variables.changed) == 0 || \
                  variables.resource == 'pods' && variables.isAdopted && variables.isItsOwn && variables.isWorker && {governed}"
             ),
             "'`' + variables.changed[0] + '` of pod `' + variables.name + '` changes, and a role stays what it is; hint: leave it as it was: only \
-             making the pod anew changes it'"
-                .to_owned(),
+             making the pod anew changes it'",
         ),
-        (
+        Judged::by(
+            "role-change",
             "!(variables.resource in ['bindings', 'pods/binding']) || size(variables.keys) == 0".to_owned(),
-            "'a binding of pod `' + variables.name + '` carries `' + variables.keys[0] + '`, which would be written onto the pod; hint: leave it out'"
-                .to_owned(),
+            "'a binding of pod `' + variables.name + '` carries `' + variables.keys[0] + '`, which would be written onto the pod; hint: leave it out'",
         ),
     ]
 }
 
-fn of_new_and_known_sets() -> Vec<(String, String)> {
+fn of_new_and_known_sets() -> Vec<Judged> {
     let set = "variables.resource != 'statefulsets'";
     let leaving = format!("{set} || !variables.wasGoverned || !variables.wasLive");
     vec![
-        (
+        Judged::by(
+            "forged-role",
             format!("{set} || size(variables.forged) == 0"),
             "'StatefulSet `' + variables.name + '` carries a protected key: ' + variables.forged[0] + '; hint: remove it: keys of members are \
-             computed'"
-                .to_owned(),
+             computed'",
         ),
-        (
+        Judged::by(
+            "forged-role",
             format!(
                 "{set} || !('{GOVERNED}' in variables.template) || \
                  '{GOVERNED}' in variables.oldTemplate && variables.template['{GOVERNED}'] == variables.oldTemplate['{GOVERNED}'] || \
@@ -262,7 +276,8 @@ fn of_new_and_known_sets() -> Vec<(String, String)> {
                  remove it, or write the annotation `{WRITES}: {MANAGER_ONLY}`'"
             ),
         ),
-        (
+        Judged::by(
+            "forged-role",
             format!(
                 "{set} || !('{MANAGER}' in variables.annotations) || variables.annotations['{MANAGER}'] == variables.manager || \
                  '{MANAGER}' in variables.oldAnnotations && variables.annotations['{MANAGER}'] == variables.oldAnnotations['{MANAGER}'] && \
@@ -273,14 +288,16 @@ fn of_new_and_known_sets() -> Vec<(String, String)> {
                  pod, `' + variables.manager + '`; hint: leave the annotation out: it is written for you'"
             ),
         ),
-        (
+        Judged::by(
+            "contract-change",
             format!("{leaving} || variables.isGoverned"),
             format!(
                 "'`{WRITES}` of StatefulSet `' + variables.name + '` is no longer `{MANAGER_ONLY}` while the set has members; hint: keep it; to leave \
                  the contract, scale the set to 0 and then write `any`'"
             ),
         ),
-        (
+        Judged::by(
+            "role-change",
             format!(
                 "{leaving} || !('{GOVERNED}' in variables.oldTemplate) || \
                  '{GOVERNED}' in variables.template && variables.template['{GOVERNED}'] == variables.oldTemplate['{GOVERNED}']"
@@ -290,15 +307,15 @@ fn of_new_and_known_sets() -> Vec<(String, String)> {
                  does, and after `kubectl replace` the webhook `stateward` puts it back when a replica of it runs'"
             ),
         ),
-        (
+        Judged::by(
+            "role-change",
             format!(
                 "variables.resource != 'statefulsets/status' || size(variables.changed) == 0 && \
                  ('{WRITES}' in variables.annotations) == ('{WRITES}' in variables.oldAnnotations) && \
                  (!('{WRITES}' in variables.annotations) || variables.annotations['{WRITES}'] == variables.oldAnnotations['{WRITES}'])"
             ),
             "'the status of StatefulSet `' + variables.name + '` brings other keys of the manager contract than the set has; hint: a status says what \
-             is: leave labels and annotations as they are'"
-                .to_owned(),
+             is: leave labels and annotations as they are'",
         ),
     ]
 }

@@ -159,7 +159,8 @@ mod tests {
         stored["status"] = json!({"observedGeneration": 1});
         assert_eq!(corrected_spec(&stored, &derived), None);
         let whole = stored.clone();
-        stored["spec"] = json!({"failurePolicy": "Ignore", "matchConditions": [{"name": "never", "expression": "false"}]});
+        stored["spec"] =
+            json!({"failurePolicy": "Ignore", "matchConditions": [{"name": "never", "expression": "false"}]});
         stored["metadata"]["labels"] = json!({});
         assert_eq!(corrected_spec(&stored, &derived), Some(whole));
     }

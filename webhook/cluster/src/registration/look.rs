@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use stateward_core::policy_set::PolicySet;
 
+use super::configuration::derived;
+use super::guard::{Turn, bind};
 use super::owner;
 use super::problem::Problem;
 use super::record::{Paused, Record, Which};
 use super::store::Stored;
-use super::configuration::derived;
-use super::guard::{Turn, bind};
 use super::{Registrar, RegistrationState, edits};
 use crate::guard::guard;
 use crate::webhooks::{Entry, Registration, configurations};
@@ -128,8 +128,11 @@ async fn try_look(
     match turn {
         Turn::On(guard) if wanted.contains(&Which::Guard) && is_guard_seen => {
             let made = bind(client, &guard, bound).await;
-            if looked.attempt_guard(&made) {
-                looked.state.guarded = made.is_ok_and(|is_known| is_known);
+            looked.attempt_guard(&made);
+            match made {
+                Ok(is_known) if is_known => looked.state.guarded = true,
+                Ok(_) => looked.state.awaiting.push(NO_POLICIES.to_owned()),
+                Err(_) => {}
             }
             if looked.state.guarded {
                 record.registered.insert(Which::Guard);
@@ -257,6 +260,9 @@ fn awaited(entry: Entry, probe_namespace: &str) -> String {
         ),
     }
 }
+
+const NO_POLICIES: &str =
+    "the native guard: this API server knows no ValidatingAdmissionPolicy; Kubernetes has them since 1.30";
 
 /// Somebody wrote at the same time.
 const AT_ONCE: Duration = Duration::from_millis(100);
