@@ -6,7 +6,9 @@
 //!
 //! Deliberately says nothing about when: the binding, without which the policy does nothing, is `registration`'s.
 
-mod expressions;
+mod cel;
+mod validations;
+mod variables;
 
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -36,12 +38,11 @@ pub fn guard(set: &PolicySet, namespace: &str, owner: Option<&str>) -> Option<Gu
         [] => return None,
         [only] => (Some(*only), None),
         // A selector cannot say "or".
-        several => (None, Some(expressions::covered(several))),
+        several => (None, Some(variables::covered(several))),
     };
     let accounts = contract::controller_accounts(set);
-    let variables = covered.iter().map(|expression| (expressions::COVERED.to_owned(), expression.clone()));
-    let variables = variables.chain(expressions::variables(&accounts));
-    let validations = expressions::validations(covered.is_some());
+    let all = covered.iter().map(|expression| (variables::COVERED.to_owned(), expression.clone()));
+    let all = all.chain(variables::variables(&accounts));
     let policy = ValidatingAdmissionPolicySpec {
         audit_annotations: None,
         failure_policy: Some(FAIL.to_owned()),
@@ -56,8 +57,8 @@ pub fn guard(set: &PolicySet, namespace: &str, owner: Option<&str>) -> Option<Gu
             resource_rules: Some(resource_rules()),
         }),
         param_kind: None,
-        validations: Some(validations.into_iter().map(validation).collect()),
-        variables: Some(variables.map(|(name, expression)| Variable { name, expression }).collect()),
+        validations: Some(validations::validations(covered.is_some()).into_iter().map(validation).collect()),
+        variables: Some(all.map(|(name, expression)| Variable { name, expression }).collect()),
     };
     let binding = ValidatingAdmissionPolicyBindingSpec {
         match_resources: None,
@@ -101,7 +102,7 @@ fn resource_rules() -> Vec<NamedRuleWithOperations> {
     ]
 }
 
-fn validation(judged: expressions::Judged) -> Validation {
+fn validation(judged: validations::Judged) -> Validation {
     Validation {
         expression: judged.expression,
         // Where the message's own expression fails, and in no other case.
