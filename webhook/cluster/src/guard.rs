@@ -20,7 +20,7 @@ use stateward_core::labels::Selector;
 use stateward_core::policy_set::PolicySet;
 
 use crate::names;
-use crate::webhooks::{FAIL, metadata, selector};
+use crate::webhooks::{FAIL, closed_conditions, metadata, selector};
 
 /// What the API server judges by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,9 @@ pub fn guard(set: &PolicySet, namespace: &str, owner: Option<&str>) -> Option<Gu
     let policy = ValidatingAdmissionPolicySpec {
         audit_annotations: None,
         failure_policy: Some(FAIL.to_owned()),
-        match_conditions: None,
+        // As for `validate-closed`, so that both are asked about the same. The API server evaluates the words of every validation, also of one that is
+        // true: without these a pod's status took three times as long (9 ms for 3).
+        match_conditions: Some(closed_conditions(set)).filter(|conditions| !conditions.is_empty()),
         match_constraints: Some(MatchResources {
             exclude_resource_rules: None,
             // All versions of an API are seen, also those that came later.

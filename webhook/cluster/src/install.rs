@@ -72,7 +72,7 @@ pub async fn apply(client: &Client, manifests: &[Value], dry_run: bool) -> Resul
     Ok(done)
 }
 
-/// Deletes all of them: both webhook configurations before anything, so that nothing is refused in the meantime; definitions last, and with them every
+/// Deletes all of them: the guard's binding and both webhook configurations before anything, so that nothing is refused in the meantime; definitions last, and with them every
 /// policy.
 pub async fn delete(client: &Client, manifests: &[Value], keep_definitions: bool) -> Result<Vec<Done>, InstallError> {
     let of_registration = |kind: &str| {
@@ -80,7 +80,9 @@ pub async fn delete(client: &Client, manifests: &[Value], keep_definitions: bool
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": names::APP },
         })
     };
-    let registered = ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"].map(of_registration);
+    let registered =
+        ["ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"]
+            .map(of_registration);
     let mut ordered: Vec<&Value> = manifests.iter().rev().collect();
     // The Deployment next: its leader must not register again.
     ordered.sort_by_key(|manifest| match kind_of(manifest) {

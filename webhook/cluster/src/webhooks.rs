@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhook, MutatingWebhookConfiguration, ServiceReference, ValidatingWebhook, ValidatingWebhookConfiguration,
-    WebhookClientConfig,
+    MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, ServiceReference, ValidatingWebhook,
+    ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use stateward_core::policy_set::{Asked, Asker, PolicySet};
@@ -99,6 +99,12 @@ pub fn configurations(set: &PolicySet, registration: &Registration) -> Configura
             webhooks: (!validating.is_empty()).then_some(validating),
         },
     }
+}
+
+/// When the rules of the entry that is never skipped have something to say.
+pub(crate) fn closed_conditions(set: &PolicySet) -> Vec<MatchCondition> {
+    let asked: Vec<Asked<'_>> = set.asked().filter(|asked| asked.by == Entry::ValidateClosed.asker()).collect();
+    conditions::joined(&rules::calls(Entry::ValidateClosed, &asked.iter().collect::<Vec<_>>()))
 }
 
 impl Entry {

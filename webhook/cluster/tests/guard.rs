@@ -197,6 +197,8 @@ fn refusals(guard: &Guard, request: &Json, name: &str) -> Vec<String> {
     if !is_sent(guard, request) {
         return vec![];
     }
+    let mut conditions = spec.match_conditions.iter().flatten();
+    let is_asked = conditions.all(|each| evaluate(&each.expression, request, &Map::new(), name) == Value::Bool(true));
     let mut variables = Map::new();
     for variable in spec.variables.iter().flatten() {
         let value = evaluate(&variable.expression, request, &variables, name);
@@ -216,6 +218,8 @@ fn refusals(guard: &Guard, request: &Json, name: &str) -> Vec<String> {
             other => panic!("{name}: {other:?}: {}", validation.expression),
         }
     }
+    // What is not asked about would have been let through.
+    assert!(is_asked || said.is_empty(), "{name}: not asked, and {said:?}");
     said
 }
 

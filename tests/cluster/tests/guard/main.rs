@@ -3,14 +3,18 @@
 mod attacks;
 mod shop;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use attacks::{Attack, Wanted};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 use shop::Shop;
 use stateward_cluster_tests::{ControlPlane, eventually, measured};
+use stateward_rules_tests::default_policies;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_contract_holds_without_the_webhook() -> Result<()> {
@@ -18,13 +22,19 @@ async fn the_contract_holds_without_the_webhook() -> Result<()> {
     let shop = Shop::open(&plane).await?;
     let attacks = attacks::all(&shop).await?;
     every_attack_works_without_it(&shop, &attacks).await.context("every attack works without it")?;
+    let without = status_update(&shop).await?;
     shop.guard().await?;
+    measured(&format!(
+        "a pod's status takes {without:?} without the guard and {:?} with it",
+        status_update(&shop).await?
+    ));
     every_attack_is_refused(&shop, &attacks).await.context("every attack is refused")?;
     what_is_right_is_let_through(&shop).await.context("what is right is let through")?;
     the_api_server_complains_of_nothing(&shop).await.context("the API server complains of nothing")?;
     orphans_are_adopted(&shop).await.context("orphans are adopted")?;
     a_member_without_a_role_does_not_start(&shop).await.context("a member without a role does not start")?;
     everybody_else_goes_on(&shop).await.context("everybody else goes on")?;
+    two_policies_share_it(&shop).await.context("two policies share it")?;
     a_namespace_goes(&shop).await.context("a namespace goes")?;
     plane.passed();
     Ok(())
@@ -146,6 +156,37 @@ async fn everybody_else_goes_on(shop: &Shop<'_>) -> Result<()> {
     // Of a governed set, too, as far as no member is made.
     shop.kubectl(&["scale", "statefulset/ledger", "-n", "shop", "--replicas=1"]).await?;
     eventually("the worker goes", PATIENCE, async || Ok((shop.status(WORKER).await? == 404).then_some(()))).await
+}
+
+/// By the namespaces' labels: what no selector can say, an expression does.
+async fn two_policies_share_it(shop: &Shop<'_>) -> Result<()> {
+    let shipped = default_policies().into_iter().find(|policy| policy.metadata.name == "manager-writes");
+    let shipped = shipped.context("not shipped")?;
+    let mut policies = [shipped.clone(), shipped];
+    for (policy, team) in policies.iter_mut().zip(["a", "b"]) {
+        policy.metadata.name = team.to_owned();
+        policy.spec.matches.namespace_selector =
+            Some(serde_json::from_value(json!({ "matchLabels": { "team": team } }))?);
+    }
+    shop.put(&policies).await?;
+    shop.judges(false).await?;
+    shop.kubectl(&["label", "namespace", "shop", "team=b"]).await?;
+    shop.judges(true).await
+}
+
+/// The most frequent request that the guard sees; the median.
+async fn status_update(shop: &Shop<'_>) -> Result<Duration> {
+    let pods: Api<Pod> = Api::namespaced(shop.plane.client()?, "shop");
+    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+    let mut took = Vec::new();
+    for number in 0..200 {
+        let patch = Patch::Merge(json!({ "status": { "message": number.to_string() } }));
+        let start = Instant::now();
+        pods.patch_status("ledger-1", &dry, &patch).await?;
+        took.push(start.elapsed());
+    }
+    took.sort_unstable();
+    Ok(took[took.len() / 2])
 }
 
 async fn a_namespace_goes(shop: &Shop<'_>) -> Result<()> {

@@ -12,6 +12,7 @@ use stateward_cluster_tests::{ControlPlane, eventually};
 use stateward_core::contract::{PROTECTED_ANNOTATIONS, PROTECTED_LABELS};
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
+use stateward_core::resources::WasmPolicy;
 use stateward_rules_tests::default_policies;
 
 /// A plane with the shop in it.
@@ -64,9 +65,14 @@ impl<'p> Shop<'p> {
 
     /// Puts the guard there, and waits until it judges.
     pub(crate) async fn guard(&self) -> Result<()> {
+        self.put(&default_policies()).await?;
+        self.judges(true).await
+    }
+
+    /// Puts the guard there that these policies ask for.
+    pub(crate) async fn put(&self, policies: &[WasmPolicy]) -> Result<()> {
         let component = stateward_native::component();
-        let policies =
-            default_policies().iter().map(|policy| Policy::new(policy, component.clone())).collect::<Result<_, _>>();
+        let policies = policies.iter().map(|policy| Policy::new(policy, component.clone())).collect::<Result<_, _>>();
         let policies = policies.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
         let set = PolicySet::new(policies, vec![]).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
         let guard = guard(&set, "stateward-system", None).context("nobody enforces the contract")?;
@@ -79,7 +85,12 @@ impl<'p> Shop<'p> {
             object["kind"] = kind.into();
             self.plane.apply(&object.to_string()).await?;
         }
-        eventually("the guard judges", Duration::from_secs(30), async || {
+        Ok(())
+    }
+
+    /// Waits until the guard judges in the shop, or until it does not.
+    pub(crate) async fn judges(&self, judges: bool) -> Result<()> {
+        eventually(&format!("the guard judges: {judges}"), Duration::from_secs(30), async || {
             let forged = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
             let sent = Sent {
                 by: "mallory",
@@ -88,7 +99,7 @@ impl<'p> Shop<'p> {
                 path: "/api/v1/namespaces/shop/pods/ledger-1",
                 body: forged,
             };
-            Ok((!self.send(&sent).await?.is_granted()).then_some(()))
+            Ok((self.send(&sent).await?.is_granted() != judges).then_some(()))
         })
         .await
     }
