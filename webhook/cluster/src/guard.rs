@@ -46,8 +46,8 @@ pub fn guard(set: &PolicySet, namespace: &str, owner: Option<&str>) -> Option<Gu
     let policy = ValidatingAdmissionPolicySpec {
         audit_annotations: None,
         failure_policy: Some(FAIL.to_owned()),
-        // As for `validate-closed`, so that both are asked about the same. The API server evaluates the words of every validation, also of one that is
-        // true: without these a pod's status took three times as long (9 ms for 3).
+        // As for `validate-closed`, so that both are asked about the same. The API server evaluates the words of every validation before it reads whether
+        // any is needed (`validator.go`, 1.36): without these, every status that a kubelet writes would pay for all of them.
         match_conditions: Some(closed_conditions(set)).filter(|conditions| !conditions.is_empty()),
         match_constraints: Some(MatchResources {
             exclude_resource_rules: None,

@@ -2,6 +2,7 @@
 //! what stays away, and what an uninstall leaves behind.
 
 mod guard;
+mod rights;
 mod server;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use rights::RIGHTS;
 use serde_json::json;
 use server::Webhook;
 use stateward_cluster::registration::{
@@ -300,75 +302,3 @@ const ACCOUNT: &str = "system:serviceaccount:stateward-system:stateward";
 
 /// Two cores run five servers and a build.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The table of `stateward_cluster::registration`, and no more.
-const RIGHTS: &str = r#"
-apiVersion: v1
-kind: Namespace
-metadata: {name: stateward-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: stateward}
-rules:
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
-  verbs: [create]
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations]
-  resourceNames: [stateward]
-  verbs: [get, list, watch, update, delete]
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [validatingadmissionpolicies, validatingadmissionpolicybindings]
-  verbs: [create]
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [validatingadmissionpolicies]
-  resourceNames: [stateward]
-  verbs: [get, list, watch, update]
-- apiGroups: [admissionregistration.k8s.io]
-  resources: [validatingadmissionpolicybindings]
-  resourceNames: [stateward]
-  verbs: [get, list, watch, update, delete]
-- apiGroups: [rbac.authorization.k8s.io]
-  resources: [clusterroles]
-  resourceNames: [stateward]
-  verbs: [get, patch]
-- apiGroups: [""]
-  resources: [namespaces]
-  resourceNames: [stateward-system]
-  verbs: [get]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: stateward}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: stateward}
-subjects:
-- {kind: ServiceAccount, name: stateward, namespace: stateward-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: stateward, namespace: stateward-system}
-rules:
-- {apiGroups: [""], resources: [configmaps], verbs: [create]}
-- {apiGroups: [""], resources: [configmaps], resourceNames: [stateward-state], verbs: [get, list, watch, update]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: stateward, namespace: stateward-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: stateward}
-subjects:
-- {kind: ServiceAccount, name: stateward, namespace: stateward-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: stateward-probe, namespace: default}
-rules:
-- {apiGroups: [apps], resources: [statefulsets], verbs: [create]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: stateward-probe, namespace: default}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: stateward-probe}
-subjects:
-- {kind: ServiceAccount, name: stateward, namespace: stateward-system}
-"#;
