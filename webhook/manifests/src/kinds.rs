@@ -36,8 +36,8 @@ pub fn is_cluster_scoped(kind: &GroupVersionKind<'_>) -> bool {
     CLUSTER_SCOPED.contains(&(&*kind.group, &*kind.kind))
 }
 
-/// The built-in kinds without a namespace (`kubectl api-resources --namespaced=false` of 1.36), and our own.
-const CLUSTER_SCOPED: [(&str, &str); 31] = [
+/// The built-in kinds without a namespace (`kubectl api-resources --namespaced=false` of 1.37), and our own.
+const CLUSTER_SCOPED: [(&str, &str); 38] = [
     ("", "ComponentStatus"),
     ("", "Namespace"),
     ("", "Node"),
@@ -56,6 +56,7 @@ const CLUSTER_SCOPED: [(&str, &str); 31] = [
     ("authorization.k8s.io", "SelfSubjectRulesReview"),
     ("authorization.k8s.io", "SubjectAccessReview"),
     ("certificates.k8s.io", "CertificateSigningRequest"),
+    ("certificates.k8s.io", "ClusterTrustBundle"),
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
     ("networking.k8s.io", "IPAddress"),
@@ -64,11 +65,17 @@ const CLUSTER_SCOPED: [(&str, &str); 31] = [
     ("node.k8s.io", "RuntimeClass"),
     ("rbac.authorization.k8s.io", "ClusterRole"),
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("resource.k8s.io", "DeviceClass"),
+    ("resource.k8s.io", "DeviceTaintRule"),
+    ("resource.k8s.io", "ResourceSlice"),
     ("scheduling.k8s.io", "PriorityClass"),
     ("stateward.dev", "WasmPolicy"),
     ("storage.k8s.io", "CSIDriver"),
     ("storage.k8s.io", "CSINode"),
     ("storage.k8s.io", "StorageClass"),
+    ("storage.k8s.io", "VolumeAttachment"),
+    ("storage.k8s.io", "VolumeAttributesClass"),
+    ("storagemigration.k8s.io", "StorageVersionMigration"),
 ];
 
 #[cfg(test)]
