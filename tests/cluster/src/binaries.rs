@@ -159,7 +159,7 @@ fn build(program: Program, module: &Path, path: &Path) -> Result<()> {
     // A name of its own until it is whole: a build that was stopped must not be taken for a program.
     let unfinished = path.with_extension(format!("{}.part", std::process::id()));
     say(&format!(
-        "building {} for the tests in a cluster, as of Kubernetes {version}, into {}: all of a control plane takes 6 minutes, once",
+        "building {} for the tests in a cluster, as of Kubernetes {version}, into {}: all of a control plane takes 6 minutes or more, once",
         program.name(),
         path.parent().unwrap_or(path).display(),
     ));
@@ -178,7 +178,7 @@ fn build(program: Program, module: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The version of Kubernetes that the module requires, such as `v1.36.3`.
+/// The version of Kubernetes that the module requires, such as `v1.37.2`.
 fn kubernetes_version(module: &Path) -> Result<String> {
     let text = fs::read_to_string(module.join("go.mod"))?;
     let version = text.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")?.split(' ').next());

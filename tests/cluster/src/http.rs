@@ -15,7 +15,7 @@ pub async fn get(address: &str, path: &str, limit: Duration) -> Result<u16> {
 pub async fn fetch(address: &str, path: &str, limit: Duration) -> Result<(u16, String)> {
     let ask = async {
         let stream = TcpStream::connect(address).await?;
-        let headers = "User-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close";
+        let headers = "User-Agent: kube-probe/1.37\r\nAccept: */*\r\nConnection: close";
         exchange(stream, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n\r\n")).await
     };
     tokio::time::timeout(limit, ask).await.with_context(|| format!("`{address}{path}` does not answer"))?
