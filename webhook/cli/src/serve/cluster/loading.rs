@@ -37,6 +37,8 @@ pub(super) struct Loading {
 struct Asked {
     policies: Vec<(String, i64, Result<WasmPolicy, SpecError>)>,
     exemptions: Vec<PolicyExemption>,
+    /// What is wrong is said anew when it changes, though nothing else does.
+    exemption_errors: Vec<(String, SpecError)>,
 }
 
 /// What came of it.
@@ -122,7 +124,11 @@ impl Loading {
             }
             (stored.uid.clone(), stored.generation, resource)
         };
-        Asked { policies: wanted.policies.iter().map(asked).collect(), exemptions: wanted.exemptions.clone() }
+        Asked {
+            policies: wanted.policies.iter().map(asked).collect(),
+            exemptions: wanted.exemptions.clone(),
+            exemption_errors: wanted.exemption_errors.clone(),
+        }
     }
 
     /// What this replica runs, by the policy's name. `member_seen`: whether it was asked when a member was made.
