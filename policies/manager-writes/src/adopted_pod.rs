@@ -5,7 +5,8 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions::{self, POD_UPDATED, SET_CREATED};
 use crate::keys::{GOVERNED, Key, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, is_governed};
-use crate::member::{MemberKeys, SET_FIELDS, is_managing_elsewhere};
+use crate::member::{MemberKeys, Reference, SET_FIELDS, is_managing_elsewhere, sets_meant};
+use crate::refusal::REFUSAL;
 
 /// Fact 8 of the contract: adoption.
 pub const ADOPTED_POD: Rule = Rule {
@@ -14,12 +15,6 @@ pub const ADOPTED_POD: Rule = Rule {
     description: "The StatefulSet controller adopts pods that have a member's name and labels, whoever made them: pods that were left behind by \
                   `kubectl delete --cascade=orphan`, or one that waited for its set. Only the controller may adopt for a governed set, and the pod then \
                   carries exactly the keys of its name, or those of a worker. A new set does not start beside pods whose role it would change.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     compares: true,
     needs_user: true,
     subjects: &[
@@ -27,7 +22,7 @@ pub const ADOPTED_POD: Rule = Rule {
         Subject::of(Resource::STATEFUL_SETS, SET_CREATED).when(conditions::SET_DECLARED),
     ],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live(), Read::of(Pod::KIND, MEMBER_FIELDS).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// What rules about a set's members read of its pods.
@@ -39,15 +34,12 @@ pub const MEMBER_FIELDS: &[&str] = &[
     "/metadata/deletionTimestamp",
 ];
 
-/// Fires on a pod that gets a reference to a governed set from anybody but the controller, or keeps keys that do not fit. Two sets may be meant, as
-/// with [`unbound-pod`](crate::unbound_pod): the one that the reference names, and the one that the pod's name does.
+/// Fires on a pod that gets a reference to a governed set from anybody but the controller, or keeps keys that do not fit.
 pub fn adopted_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let Some(old) = cx.old().and_then(Object::as_pod) else { return };
     let before = old.metadata.controller().map(|owner| owner.uid.as_str());
     let Some(owner) = pod.metadata.controller().filter(|owner| before != Some(owner.uid.as_str())) else { return };
-    let referred = (owner.kind.as_str() == "StatefulSet").then_some(owner.name.as_str());
-    let parent = parent_of(&pod.metadata.name).filter(|parent| referred != Some(*parent));
-    for set in [referred, parent].into_iter().flatten() {
+    for set in sets_meant(pod, Some(owner)) {
         judge(set, owner, pod, cx, out);
     }
 }
@@ -58,16 +50,14 @@ fn judge(name: &str, owner: &OwnerReference, pod: &Pod, cx: &Context<Settings>, 
         Found::Found(set) if is_governed(&set) => set,
         Found::Found(_) | Found::Absent => return,
     };
-    let refers = owner.kind.as_str() == "StatefulSet" && owner.group() == "apps" && owner.name.as_str() == name;
-    if refers && set.metadata.uid.is_empty() {
-        return out.undecided(format!("StatefulSet `{name}` has no uid here"));
-    }
-    let is_its_uid = !owner.uid.is_empty() && owner.uid == set.metadata.uid;
-    if !is_its_uid && !refers {
-        return;
-    }
+    let is_own = match Reference::of(owner, &set) {
+        Reference::Own => true,
+        Reference::Claim => false,
+        Reference::Other => return,
+        Reference::WithoutUid => return out.undecided(format!("StatefulSet `{name}` has no uid here")),
+    };
     let Some(user) = cx.user() else { return out.needs_user() };
-    if !(refers && is_its_uid && cx.settings.is_controller(&user.username)) {
+    if !(is_own && cx.settings.is_controller(&user.username)) {
         out.finding(
             "/metadata/ownerReferences",
             "ownerReferences",

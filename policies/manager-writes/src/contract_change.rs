@@ -6,6 +6,7 @@ use crate::Settings;
 use crate::conditions::{self, SET_UPDATED};
 use crate::keys::{Key, WRITES, is_governed};
 use crate::member::member_left;
+use crate::refusal::REFUSAL;
 
 /// §6.1 of the contract.
 pub const CONTRACT_CHANGE: Rule = Rule {
@@ -13,12 +14,6 @@ pub const CONTRACT_CHANGE: Rule = Rule {
     title: "A set leaves the contract when it has no members",
     description: "`stateward.dev/writes: manager-only` that changes or vanishes under running members takes the guard off while clients and workers still \
                   rely on one writer. The annotation can be changed through `statefulsets/status` too, by accounts that may write nothing else.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     compares: true,
     subjects: &[
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
@@ -27,7 +22,7 @@ pub const CONTRACT_CHANGE: Rule = Rule {
             .fail_closed(),
     ],
     reads: &[Read::of(Pod::KIND, &[]).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on a governed set that is no longer, while it was live, by its own words or by a look at its pods. Absent is lost, not an opt-out: the mutating call puts it back, unless it was

@@ -6,6 +6,7 @@ use crate::Settings;
 use crate::conditions::{self, POD_CREATED, SET_CREATED, SET_UPDATED};
 use crate::keys::{GOVERNED, Key, MANAGER, carries_keys, is_governed, manager_name};
 use crate::member::{MemberKeys, Owner, SET_FIELDS, look_up, owner_of};
+use crate::refusal::REFUSAL;
 
 /// §6.4 of the contract.
 pub const FORGED_ROLE: Rule = Rule {
@@ -13,19 +14,13 @@ pub const FORGED_ROLE: Rule = Rule {
     title: "Nobody writes a role by hand",
     description: "The role is computed from the set and the pod's name. A template, a selector or a pod that brings keys of its own would make every \
                   member a manager, or a stranger; a governed set that does not name its manager, or a member without its role, was not stamped.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     subjects: &[
         Subject::of(Resource::STATEFUL_SETS, SET_CREATED).when(conditions::SET_WITH_KEYS).fail_closed(),
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_KEYS_DIFFER).fail_closed(),
         Subject::of(Resource::PODS, POD_CREATED).when(conditions::WITH_KEYS).fail_closed(),
     ],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on protected keys where a set's owner writes, and on a governed set that is not stamped.

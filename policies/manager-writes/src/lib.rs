@@ -19,6 +19,7 @@ pub mod keys;
 pub mod member;
 pub mod members;
 pub mod moved_manager;
+pub mod refusal;
 pub mod role_change;
 pub mod second_manager;
 pub mod services;

@@ -54,6 +54,41 @@ pub fn look_up<'c>(owner: &OwnerReference, cx: &Context<'c, '_, Settings>, live:
     }
 }
 
+/// What a pod's controller reference has to do with a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// It is to this very set.
+    Own,
+    /// It names the set, or carries its uid, and not both as the controller would: it looks at the uid alone, and all else is its author's word.
+    Claim,
+    /// It is to another object: a set of another API, a Job, whatever made the pod.
+    Other,
+    /// The set was looked up in files that know no uid.
+    WithoutUid,
+}
+
+impl Reference {
+    /// Of a controller reference to a set that was looked up.
+    pub fn of(owner: &OwnerReference, set: &StatefulSet) -> Self {
+        let names = owner.kind.as_str() == "StatefulSet" && owner.group() == "apps" && owner.name == set.metadata.name;
+        let is_its_uid = !owner.uid.is_empty() && owner.uid == set.metadata.uid;
+        match (names, is_its_uid) {
+            (true, _) if set.metadata.uid.is_empty() => Self::WithoutUid,
+            (true, true) => Self::Own,
+            (false, false) => Self::Other,
+            (true, false) | (false, true) => Self::Claim,
+        }
+    }
+}
+
+/// The sets whose member a pod may be: the one that its controller reference names, and the one that its own name does. The controller looks at the
+/// latter, and at the reference's uid alone.
+pub fn sets_meant<'p>(pod: &'p Pod, controller: Option<&'p OwnerReference>) -> impl Iterator<Item = &'p str> {
+    let referred = controller.filter(|owner| owner.kind.as_str() == "StatefulSet").map(|owner| owner.name.as_str());
+    let parent = parent_of(&pod.metadata.name).filter(|parent| referred != Some(*parent));
+    [referred, parent].into_iter().flatten()
+}
+
 /// A pod of this set that is still there, named, whatever the set's status says: that lags, and a pod that is on its way out still writes. Members
 /// with a role are found by their set's label, whatever their number; of pods without it only those of `ordinals` are asked for.
 pub fn member_left(set: &str, ordinals: &[i64], cx: &Context<Settings>) -> Found<String> {

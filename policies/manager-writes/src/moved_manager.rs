@@ -7,6 +7,7 @@ use crate::adopted_pod::MEMBER_FIELDS;
 use crate::conditions::{self, SET_CREATED, SET_UPDATED};
 use crate::keys::{SET, is_governed};
 use crate::member::{is_managing_elsewhere, member_left};
+use crate::refusal::REFUSAL;
 
 /// §6.7 of the contract.
 pub const MOVED_MANAGER: Rule = Rule {
@@ -15,19 +16,13 @@ pub const MOVED_MANAGER: Rule = Rule {
     description: "The manager is the pod of the first ordinal, and running pods keep the role they were made with. When `ordinals.start` (KEP-3335) \
                   goes from 0 to 1, pod 0 is deleted and pod 1 stays a worker: nobody writes. Back to 0, a new pod 0 becomes manager beside the old \
                   one: two write. The same holds for a set that is made again beside the pods that an earlier one left.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     compares: true,
     subjects: &[
         Subject::of(Resource::STATEFUL_SETS, SET_CREATED).when(conditions::SET_DECLARED),
         Subject::of(Resource::STATEFUL_SETS, SET_UPDATED).when(conditions::SET_START_MOVED).fail_closed(),
     ],
     reads: &[Read::of(Pod::KIND, MEMBER_FIELDS).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on a governed set whose first ordinal changes while it has members, by its own words or by a look at its pods; of those without a role only

@@ -6,6 +6,7 @@ use crate::Settings;
 use crate::conditions::{self, BINDING_CREATED, POD_UPDATED, SET_UPDATED};
 use crate::keys::{GOVERNED, Key, MANAGER, MANAGER_HOST, WRITES, is_governed, is_opt_out, manager_name};
 use crate::member::{MemberKeys, Owner, SET_FIELDS, adopter_of, look_up};
+use crate::refusal::REFUSAL;
 
 /// §6.5 of the contract.
 pub const ROLE_CHANGE: Rule = Rule {
@@ -14,12 +15,6 @@ pub const ROLE_CHANGE: Rule = Rule {
     description: "A pod keeps its role as long as it lives. Labels can be changed through pods, their status, and bindings, which overwrite the \
                   pod's labels; annotations of a set also through its status. One changed label makes a second manager, or leaves none \
                   (grafana/jsonnet-libs#1652).",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     compares: true,
     needs_user: true,
     subjects: &[
@@ -33,7 +28,7 @@ pub const ROLE_CHANGE: Rule = Rule {
             .fail_closed(),
     ],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS)],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on a pod's changed keys, unless the controller adopts it and it becomes a worker.

@@ -6,6 +6,7 @@ use crate::Settings;
 use crate::conditions::{self, POD_CREATED};
 use crate::keys::{ROLE, SET};
 use crate::member::{MemberKeys, Owner, SET_FIELDS, look_up, owner_of};
+use crate::refusal::REFUSAL;
 
 /// The last word on one writer. Every other rule judges a request that is stored a moment later; by then the first ordinal may have moved, the set
 /// may have been made anew, or a pod may be there that a list of pods did not show. The StatefulSet controller makes the pods of one set one after
@@ -15,15 +16,9 @@ pub const SECOND_MANAGER: Rule = Rule {
     title: "One manager at a time",
     description: "A pod that is on its way out still writes until its containers have stopped. When the first ordinal of a set has moved, or the set was \
                   made anew with another one, the pod that is manager from now on waits until the old one is gone; the controller tries again by itself.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     subjects: &[Subject::of(Resource::PODS, POD_CREATED).when(conditions::WITH_KEYS).fail_closed()],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live(), Read::of(Pod::KIND, &[]).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on a new manager while a pod of another name has the role in the same set, whosever it is: a Service selects by labels.

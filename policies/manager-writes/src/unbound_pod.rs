@@ -5,7 +5,8 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions::{self, POD_CREATED};
 use crate::keys::{carries_keys, is_governed};
-use crate::member::SET_FIELDS;
+use crate::member::{Reference, SET_FIELDS, sets_meant};
+use crate::refusal::REFUSAL;
 
 /// §6.4 of the contract.
 pub const UNBOUND_POD: Rule = Rule {
@@ -13,16 +14,10 @@ pub const UNBOUND_POD: Rule = Rule {
     title: "Members of governed sets come from the controller",
     description: "Anyone who may create pods can write an owner reference, or labels by which the controller adopts the pod: as good as being its first \
                   member. Members of a governed set come from the StatefulSet controller's account, with the set's name and uid.",
-    category: promise::ONE_WRITER,
-    severity: Severity::Critical,
-    baseline: Action::Deny,
-    strict: Action::Deny,
-    when_undecided: Action::Deny,
-    fixed: true,
     needs_user: true,
     subjects: &[Subject::of(Resource::PODS, POD_CREATED).when(conditions::POD_CLAIMS_SET).fail_closed()],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
-    ..Rule::VALIDATE
+    ..REFUSAL
 };
 
 /// Fires on a pod that claims a governed set, by a controller reference or by name and labels, unless the controller made it, or a restorer
@@ -34,15 +29,12 @@ pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     if controller.is_none() && is_in_group(cx, "system:nodes") {
         return;
     }
-    // Two sets may be meant: the one that the reference names, and the one that the pod's name does. The controller looks at the latter, and at
-    // the reference's uid alone: kind, group and name in it are whatever their author wrote.
-    let referred = controller.filter(|owner| owner.kind.as_str() == "StatefulSet").map(|owner| owner.name.as_str());
-    if controller.is_some() && referred.is_none() && is_in_group(cx, "system:serviceaccounts:kube-system") {
+    let is_others = controller.is_some_and(|owner| owner.kind.as_str() != "StatefulSet");
+    if is_others && is_in_group(cx, "system:serviceaccounts:kube-system") {
         // The built-in controllers refer to what they made the pod for: a Job, a ReplicaSet.
         return;
     }
-    let parent = parent_of(&metadata.name).filter(|parent| referred != Some(*parent));
-    for set in [referred, parent].into_iter().flatten() {
+    for set in sets_meant(pod, controller) {
         if judge(set, pod, controller, cx, out) {
             return;
         }
@@ -67,19 +59,15 @@ fn judge(
         Found::Found(_) | Found::Absent => return false,
     };
     let is_bound = match controller {
-        Some(owner) => {
-            let refers = owner.kind.as_str() == "StatefulSet" && owner.group() == "apps" && owner.name.as_str() == name;
-            if refers && set.metadata.uid.is_empty() {
+        Some(owner) => match Reference::of(owner, &set) {
+            Reference::Own => true,
+            Reference::Claim => false,
+            Reference::Other => return false,
+            Reference::WithoutUid => {
                 out.undecided(format!("StatefulSet `{name}` has no uid here"));
                 return true;
             }
-            let is_its_uid = !owner.uid.is_empty() && owner.uid.as_str() == set.metadata.uid.as_str();
-            if !refers && !is_its_uid {
-                // Another object's: a set of another API, a Job, whatever made it.
-                return false;
-            }
-            refers && is_its_uid
-        }
+        },
         None => match set.spec.selector.selects(&metadata.labels) {
             Some(true) => false,
             Some(false) => return false,

@@ -16,10 +16,35 @@ use crate::metrics::WebhookCounts;
 /// Its name.
 pub const SHOP: &str = "shop";
 
+/// A namespace with the Service of [`stateful_set`]s.
+pub fn namespace(name: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Namespace
+metadata: {{ name: {name} }}
+---
+apiVersion: v1
+kind: Service
+metadata: {{ name: ledger, namespace: {name} }}
+spec:
+  clusterIP: None
+  selector: {{ app: ledger }}
+  ports: [{{ port: 5432 }}]
+"
+    )
+}
+
+/// The object with a merge patch.
+pub fn but(mut object: Value, change: &Value) -> Value {
+    json_patch::merge(&mut object, change);
+    object
+}
+
 impl Installed {
     /// Makes the namespace and the Service.
     pub async fn open_shop(&self) -> Result<()> {
-        self.plane.apply(NAMESPACE).await
+        self.plane.apply(&namespace(SHOP)).await
     }
 
     /// Dry-run creates, 4 at a time.
@@ -100,17 +125,3 @@ const THIRD: u64 = 1_000;
 const MOST: u64 = 1_000_000;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const NAMESPACE: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: shop }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger, namespace: shop }
-spec:
-  clusterIP: None
-  selector: { app: ledger }
-  ports: [{ port: 5432 }]
-";

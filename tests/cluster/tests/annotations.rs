@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stateward_cluster_tests::audit::{AUDITED, Audited};
 use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
-use stateward_cluster_tests::shop::stateful_set;
+use stateward_cluster_tests::shop::{namespace, stateful_set};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_in_the_audit_log() -> Result<()> {
@@ -15,7 +15,7 @@ async fn answers_are_in_the_audit_log() -> Result<()> {
 }
 
 async fn sections(on: &Installed) -> Result<()> {
-    on.plane.apply(OURS).await?;
+    on.plane.apply(&namespace(AUDITED)).await?;
     a_change_is_made_once(on).await.context("a change is made once")?;
     a_refusal_says_why(on).await.context("a refusal says why")?;
     a_mode_is_told(on).await.context("a mode is told")
@@ -120,19 +120,5 @@ fn of_audited(name: &str) -> Value {
 /// By the API server, of the first mutating webhook that it calls.
 const MUTATION: &str = "mutation.webhook.admission.k8s.io/round_0_index_0";
 const PATCH: &str = "patch.webhook.admission.k8s.io/round_0_index_0";
-
-const OURS: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: audited }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger, namespace: audited }
-spec:
-  clusterIP: None
-  selector: { app: ledger }
-  ports: [{ port: 5432 }]
-";
 
 const PATIENCE: Duration = Duration::from_secs(30);

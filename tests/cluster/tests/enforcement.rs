@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::shop::but;
 use stateward_cluster_tests::{eventually, http, metrics};
 
 #[tokio::test]
@@ -135,6 +136,9 @@ async fn a_namespace_raises_the_profile(on: &Installed) -> Result<()> {
     let misspelled = but(plain("db"), &change);
     on.granted(&["create", "namespace", "vault"]).await?;
     warns(on, "operations/backup-of-missing-volume", &create, &misspelled).await?;
+    // What only `strict` changes is not asked about elsewhere.
+    let declared = "rule=\"manager-writes/declare-writes\",action=\"apply\"";
+    ensure!(counted(on, declared).await? == 0, "a set was changed outside of `strict`");
     on.granted(&["label", "namespace/vault", "stateward.dev/profile=strict"]).await?;
     eventually("the label is seen", PATIENCE, async || {
         let mut refusals = 0;
@@ -146,6 +150,7 @@ async fn a_namespace_raises_the_profile(on: &Installed) -> Result<()> {
     })
     .await?;
     refuses(on, "operations/backup-of-missing-volume", &create, &misspelled).await?;
+    ensure!(counted(on, declared).await? > 0, "nothing declares who writes in `strict`");
     let lowers = ["label", "namespace/vault", "stateward.dev/profile-"];
     refuses(on, "operations/profile-lowered", &lowers, &Value::Null).await
 }
@@ -434,11 +439,6 @@ fn deployment(name: &str, replicas: u32, claim: &str) -> Value {
 
 fn of_pod(change: &Value) -> Value {
     json!({ "spec": { "template": { "spec": change } } })
-}
-
-fn but(mut object: Value, change: &Value) -> Value {
-    json_patch::merge(&mut object, change);
-    object
 }
 
 const SHOP: &str = "

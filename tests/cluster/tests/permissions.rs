@@ -13,7 +13,7 @@ use stateward_cluster::names::APP;
 use stateward_cluster_tests::audit::{AUDITED, Audited};
 use stateward_cluster_tests::installed::Installed;
 use stateward_cluster_tests::kubelet::PodView;
-use stateward_cluster_tests::shop::stateful_set;
+use stateward_cluster_tests::shop::{but, namespace, stateful_set};
 use stateward_cluster_tests::{eventually, http, root, stateward};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn what_may_not_be_looked_up_is_undecided() -> Result<()> {
 async fn sections(on: &Installed) -> Result<()> {
     on.replicas(3).await?;
     on.open_shop().await?;
-    on.plane.apply(OURS).await?;
+    on.plane.apply(&namespace(AUDITED)).await?;
     on.plane
         .apply(&but(stateful_set("ledger", 2), &json!({ "metadata": { "namespace": AUDITED } })).to_string())
         .await?;
@@ -277,25 +277,6 @@ fn review() -> Value {
         "userInfo": { "username": "admin" },
     } })
 }
-
-fn but(mut object: Value, change: &Value) -> Value {
-    json_patch::merge(&mut object, change);
-    object
-}
-
-const OURS: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: audited }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger, namespace: audited }
-spec:
-  clusterIP: None
-  selector: { app: ledger }
-  ports: [{ port: 5432 }]
-";
 
 /// All of `deploy/base`, in the order of their names.
 const POLICIES: [&str; 5] = ["manager-writes", "operations", "ordered-identity", "remote-volumes", "workload-kind"];

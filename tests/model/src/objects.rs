@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Value, json};
+use stateward_core::contract::DOMAIN;
+pub use stateward_core::contract::{GOVERNED, MANAGER, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, WRITES};
 
 /// Labels, or annotations.
 pub type Map = BTreeMap<String, String>;
@@ -252,21 +254,3 @@ fn uid(uid: u8) -> String {
 
 /// Where everything is.
 pub const NAMESPACE: &str = "shop";
-
-const DOMAIN: &str = "stateward.dev/";
-/// Who may write, in the owner's words.
-pub const WRITES: &str = "stateward.dev/writes";
-/// The manager's name, on the set.
-pub const MANAGER: &str = "stateward.dev/manager";
-/// The template's label.
-pub const GOVERNED: &str = "stateward.dev/governed";
-/// A member's role.
-pub const ROLE: &str = "stateward.dev/role";
-/// A member's set.
-pub const SET: &str = "stateward.dev/set";
-/// Whether a member may write.
-pub const WRITE: &str = "stateward.dev/write";
-/// A member's ordinal.
-pub const ORDINAL: &str = "stateward.dev/ordinal";
-/// The manager's DNS name.
-pub const MANAGER_HOST: &str = "stateward.dev/manager-host";

@@ -1,6 +1,7 @@
 //! Runs the built-in rules natively, in seconds: for the cases of each family, and for what was judged by hand. Needs no Wasm and no engine.
 
 pub mod by_hand;
+pub mod cel;
 pub mod corpus;
 pub mod reviews;
 

@@ -4,15 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use cel::{Context, Program, Value};
 use serde_json::Value as Json;
 use stateward_core::manifest::{Action, Manifest, Profile, Rule, RuleKind};
 use stateward_core::request::Request;
 use stateward_native::{NativeBinder, component};
-use stateward_rules_tests::reviews::review_of;
-use stateward_rules_tests::{block_on, case_files, root, run_all};
+use stateward_rules_tests::reviews::{captured, review_of};
+use stateward_rules_tests::{block_on, case_files, run_all};
 
 /// What `ValidatingAdmissionPolicy` and webhooks allow for one.
 const MAX_BYTES: usize = 1024;
@@ -21,14 +20,11 @@ const MAX_BYTES: usize = 1024;
 fn conditions_never_fail_on_what_an_api_server_sends() {
     let manifest = component().manifest;
     let programs = programs(&manifest);
-    let mut reviews = 0;
-    for entry in fs::read_dir(root().join("tests/cases/reviews")).unwrap() {
-        let file = entry.unwrap().path();
-        let review: Json = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        never_fails(&manifest, &programs, &review["request"], &file.display().to_string());
-        reviews += 1;
+    let reviews = captured();
+    for (name, review) in &reviews {
+        never_fails(&manifest, &programs, review, name);
     }
-    assert!(reviews >= 60, "{reviews} reviews");
+    assert!(reviews.len() >= 60, "{} reviews", reviews.len());
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub fn guard(set: &PolicySet, namespace: &str, owner: Option<&str>) -> Option<Gu
 
 /// Those that our webhooks are asked about, as far as the policy selects them.
 fn namespaces(ours: &str, only: Option<&Selector>) -> LabelSelector {
-    let mut namespaces = selector::of([ours, "kube-system", "kube-node-lease"], false);
+    let mut namespaces = selector::of(ours, false);
     let narrowed = only.into_iter().flat_map(Selector::requirements);
     namespaces.match_expressions.get_or_insert_default().extend(narrowed.map(selector::written));
     namespaces

@@ -3,12 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fs;
-use std::rc::Rc;
-
-use cel::{Context, Program, Value};
+use cel::Value;
 use serde_json::{Map, Value as Json, json};
 use stateward_cases::Runner;
 use stateward_cluster::guard::{Guard, guard};
@@ -18,8 +13,9 @@ use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{Mode, WasmPolicy};
 use stateward_core::verdict::Verdict;
 use stateward_native::{NativeBinder, component};
-use stateward_rules_tests::reviews::review_of;
-use stateward_rules_tests::{block_on, case_files, default_policies, root};
+use stateward_rules_tests::cel::evaluate;
+use stateward_rules_tests::reviews::{captured, is_sent, review_of, sent};
+use stateward_rules_tests::{block_on, case_files, default_policies};
 
 #[test]
 fn what_is_derived_from_the_shipped_policies() {
@@ -91,7 +87,7 @@ fn two_policies_share_the_contract_by_namespace() {
 #[test]
 fn what_is_said_to_the_reviews_of_a_real_cluster() {
     let guard = derived(&of(|_| {}));
-    let table: Vec<String> = reviews()
+    let table: Vec<String> = captured()
         .into_iter()
         .map(|(name, review)| {
             let said = refusals(&guard, &review, &name);
@@ -194,7 +190,7 @@ fn member(name: &str, role: &str) -> Json {
 /// needs.
 fn refusals(guard: &Guard, request: &Json, name: &str) -> Vec<String> {
     let spec = guard.policy.spec.as_ref().unwrap();
-    if !is_sent(guard, request) {
+    if !is_matched(guard, request) {
         return vec![];
     }
     let mut conditions = spec.match_conditions.iter().flatten();
@@ -223,35 +219,10 @@ fn refusals(guard: &Guard, request: &Json, name: &str) -> Vec<String> {
     said
 }
 
-fn is_sent(guard: &Guard, request: &Json) -> bool {
+fn is_matched(guard: &Guard, request: &Json) -> bool {
     let constraints = guard.policy.spec.as_ref().and_then(|spec| spec.match_constraints.as_ref()).unwrap();
-    let subresource = text(request, "/subResource");
-    let slash = if subresource.is_empty() { "" } else { "/" };
-    let resource = format!("{}{slash}{subresource}", text(request, "/resource/resource"));
-    let has = |values: &Option<Vec<String>>, value: &str| values.iter().flatten().any(|one| one == value);
-    constraints.resource_rules.iter().flatten().any(|rule| {
-        has(&rule.api_groups, text(request, "/resource/group"))
-            && has(&rule.resources, &resource)
-            && has(&rule.operations, text(request, "/operation"))
-    })
-}
-
-fn evaluate(expression: &str, request: &Json, variables: &Map<String, Json>, name: &str) -> Value {
-    thread_local! {
-        // Compiling takes 100 times as long as evaluating.
-        static PROGRAMS: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
-    }
-    let compile = || Rc::new(Program::compile(expression).unwrap_or_else(|error| panic!("{error}: {expression}")));
-    let program =
-        PROGRAMS.with_borrow_mut(|known| Rc::clone(known.entry(expression.to_owned()).or_insert_with(compile)));
-    let mut context = Context::default();
-    let field = |field: &str| request.get(field).cloned().unwrap_or_default();
-    context.add_variable("request", request.clone()).unwrap();
-    for of in ["object", "oldObject", "namespaceObject"] {
-        context.add_variable(of, field(of)).unwrap();
-    }
-    context.add_variable("variables", Json::Object(variables.clone())).unwrap();
-    program.execute(&context).unwrap_or_else(|error| panic!("{name}: {error}: {expression}"))
+    let mut rules = constraints.resource_rules.iter().flatten();
+    rules.any(|rule| is_sent(&rule.api_groups, &rule.resources, &rule.operations, request))
 }
 
 fn derived(set: &PolicySet) -> Guard {
@@ -264,30 +235,6 @@ fn of(change: impl Fn(&mut WasmPolicy)) -> PolicySet {
     policies.iter_mut().filter(|policy| policy.metadata.name == "manager-writes").for_each(change);
     let bound = policies.iter().map(|policy| Policy::new(policy, component()).unwrap()).collect();
     PolicySet::new(bound, vec![]).unwrap_or_else(|errors| panic!("{errors:?}"))
-}
-
-fn reviews() -> Vec<(String, Json)> {
-    let files = fs::read_dir(root().join("tests/cases/reviews")).unwrap().map(|entry| entry.unwrap().path());
-    let mut reviews: Vec<(String, Json)> = files
-        .map(|path| {
-            let review: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), review.get("request").unwrap().clone())
-        })
-        .collect();
-    reviews.sort_by(|(a, _), (b, _)| a.cmp(b));
-    reviews
-}
-
-/// As the API server writes it: absent for the main resource.
-fn sent(mut review: Json) -> Json {
-    if text(&review, "/subResource").is_empty() {
-        review.as_object_mut().unwrap().remove("subResource");
-    }
-    review
-}
-
-fn text<'j>(review: &'j Json, pointer: &str) -> &'j str {
-    review.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
 }
 
 /// The rules that the guard stands in for.

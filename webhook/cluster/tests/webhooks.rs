@@ -3,22 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::rc::Rc;
+use std::collections::BTreeSet;
 
-use cel::{Context, Program, Value};
+use cel::Value;
 use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use stateward_cluster::webhooks::{Configurations, Entry, Reach, Registration, configurations};
 use stateward_core::evaluate::Component;
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::{Asked, Asker, PolicySet};
 use stateward_core::resources::WasmPolicy;
 use stateward_native::component;
-use stateward_rules_tests::reviews::review_of;
-use stateward_rules_tests::{case_files, default_policies, root};
+use stateward_rules_tests::cel::evaluate;
+use stateward_rules_tests::reviews::{captured, is_sent, review_of, sent, text};
+use stateward_rules_tests::{case_files, default_policies};
 
 #[test]
 fn what_is_registered_for_the_shipped_policies() {
@@ -29,7 +27,7 @@ fn what_is_registered_for_the_shipped_policies() {
 #[test]
 fn what_is_asked_of_the_reviews_of_a_real_cluster() {
     let set = shipped();
-    let table: Vec<String> = law_on(&set, reviews())
+    let table: Vec<String> = law_on(&set, captured())
         .into_iter()
         .map(|(name, called)| {
             let called: Vec<&str> = called.into_iter().map(asked_at).collect();
@@ -43,14 +41,11 @@ fn what_is_asked_of_the_reviews_of_a_real_cluster() {
 #[test]
 fn every_case_is_asked_exactly_as_its_rules_want() {
     let requests = case_files();
-    let requests = requests.files.iter().flat_map(|file| &file.cases).map(|case| {
-        let mut review = review_of(case.request());
-        // As the API server writes it: absent for the main resource.
-        if review["subResource"] == "" {
-            review.as_object_mut().unwrap().remove("subResource");
-        }
-        (case.name.clone(), review)
-    });
+    let requests = requests
+        .files
+        .iter()
+        .flat_map(|file| &file.cases)
+        .map(|case| (case.name.clone(), sent(review_of(case.request()))));
     let requests: Vec<_> = requests.collect();
     assert!(law_on(&shipped(), requests.clone()).len() > 300);
     // In strict other rules speak, and other conditions stand alone.
@@ -62,7 +57,7 @@ fn every_case_is_asked_exactly_as_its_rules_want() {
 #[test]
 fn every_family_alone_is_asked_exactly_as_its_rules_want() {
     for policy in default_policies() {
-        law_on(&of(vec![policy], |_| {}, &component()), reviews());
+        law_on(&of(vec![policy], |_| {}, &component()), captured());
     }
 }
 
@@ -76,7 +71,7 @@ fn conditions_of_components_that_we_did_not_test_are_left_out() {
         assert_eq!((entry, rules), (same, same_rules));
         assert!(conditions.is_empty(), "{entry}: {conditions:?}");
     }
-    law_on(&set, reviews());
+    law_on(&set, captured());
 }
 
 #[test]
@@ -114,7 +109,7 @@ fn law_on(set: &PolicySet, requests: Vec<(String, Json)>) -> Vec<(String, BTreeS
                 && text(review, "/resource/resource") == asked.resource.resource
                 && text(review, "/subResource") == asked.resource.subresource
                 && text(review, "/operation") == asked.operation.to_string();
-            is_it && asked.condition.is_none_or(|condition| evaluate(condition, review, name))
+            is_it && asked.condition.is_none_or(|condition| is_true(condition, review, name))
         })
     };
     requests
@@ -135,35 +130,14 @@ fn law_on(set: &PolicySet, requests: Vec<(String, Json)>) -> Vec<(String, BTreeS
 
 /// As the API server decides it. All conditions are evaluated, as it does, also on requests that no rule sends.
 fn is_called(rules: &[RuleWithOperations], conditions: &[MatchCondition], review: &Json, name: &str) -> bool {
-    let is_true: Vec<bool> = conditions.iter().map(|condition| evaluate(&condition.expression, review, name)).collect();
-    let resource = match text(review, "/subResource") {
-        "" => text(review, "/resource/resource").to_owned(),
-        subresource => format!("{}/{subresource}", text(review, "/resource/resource")),
-    };
-    let has = |values: &Option<Vec<String>>, value: &str| values.iter().flatten().any(|one| one == value);
-    let is_sent = rules.iter().any(|rule| {
-        has(&rule.api_groups, text(review, "/resource/group"))
-            && has(&rule.resources, &resource)
-            && has(&rule.operations, text(review, "/operation"))
-    });
+    let is_true: Vec<bool> = conditions.iter().map(|condition| is_true(&condition.expression, review, name)).collect();
+    let is_sent = rules.iter().any(|rule| is_sent(&rule.api_groups, &rule.resources, &rule.operations, review));
     is_sent && is_true.into_iter().all(|is_true| is_true)
 }
 
-fn evaluate(condition: &str, review: &Json, name: &str) -> bool {
-    thread_local! {
-        // Compiling takes 100 times as long as evaluating.
-        static PROGRAMS: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
-    }
-    let compile = || Rc::new(Program::compile(condition).unwrap_or_else(|error| panic!("{error}: {condition}")));
-    let program =
-        PROGRAMS.with_borrow_mut(|known| Rc::clone(known.entry(condition.to_owned()).or_insert_with(compile)));
-    let mut context = Context::default();
-    let field = |field: &str| review.get(field).cloned().unwrap_or_default();
-    context.add_variable("request", review.clone()).unwrap();
-    context.add_variable("object", field("object")).unwrap();
-    context.add_variable("oldObject", field("oldObject")).unwrap();
-    match program.execute(&context) {
-        Ok(Value::Bool(answer)) => answer,
+fn is_true(condition: &str, review: &Json, name: &str) -> bool {
+    match evaluate(condition, review, &Map::new(), name) {
+        Value::Bool(answer) => answer,
         other => panic!("{name}: {other:?}: {condition}"),
     }
 }
@@ -214,20 +188,4 @@ const fn asker(entry: Entry) -> Asker {
         Entry::ValidateFail => Asker::Fail,
         Entry::ValidateIgnore => Asker::Ignore,
     }
-}
-
-fn reviews() -> Vec<(String, Json)> {
-    let files = fs::read_dir(root().join("tests/cases/reviews")).unwrap().map(|entry| entry.unwrap().path());
-    let mut reviews: Vec<(String, Json)> = files
-        .map(|path| {
-            let review: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), review.get("request").unwrap().clone())
-        })
-        .collect();
-    reviews.sort_by(|(a, _), (b, _)| a.cmp(b));
-    reviews
-}
-
-fn text<'j>(review: &'j Json, pointer: &str) -> &'j str {
-    review.pointer(pointer).and_then(Json::as_str).unwrap_or_default()
 }

@@ -4,10 +4,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use stateward_core::contract;
 use stateward_core::resources::LabelRequirement;
 
-/// All namespaces but `never`; with `strict_only`, of those the ones that ask for that profile. The API server itself writes and keeps the label of
+/// All namespaces but ours and the two that a cluster needs to run; with `strict_only`, of those the ones that ask for that profile. The API server itself writes and keeps the label of
 /// names. Cluster-scoped objects are sent all the same, a Namespace only when it is selected itself.
-pub(crate) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
-    let mut never = never.to_vec();
+pub(crate) fn of(ours: &str, strict_only: bool) -> LabelSelector {
+    let mut never = vec![ours, "kube-system", "kube-node-lease"];
     never.sort_unstable();
     never.dedup();
     let mut all = vec![requirement("kubernetes.io/metadata.name", "NotIn", &never)];
@@ -21,7 +21,7 @@ pub(crate) fn of(never: [&str; 3], strict_only: bool) -> LabelSelector {
 pub(crate) fn written(requirement: LabelRequirement) -> LabelSelectorRequirement {
     LabelSelectorRequirement {
         key: requirement.key,
-        operator: format!("{:?}", requirement.operator),
+        operator: requirement.operator.name().to_owned(),
         // The API server stores an empty list as an absent one.
         values: (!requirement.values.is_empty()).then_some(requirement.values),
     }
