@@ -78,6 +78,19 @@ impl Balancer {
         Ok(Self { backends, accepted, tasks })
     }
 
+    /// The same way to a server that is no pod of ours, on this port: what is compared must come by it too.
+    pub fn relay(plane: &ControlPlane, port: u16, backend: SocketAddr) -> Result<Self> {
+        let background = plane.background()?;
+        let (sender, backends) = watch::channel(Route { port, backends: vec![backend] });
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let serve = serve(plane.address(), backends.clone(), Arc::clone(&accepted));
+        let tasks = vec![background.spawn(async move {
+            serve.await;
+            drop(sender);
+        })];
+        Ok(Self { backends, accepted, tasks })
+    }
+
     /// Where new connections go now.
     pub fn backends(&self) -> Vec<SocketAddr> {
         self.backends.borrow().backends.clone()

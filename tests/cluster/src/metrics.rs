@@ -2,6 +2,7 @@
 //!
 //! Its counters begin anew whenever it starts: [`crate::ControlPlane`] adds what they were before.
 
+use std::collections::BTreeSet;
 use std::ops::Add;
 
 /// Sums over all webhooks.
@@ -46,10 +47,27 @@ impl Add for WebhookCounts {
 
 /// The sum of a counter over its series that have this label.
 pub fn sum(metrics: &str, name: &str, label: &str) -> u64 {
-    let series = metrics.lines().filter_map(|line| line.strip_prefix(name)?.rsplit_once(' '));
-    let values = series.filter(|(labels, _)| (labels.is_empty() || labels.starts_with('{')) && labels.contains(label));
     // Counters are written as floating-point numbers, large ones as 1.2e+06.
-    values.filter_map(|(_, value)| value.parse::<f64>().ok()).map(|value| value as u64).sum()
+    total(metrics, name, label) as u64
+}
+
+/// The same of what is not counted in ones, such as seconds.
+pub fn total(metrics: &str, name: &str, label: &str) -> f64 {
+    let values = series(metrics, name).filter(|(labels, _)| labels.contains(label)).map(|(_, value)| value);
+    values.filter_map(|value| value.parse::<f64>().ok()).sum()
+}
+
+/// The values that a label has in the series of this name.
+pub fn values(metrics: &str, name: &str, label: &str) -> BTreeSet<String> {
+    let begin = format!("{label}=\"");
+    let of = |labels: &str| Some(labels.split_once(&begin)?.1.split_once('"')?.0.to_owned());
+    series(metrics, name).filter_map(|(labels, _)| of(labels)).collect()
+}
+
+/// Labels and value of each.
+fn series<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let series = metrics.lines().filter_map(move |line| line.strip_prefix(name)?.rsplit_once(' '));
+    series.filter(|(labels, _)| labels.is_empty() || labels.starts_with('{'))
 }
 
 #[cfg(test)]

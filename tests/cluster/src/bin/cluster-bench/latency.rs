@@ -8,6 +8,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
 use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::metrics;
 
 use crate::empty::Empty;
 use crate::say;
@@ -39,7 +40,11 @@ pub(crate) async fn measure(installed: &Installed) -> Result<()> {
     let _empty = Empty::start(installed).await?;
     let client = installed.plane.client()?;
     let mut taken: Vec<Vec<Duration>> = CASES.iter().map(|_| Vec::new()).collect();
+    let mut before = String::new();
     for round in 0..WARM_UP + ROUNDS {
+        if round == WARM_UP {
+            before = installed.plane.metrics().await?;
+        }
         for (case, taken) in CASES.iter().zip(&mut taken) {
             let api: Api<StatefulSet> = Api::namespaced(client.clone(), case.namespace);
             let set = set(case)?;
@@ -58,7 +63,28 @@ pub(crate) async fn measure(installed: &Installed) -> Result<()> {
         let ratio = p50.as_secs_f64() / base.as_secs_f64();
         say(&format!("{:<36} {:>8.2} {:>8.2} {ratio:>16.2}", case.what, ms(p50), ms(p99)));
     }
+    let after = installed.plane.metrics().await?;
+    for (what, family) in MEANS {
+        say(&format!("\n{what:<36} {:>8} {:>8}", "times", "mean ms"));
+        for (name, times, mean) in means(&before, &after, family) {
+            say(&format!("{name:<36} {times:>8} {:>8.2}", ms(mean)));
+        }
+    }
     Ok(())
+}
+
+/// How often each series of a histogram of the API server's own was observed, and the mean, in seconds there.
+fn means(before: &str, after: &str, family: &str) -> Vec<(String, u64, Duration)> {
+    let names = metrics::values(after, &format!("{family}_count"), "name");
+    let mean = |name: String| {
+        let grown = |suffix: &str| {
+            let (family, label) = (format!("{family}{suffix}"), format!("name=\"{name}\""));
+            metrics::total(after, &family, &label) - metrics::total(before, &family, &label)
+        };
+        let times = grown("_count");
+        (times > 0.0).then(|| Duration::from_secs_f64(grown("_sum") / times)).map(|mean| (name, times as u64, mean))
+    };
+    names.into_iter().filter_map(mean).collect()
 }
 
 fn set(case: &Case) -> Result<StatefulSet> {
@@ -97,6 +123,12 @@ fn percentile(taken: &mut [Duration], of_hundred: usize) -> Duration {
 fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
+
+/// What the API server waits for and computes itself, as it counts.
+const MEANS: [(&str, &str); 2] = [
+    ("a call, as the API server sees it", "apiserver_admission_webhook_admission_duration_seconds"),
+    ("conditions that led to a call", "apiserver_admission_match_condition_evaluation_seconds"),
+];
 
 const WARM_UP: usize = 50;
 const ROUNDS: usize = 500;
