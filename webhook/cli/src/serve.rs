@@ -78,7 +78,7 @@ async fn serve(args: ServeArgs) -> Result<Exit> {
         false => None,
     };
     let given = || {
-        let directory = |path| TlsSource::Directory { path, checks_clients: true };
+        let directory = |path| TlsSource::Directory { path, checks_clients: true, trust: None };
         args.tls_dir.clone().map_or(TlsSource::SelfSigned, directory)
     };
     let state = Arc::new(State::new());

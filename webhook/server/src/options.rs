@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::tls::Trust;
+
 /// What `serve` asks for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -35,6 +37,8 @@ pub enum TlsSource {
         /// Whether its `ca.crt`, where there is one, signs clients' certificates, without which nobody is answered. In a Secret of cert-manager's it is
         /// the authority of the serving certificate.
         checks_clients: bool,
+        /// What callers trust: a new certificate is held back until they trust it, for minutes at most. `None`: nobody knows, and it is served at once.
+        trust: Option<watch::Receiver<Trust>>,
     },
     /// What was sent last. Until something is, a certificate that nobody trusts.
     Pushed(watch::Receiver<Option<Arc<PemPair>>>),

@@ -1,5 +1,7 @@
 //! The certificate in force. The whole configuration is swapped when its source changes, so leaf and client authority change together.
 
+mod trust;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use crate::metrics::{Metrics, Outcome};
 use crate::options::{PemPair, TlsSource};
 use crate::self_signed::{CaFile, SelfSigned};
 use crate::watch::Watch;
+use trust::Patience;
+pub use trust::Trust;
 
 /// The certificate could not be loaded. Usually whoever made the Secret is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +83,7 @@ pub(crate) struct Certificates {
 }
 
 enum Source {
-    Directory { path: PathBuf, checks_clients: bool },
+    Directory { path: PathBuf, checks_clients: bool, trust: Option<watch::Receiver<Trust>> },
     SelfSigned(CaFile),
     Pushed(watch::Receiver<Option<Arc<PemPair>>>),
 }
@@ -88,8 +92,8 @@ impl Certificates {
     /// The first one; without a directory, and until one is pushed, self-signed.
     pub(crate) fn load(from: TlsSource, metrics: &Metrics) -> Result<Self, TlsError> {
         let (files, source) = match from {
-            TlsSource::Directory { path, checks_clients } => {
-                (Files::read(&path, checks_clients)?, Source::Directory { path, checks_clients })
+            TlsSource::Directory { path, checks_clients, trust } => {
+                (Files::read(&path, checks_clients)?, Source::Directory { path, checks_clients, trust })
             }
             TlsSource::SelfSigned => {
                 let (files, ca) = Files::self_signed()?;
@@ -120,20 +124,41 @@ impl Certificates {
     pub(crate) async fn keep_current(&self, metrics: &Metrics) {
         match &self.source {
             Source::SelfSigned(_) => {}
-            Source::Directory { path, checks_clients } => self.follow_directory(path, *checks_clients, metrics).await,
+            Source::Directory { path, checks_clients, trust } => {
+                self.follow_directory(path, *checks_clients, trust.clone(), metrics).await;
+            }
             Source::Pushed(pushed) => self.follow_pushed(pushed.clone(), metrics).await,
         }
     }
 
-    async fn follow_directory(&self, directory: &Path, checks_clients: bool, metrics: &Metrics) {
+    async fn follow_directory(
+        &self,
+        directory: &Path,
+        checks_clients: bool,
+        mut trust: Option<watch::Receiver<Trust>>,
+        metrics: &Metrics,
+    ) {
         let mut watch = Watch::new(directory);
         let mut in_force = Files::read(directory, checks_clients).map(|files| files.hash()).ok();
+        let mut has_changed = false;
         loop {
-            watch.changed().await;
+            if !std::mem::take(&mut has_changed) {
+                watch.changed().await;
+            }
             let files = Files::read(directory, checks_clients);
             let hash = files.as_ref().map(Files::hash).ok();
             if hash.is_some() && hash == in_force {
                 continue;
+            }
+            // What cannot be read is reported by the swap.
+            if let (Some(trust), Ok(chain)) = (&mut trust, files.as_ref().map_err(drop).and_then(Files::certificates)) {
+                tokio::select! {
+                    () = trust::trusted(&chain, trust, Patience::default()) => {}
+                    () = watch.changed() => {
+                        has_changed = true;
+                        continue;
+                    }
+                }
             }
             if self.swap(files, metrics) {
                 in_force = hash;
@@ -205,6 +230,10 @@ impl Files {
             ca => Some(ca?),
         };
         Ok(Self { directory: directory.to_path_buf(), chain: read("tls.crt")?, key: read("tls.key")?, client_ca })
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, ()> {
+        certificates(&self.chain, &self.directory).map_err(drop)
     }
 
     fn hash(&self) -> [u8; 32] {

@@ -35,7 +35,7 @@ async fn serve(folders: Folders) -> Result<()> {
     let options = Options {
         listen: folders.listen.parse()?,
         admin_listen: folders.admin_listen.parse()?,
-        tls: TlsSource::Directory { path: folders.tls, checks_clients: true },
+        tls: TlsSource::Directory { path: folders.tls, checks_clients: true, trust: None },
         drain_delay: Duration::ZERO,
         limits: Limits::default(),
     };
