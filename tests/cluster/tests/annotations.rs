@@ -1,4 +1,5 @@
-//! What the API server's audit log tells of our answers: who was refused, warned, changed, only audited, and that a second time changes nothing.
+//! Where our answers are told but in the terminal: the API server's audit log has who was refused, warned, changed, only audited, and that a second
+//! time changes nothing; an Event has what a controller was warned of.
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ async fn sections(on: &Installed) -> Result<()> {
     on.plane.apply(&namespace(AUDITED)).await?;
     a_change_is_made_once(on).await.context("a change is made once")?;
     a_refusal_says_why(on).await.context("a refusal says why")?;
+    a_controllers_warning_is_an_event(on).await.context("a controller's warning is an Event")?;
     a_mode_is_told(on).await.context("a mode is told")
 }
 
@@ -55,6 +57,42 @@ async fn a_refusal_says_why(on: &Installed) -> Result<()> {
     Ok(())
 }
 
+async fn a_controllers_warning_is_an_event(on: &Installed) -> Result<()> {
+    let autoscaler = [
+        "--as=system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+        "--as-group=system:serviceaccounts:kube-system",
+    ];
+    let events = async || -> Result<Vec<Value>> {
+        let args = ["get", "events", "-n", AUDITED, "--field-selector=reason=PolicyWarning", "-o", "json"];
+        let list: Value = serde_json::from_str(&send(on, &args, "").await?)?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    };
+    // A person reads the answer.
+    let zero = ["scale", "statefulset/ledger", "-n", AUDITED, "--replicas=0"];
+    let dry = [&zero[..], &["--dry-run=server"], &autoscaler[..]].concat();
+    for args in [&zero[..], &dry[..]] {
+        let said = send(on, args, "").await?;
+        ensure!(said.contains("Warning: [manager-writes/scaled-to-zero] "), "{said}");
+    }
+    for replicas in ["--replicas=1", "--replicas=0", "--replicas=1", "--replicas=0"] {
+        send(on, &[&["scale", "statefulset/ledger", "-n", AUDITED, replicas][..], &autoscaler[..]].concat(), "")
+            .await?;
+    }
+    let told = eventually("the Event is written", PATIENCE, async || {
+        let told = events().await?;
+        Ok((!told.is_empty()).then_some(told))
+    })
+    .await?;
+    let set: Value =
+        serde_json::from_str(&send(on, &["get", "statefulset/ledger", "-n", AUDITED, "-o", "json"], "").await?)?;
+    let [event] = &told[..] else { anyhow::bail!("{told:#?}") };
+    let note = event["message"].as_str().unwrap_or_default();
+    ensure!(note.starts_with("[manager-writes/scaled-to-zero] "), "{event:#}");
+    ensure!(event["involvedObject"]["uid"] == set["metadata"]["uid"] && event["type"] == "Warning", "{event:#}");
+    ensure!(event["series"].is_null(), "it is not counted up within a minute: {event:#}");
+    Ok(())
+}
+
 async fn a_mode_is_told(on: &Installed) -> Result<()> {
     for mode in ["Warn", "Audit"] {
         let patch = json!({ "spec": { "mode": mode } }).to_string();
@@ -63,9 +101,18 @@ async fn a_mode_is_told(on: &Installed) -> Result<()> {
             on.granted(&["wait", "--for=condition=Ready", "--timeout=60s", policy]).await?;
         }
         let name = mode.to_lowercase();
+        if mode == "Warn" {
+            // Its rules have moved to the entry whose failure refuses nothing, which has to be registered first.
+            let dry = ["create", "--dry-run=server", "-f", "-"];
+            eventually("its warnings are heard", PATIENCE, async || {
+                let said = send(on, &dry, &abrupt(&name).to_string()).await?;
+                Ok(said.contains("Warning: [ordered-identity/zero-grace] ").then_some(()))
+            })
+            .await?;
+        }
         let said = send(on, &["create", "-f", "-"], &abrupt(&name).to_string()).await?;
         let [told] = audited(on, "create", &name).await?;
-        let audit = told.annotations["validate-fail.stateward.dev/audit"].as_str().unwrap_or_default();
+        let audit = told.annotations["validate-ignore.stateward.dev/audit"].as_str().unwrap_or_default();
         let is_audited = audit.contains("[ordered-identity/zero-grace] ");
         let is_warned = said.contains("Warning: [ordered-identity/zero-grace] ");
         ensure!((is_warned, is_audited) == (mode == "Warn", mode == "Audit"), "{mode}: {said}{told:?}");

@@ -14,6 +14,7 @@
 //! guard        the contract where the API server judges it by itself, derived from the same
 //! registration keeps them as derived, and out of the way
 //! events       what a person sees without asking
+//! unread       tells as Events what controllers were warned of
 //! install      puts manifests into a cluster and takes them out
 //! doctor       looks at an installation from outside
 //! ```
@@ -32,5 +33,6 @@ pub mod names;
 pub mod registration;
 mod retry;
 pub mod status;
+pub mod unread;
 pub mod wanted;
 pub mod webhooks;

@@ -38,6 +38,7 @@ pub mod patch;
 pub mod pointer;
 pub mod promises;
 pub mod trace;
+pub mod unread;
 pub mod verdict;
 
 // JSON without trees.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use stateward_core::admit::{self, Facts};
 use stateward_core::contract;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
+use stateward_core::unread;
 use stateward_core::verdict::Verdict;
 
 use crate::metrics::{self, Admission};
@@ -48,6 +49,7 @@ pub(crate) async fn decide(
     }
     let answer = review::encode(&request.uid, &verdict, phase).map_err(Rejection::NotEncoded)?;
     record(state, &in_force, question, &request, &verdict, received);
+    state.tell(|| unread::of(&request, &verdict));
     Ok(answer)
 }
 

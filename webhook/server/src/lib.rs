@@ -34,4 +34,4 @@ pub use metrics::Metrics;
 pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};
 pub use state::{InForce, PolicyStatus, State};
-pub use tls::TlsError;
+pub use tls::{TlsError, Trust};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
@@ -11,8 +11,9 @@ use stateward_core::inventory::Inventory;
 use stateward_core::manifest::Profile;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{FailurePolicy, Mode};
+use stateward_core::unread::Unread;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::metrics::{Metrics, PolicyMetrics};
 
@@ -24,6 +25,7 @@ pub struct State {
     draining: AtomicBool,
     problems: Mutex<BTreeMap<String, Vec<String>>>,
     member_seen: watch::Sender<bool>,
+    unread: OnceLock<mpsc::Sender<Unread>>,
     metrics: Metrics,
 }
 
@@ -130,8 +132,26 @@ impl State {
         self.member_seen.send_if_modified(|seen| !std::mem::replace(seen, true));
     }
 
+    /// Warnings in answers that nobody reads. Some are lost where whoever asked for them here does not keep up; `None` to all but the first.
+    pub fn unread_warnings(&self) -> Option<mpsc::Receiver<Unread>> {
+        let (sender, receiver) = mpsc::channel(UNREAD);
+        self.unread.set(sender).ok().map(|()| receiver)
+    }
+
+    pub(crate) fn tell(&self, unread: impl FnOnce() -> Option<Unread>) {
+        let Some(sender) = self.unread.get() else { return };
+        if let Some(unread) = unread()
+            && sender.try_send(unread).is_err()
+        {
+            tracing::debug!("a controller's warning is not told");
+        }
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 }
+
+/// A controller's work queue tries the same objects again and again: what is lost comes again.
+const UNREAD: usize = 64;
