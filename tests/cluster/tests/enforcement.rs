@@ -24,7 +24,7 @@ async fn sections(on: &Installed) -> Result<()> {
     sets_and_members_are_changed(on).await.context("changes")?;
     a_namespace_raises_the_profile(on).await.context("profile")?;
     an_exemption_turns_a_denial_into_an_audit(on).await.context("exemption")?;
-    a_mode_is_in_force_when_ready_says_so(on).await.context("mode")?;
+    a_mode_is_in_force_soon_after_ready_says_so(on).await.context("mode")?;
     scale_is_judged(on).await.context("scale")?;
     nothing_drifts(on).await.context("drift")?;
     an_owners_manifest_restarts_nothing(on).await.context("replace")?;
@@ -186,21 +186,31 @@ async fn an_exemption_turns_a_denial_into_an_audit(on: &Installed) -> Result<()>
     .await
 }
 
-/// A condition carries the generation that it is about, so `kubectl wait` may be asked at once.
-async fn a_mode_is_in_force_when_ready_says_so(on: &Installed) -> Result<()> {
+/// Every replica runs it when `Ready` says so; the API server asks accordingly about a second later, since what does not enforce is asked where a
+/// missing answer refuses nothing. From then on every answer is the same.
+async fn a_mode_is_in_force_soon_after_ready_says_so(on: &Installed) -> Result<()> {
     let abrupt = but(plain("abrupt"), &of_pod(&json!({ "terminationGracePeriodSeconds": 0 })));
     let create = ["create", "--dry-run=server", "-f", "-"];
+    let became = async || -> Result<&'static str> {
+        let output = kubectl(on, &create, &abrupt).await?;
+        let is_named = String::from_utf8_lossy(&output.stderr).contains("[ordered-identity/zero-grace]");
+        Ok(match (output.status.success(), is_named) {
+            (true, false) => "granted",
+            (true, true) => "warned",
+            (false, _) => "refused",
+        })
+    };
     for (mode, expected) in [("Audit", "granted"), ("Warn", "warned"), ("Enforce", "refused")] {
         patch(on, "ordered-identity", &json!({ "spec": { "mode": mode } })).await?;
+        eventually(
+            &format!("`{mode}` is in force"),
+            PATIENCE,
+            async || Ok((became().await? == expected).then_some(())),
+        )
+        .await?;
         for _ in 0..SEVERAL {
-            let output = kubectl(on, &create, &abrupt).await?;
-            let is_named = String::from_utf8_lossy(&output.stderr).contains("[ordered-identity/zero-grace]");
-            let became = match (output.status.success(), is_named) {
-                (true, false) => "granted",
-                (true, true) => "warned",
-                (false, _) => "refused",
-            };
-            ensure!(became == expected, "{mode}: {became}");
+            let now = became().await?;
+            ensure!(now == expected, "{mode}: {now}");
         }
     }
     Ok(())

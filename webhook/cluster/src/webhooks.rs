@@ -15,6 +15,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use stateward_core::labels::Selector;
 use stateward_core::policy_set::{Asked, Asker, PolicySet};
 
 use crate::names;
@@ -189,7 +190,7 @@ impl Common {
             match_conditions: (!conditions.is_empty()).then_some(conditions),
             // All versions of an API are seen, also those that came later.
             match_policy: Some("Equivalent".to_owned()),
-            namespace_selector: Some(selector::of(&registration.namespace, entry == Entry::MutateStrict)),
+            namespace_selector: Some(namespaces(entry, fails, asked, &registration.namespace)),
             // Users could label themselves out.
             object_selector: Some(LabelSelector::default()),
             rules: Some(rules::rules(&calls)),
@@ -233,6 +234,18 @@ impl Common {
             timeout_seconds,
         }
     }
+}
+
+/// As narrow as its policies, where all of them are about the same namespaces: a selector cannot say "or". The probe's namespace need not be one of
+/// them, so an entry whose failure is to refuse is narrowed once it does: until then it is in nobody's way.
+fn namespaces(entry: Entry, fails: bool, asked: &[&Asked<'_>], ours: &str) -> LabelSelector {
+    let mut namespaces = selector::of(ours, entry == Entry::MutateStrict);
+    let mut selectors = asked.iter().map(|asked| asked.namespaces);
+    let first = selectors.next().filter(|_| fails || !entry.may_fail());
+    let narrowed = first.filter(|first| selectors.all(|selector| selector == *first));
+    let narrowed = narrowed.into_iter().flat_map(Selector::requirements).map(selector::written);
+    namespaces.match_expressions.get_or_insert_default().extend(narrowed);
+    namespaces
 }
 
 fn client_config(entry: Entry, registration: &Registration) -> WebhookClientConfig {

@@ -66,17 +66,21 @@ pub const CONTROLLER_ACCOUNT: &str = "system:serviceaccount:kube-system:stateful
 pub fn controller_accounts(policies: &PolicySet) -> BTreeSet<String> {
     let mut accounts = BTreeSet::from([CONTROLLER_ACCOUNT.to_owned()]);
     for policy in policies.policies() {
-        let settings: Value = serde_json::from_str(&policy.settings).unwrap_or_default();
-        let listed = |change: &str| -> Vec<String> {
-            let list = settings.pointer(&format!("/controllerAccounts/{change}")).and_then(Value::as_array);
-            list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        accounts.extend(listed("add"));
-        for removed in listed("remove") {
-            accounts.remove(&removed);
-        }
+        adjust(&mut accounts, &serde_json::from_str(&policy.settings).unwrap_or_default());
     }
     accounts
+}
+
+/// What one policy's settings make of these accounts.
+pub fn adjust(accounts: &mut BTreeSet<String>, settings: &Value) {
+    let listed = |change: &str| -> Vec<String> {
+        let list = settings.pointer(&format!("/controllerAccounts/{change}")).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    accounts.extend(listed("add"));
+    for removed in listed("remove") {
+        accounts.remove(&removed);
+    }
 }
 
 /// Where the contract is enforced: the namespaces that each policy selects which has its rules in force and refuses. No two of them overlap.

@@ -279,11 +279,14 @@ impl Wanted {
         let own = policy.failure_policy;
         let open_if = |is_route: bool| if is_route { entry.open.of(profile) } else { &[] };
         match self {
+            // What refuses nothing is asked where a missing answer refuses nothing either.
+            Self::Validating(Route::Closed | Route::Fail) if !policy.may_refuse() => (&[], own),
+            Self::Validating(Route::Ignore) if !policy.may_refuse() => (entry.all.of(profile), own),
             Self::Validating(Route::Closed) => (entry.closed.of(profile), FailurePolicy::Fail),
             Self::Validating(Route::Fail) => (open_if(own == FailurePolicy::Fail), own),
             Self::Validating(Route::Ignore) => (open_if(own == FailurePolicy::Ignore), own),
             Self::Validating(Route::All) => {
-                let is_closed = !entry.closed.of(profile).is_empty();
+                let is_closed = policy.may_refuse() && !entry.closed.of(profile).is_empty();
                 (entry.all.of(profile), if is_closed { FailurePolicy::Fail } else { own })
             }
             // Mutation fails open, validation fails closed (DESIGN section 8).

@@ -110,7 +110,7 @@ impl Policy {
             name: resource.metadata.name.clone(),
             mode: spec.mode,
             profile: spec.profile,
-            failure_policy: spec.failure_policy,
+            failure_policy: if spec.mode == Mode::Enforce { spec.failure_policy } else { FailurePolicy::Ignore },
             limits,
             settings: serde_json::Value::Object(spec.settings.clone()).to_string(),
             rules,
@@ -131,6 +131,12 @@ impl Policy {
     /// Ids of the selected rules, in the component's order.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.described().map(|(_, rule)| rule.id.as_str())
+    }
+
+    /// Whether it can refuse anything. One that only warns or records does not refuse by failing either: its rules are asked where a missing answer lets
+    /// the request go on.
+    pub fn may_refuse(&self) -> bool {
+        self.mode == Mode::Enforce
     }
 
     /// The namespaces that it is about, by their labels.

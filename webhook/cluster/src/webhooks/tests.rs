@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use stateward_core::request::{GroupVersionResource, Operation};
 
 use super::*;
@@ -11,11 +13,14 @@ fn resource(group: &str, resource: &str, subresource: &str) -> GroupVersionResou
     }
 }
 
+static ANYWHERE: LazyLock<Selector> = LazyLock::new(Selector::default);
+
 fn asked<'a>(resource: &'a GroupVersionResource<'static>, operation: Operation, condition: &'a str) -> Asked<'a> {
     Asked {
         by: Asker::Mutate,
         resource,
         operation,
+        namespaces: &ANYWHERE,
         condition: Some(condition).filter(|condition| !condition.is_empty()),
     }
 }
@@ -132,6 +137,25 @@ fn only_what_may_refuse_ever_does() {
     };
     let policy = |entry| Common::new(entry, &[&asked], &registration).0.failure_policy.unwrap();
     assert_eq!(Entry::ALL.map(policy), ["Ignore", "Ignore", "Fail", "Fail", "Ignore"]);
+}
+
+#[test]
+fn an_entry_is_as_narrow_as_its_policies() {
+    let sets = resource("apps", "statefulsets", "");
+    let anywhere = asked(&sets, Operation::Create, "");
+    let shops = Selector::parse("team=shop").unwrap();
+    let in_shops = Asked { namespaces: &shops, ..anywhere.clone() };
+    let keys = |entry, fails, asked: &[&Asked<'_>]| -> Vec<String> {
+        let all = namespaces(entry, fails, asked, "ours").match_expressions.unwrap();
+        all.into_iter().map(|requirement| requirement.key).collect()
+    };
+    let (name, team) = ("kubernetes.io/metadata.name", "team");
+    assert_eq!(keys(Entry::ValidateFail, true, &[&in_shops, &in_shops]), [name, team]);
+    assert_eq!(keys(Entry::ValidateFail, true, &[&in_shops, &anywhere]), [name]);
+    // The probe comes from another namespace.
+    assert_eq!(keys(Entry::ValidateFail, false, &[&in_shops]), [name]);
+    assert_eq!(keys(Entry::ValidateIgnore, false, &[&in_shops]), [name, team]);
+    assert_eq!(keys(Entry::MutateStrict, false, &[&in_shops]), [name, "stateward.dev/profile", team]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the API server has to ask for the installed rules to be heard: the raw material of webhook configurations. Knows nothing of their format.
 
 use super::PolicySet;
+use crate::labels::Selector;
 use crate::manifest::{Action, Profile, Rule, RuleKind};
 use crate::policy::{Policy, SelectedRule};
 use crate::request::{GroupVersionResource, Operation};
@@ -15,6 +16,8 @@ pub struct Asked<'a> {
     pub resource: &'a GroupVersionResource<'static>,
     /// What is being done.
     pub operation: Operation,
+    /// The namespaces that its policy is about.
+    pub namespaces: &'a Selector,
     /// CEL: where it is false, the rule has nothing to say. `None`: it always has, or its condition is not to be trusted.
     pub condition: Option<&'a str>,
 }
@@ -26,11 +29,11 @@ pub enum Asker {
     Mutate,
     /// Rules that change, but only where a namespace asks for `strict`.
     MutateStrict,
-    /// Rules with a fail-closed subject for that resource and operation.
+    /// Rules with a fail-closed subject for that resource and operation, of policies in `Enforce`.
     Closed,
-    /// Other validating rules of policies with `failurePolicy: Fail`.
+    /// Other validating rules of policies in `Enforce` with `failurePolicy: Fail`.
     Fail,
-    /// Other validating rules of policies with `failurePolicy: Ignore`.
+    /// All other validating rules: of policies with `failurePolicy: Ignore`, and of those that refuse nothing.
     Ignore,
 }
 
@@ -56,6 +59,7 @@ fn of_rule<'a>(policy: &'a Policy, selected: &'a SelectedRule, rule: &'a Rule) -
             by: asker(policy, selected, rule, operation, subject.fail_closed),
             resource: &subject.resource,
             operation,
+            namespaces: policy.namespace_selector(),
             condition: subject.condition.as_deref().filter(|_| is_trusted),
         })
     })
@@ -80,9 +84,9 @@ fn asker(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Opera
             Asker::MutateStrict
         }
         (RuleKind::Mutate, _, _) => Asker::Mutate,
-        (RuleKind::Validate, true, _) => Asker::Closed,
-        (RuleKind::Validate, false, FailurePolicy::Fail) => Asker::Fail,
-        (RuleKind::Validate, false, FailurePolicy::Ignore) => Asker::Ignore,
+        (RuleKind::Validate, true, _) if policy.may_refuse() => Asker::Closed,
+        (RuleKind::Validate, _, FailurePolicy::Fail) => Asker::Fail,
+        (RuleKind::Validate, _, FailurePolicy::Ignore) => Asker::Ignore,
     }
 }
 
@@ -128,7 +132,8 @@ mod tests {
             "whose author nobody knows"
         );
         let audits = |p: &mut WasmPolicy| p.spec.mode = Mode::Audit;
-        assert_eq!(ask(&manifest, audits, "builtin:demo"), all, "what it would do is recorded");
+        let recorded = ["Ignore pods CREATE always", "Ignore pods DELETE always", "Mutate pods UPDATE object != null"];
+        assert_eq!(ask(&manifest, audits, "builtin:demo"), recorded, "what it would do, and it is in nobody's way");
     }
 
     #[test]
