@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -115,6 +116,15 @@ impl Installed {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+
+    /// Runs the product's own command as the administrator: its exit code, and what it prints.
+    pub async fn stateward(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut command = Command::new(stateward());
+        command.args(arguments).env("KUBECONFIG", self.plane.admin());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        Ok((output.status.code(), said.into_owned()))
     }
 
     /// Runs kubectl and fails if it does not; what it prints.

@@ -26,6 +26,16 @@ impl Announcer {
 
     /// What has changed between the two.
     pub async fn announce(&self, before: &RegistrationState, now: &RegistrationState) {
+        if let Some(disputed) = now.disputed.as_ref().filter(|_| before.disputed.is_none()) {
+            self.publish(Event {
+                type_: EventType::Warning,
+                reason: "Disputed".to_owned(),
+                note: Some(disputed.clone()),
+                action: "Register".to_owned(),
+                secondary: None,
+            })
+            .await;
+        }
         let event = match (&before.paused, &now.paused) {
             (before, Some(paused)) if before.as_ref() != Some(paused) => Event {
                 type_: EventType::Warning,
@@ -43,6 +53,10 @@ impl Announcer {
             },
             _ => return,
         };
+        self.publish(event).await;
+    }
+
+    async fn publish(&self, event: Event) {
         if let Err(error) = self.recorder.publish(&event, &self.deployment().await).await {
             tracing::warn!(error = said(&error), reason = event.reason, "event not written");
         }

@@ -1,7 +1,9 @@
 //! Keeps both webhook configurations as [`webhooks`](crate::webhooks) derives them, and the native guard as [`guard`](crate::guard) does. One task, the
 //! leader's; it ends when it is dropped, at any point.
 //!
-//! - **Edits are restored**, deletion is not: a configuration that somebody deleted stays away (the break-glass) until `stateward resume`, or until a
+//! - **Edits are restored** at once, and named in the log. Where somebody restores his own as well (another installation, a GitOps tool that has our
+//!   configurations in its repository), ours follow twice a minute and no more, and the person is told.
+//! - **Deletion is not undone**: a configuration that somebody deleted stays away (the break-glass) until `stateward resume`, or until a
 //!   restart. A restart is a new *run*: other names for the same replicas, such as the pod template's hash, which `kubectl rollout restart` and every
 //!   upgrade change. A pod that crashes or moves is none, so in an incident nothing comes back by itself. A pause outlives restarts too: it has an
 //!   end of its own.
@@ -10,7 +12,8 @@
 //! - **The guard judges while we stamp**: its binding is there only while both refuse and a policy enforces the contract, and goes when one of the
 //!   configurations is deleted or all is paused. Its own deletion is respected like theirs.
 //! - All of that is remembered in the ConfigMap `stateward-state`, which a person can read. Without it the stored configurations speak.
-//! - **Every kind of uninstall takes them along**: configurations and record belong to our ClusterRole, and that to our namespace.
+//! - **Every kind of uninstall takes them along**: configurations and record belong to our ClusterRole, and that to our namespace. A namespace that is
+//!   being deleted may stay for ever, without a server: the leader takes them away before it goes.
 //!
 //! Deliberately no Events and no metrics: whoever watches [`RegistrationState`] makes those.
 //!
@@ -22,12 +25,13 @@
 //! | get, list, watch, update | validatingadmissionpolicies | `stateward` | to restore edits |
 //! | get, list, watch, update, delete | validatingadmissionpolicybindings | `stateward` | the same, to see a deletion, to take it away |
 //! | get, patch | clusterroles | `stateward` | its uid, for the ownerReferences; to let our namespace own it |
-//! | get | namespaces | ours | its uid, for the ClusterRole's ownerReference |
+//! | get, list, watch | namespaces | ours | its uid, for the ClusterRole's ownerReference; whether it is being deleted |
 //! | create | configmaps in our namespace | | the record |
 //! | get, list, watch, update | configmaps in our namespace | `stateward-state` | the record, and to see pause and resume at once |
 //! | create | statefulsets in `--probe-namespace` | | the probe, dry-run only |
 
 mod configuration;
+mod dispute;
 mod edits;
 mod guard;
 mod look;
@@ -49,7 +53,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
 };
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use stateward_core::policy_set::PolicySet;
@@ -61,6 +65,7 @@ pub use record::{Paused, Which};
 
 use crate::names;
 use crate::webhooks::{Entry, Reach};
+use dispute::Dispute;
 use look::{Looked, Proofs};
 use problem::Problem;
 
@@ -105,6 +110,8 @@ pub struct RegistrationState {
     pub awaiting: Vec<String>,
     /// Why something is not registered.
     pub paused: Option<Paused>,
+    /// Who else writes the configurations, again and again.
+    pub disputed: Option<String>,
     /// What a person has to put right: missing rights, named. The first line says what failed, a second one `hint: `.
     pub problems: Vec<String>,
 }
@@ -131,13 +138,25 @@ pub async fn keep(registrar: &Registrar, mut inputs: Inputs, state: &watch::Send
     let mut signals = signals(registrar);
     let mut proofs = Proofs::default();
     let mut probe_after = FIRST_PROBE;
+    let mut dispute = Dispute::default();
     loop {
         proofs.member_seen |= *inputs.member_seen.borrow_and_update();
         let policies = inputs.policies.borrow_and_update().clone();
         let ca_bundle = inputs.ca_bundle.borrow_and_update().clone();
         let looked = look::look(registrar, policies.as_deref(), ca_bundle, &proofs, Timestamp::now()).await;
-        let Looked { state: now, look_again, wants_probe, is_new, owner } = looked;
+        let Looked { state: mut now, look_again, wants_probe, is_new, owner, corrected } = looked;
+        for (which, by) in &corrected {
+            info!(configuration = which.resource(), last_written_by = by, "restored: it was not as derived");
+        }
+        now.disputed = dispute.see(&corrected, tokio::time::Instant::now());
+        now.problems.extend(now.disputed.clone());
+        let is_disputed = now.disputed.is_some();
         publish(state, now);
+        if is_disputed {
+            // Whatever is signalled: each of the two would answer the other within milliseconds.
+            tokio::time::sleep(dispute::BRAKE).await;
+            continue;
+        }
         proofs.owner = owner.or(proofs.owner);
         // What is made anew has to prove itself anew.
         proofs.probed &= !is_new;
@@ -222,12 +241,14 @@ fn signals(registrar: &Registrar) -> impl futures::Stream<Item = ()> + Unpin + u
     // An error is not a change: the look itself says what is wrong, and the watch comes back by itself.
     let policy = watcher(Api::<ValidatingAdmissionPolicy>::all(client()), named(names::APP));
     let binding = watcher(Api::<ValidatingAdmissionPolicyBinding>::all(client()), named(names::APP));
-    let signals: [BoxStream<'static, ()>; 5] = [
+    let namespace = watcher(Api::<Namespace>::all(client()), named(&registrar.namespace));
+    let signals: [BoxStream<'static, ()>; 6] = [
         mutating.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         validating.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         policy.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         binding.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
         record.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
+        namespace.default_backoff().filter_map(async |event| event.is_ok().then_some(())).boxed(),
     ];
     select_all(signals)
 }

@@ -51,6 +51,14 @@ fn own(object: &mut Map<String, Value>, derived: &Value) -> Option<()> {
     Some(())
 }
 
+/// Who wrote the object last, by the name that he gave himself: `kubectl-edit`, `argocd-controller`, ..
+pub(super) fn last_writer(stored: &Value) -> String {
+    let writers = stored.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let time = |writer: &&Value| writer.get("time").and_then(Value::as_str).map(str::to_owned);
+    let last = writers.max_by_key(time).and_then(|writer| writer.get("manager")?.as_str());
+    last.unwrap_or("somebody").to_owned()
+}
+
 /// The entries of which a failure refuses.
 pub(super) fn failing(stored: &Value) -> BTreeSet<Entry> {
     let entries = stored.get("webhooks").and_then(Value::as_array).into_iter().flatten();
@@ -163,6 +171,15 @@ mod tests {
             json!({"failurePolicy": "Ignore", "matchConditions": [{"name": "never", "expression": "false"}]});
         stored["metadata"]["labels"] = json!({});
         assert_eq!(corrected_spec(&stored, &derived), Some(whole));
+    }
+
+    #[test]
+    fn the_last_writer_is_named() {
+        let stored = json!({"metadata": {"managedFields": [
+            {"manager": "kubectl-edit", "time": "2026-11-23T05:00:01Z"},
+            {"manager": "stateward", "time": "2026-11-23T05:00:00Z"},
+        ]}});
+        assert_eq!([last_writer(&stored), last_writer(&json!({}))], ["kubectl-edit", "somebody"]);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Looked {
     pub is_new: bool,
     /// Our ClusterRole's uid.
     pub owner: Option<String>,
+    /// What was not as derived, and who had written it last.
+    pub corrected: Vec<(Which, String)>,
 }
 
 pub(super) async fn look(
@@ -73,8 +75,21 @@ async fn try_look(
     let bound = Which::Guard.get(client).await;
     let is_guard_seen = looked.attempt_guard(&bound);
     present.extend(bound.ok().flatten().map(|stored| (Which::Guard, stored)));
+    if owner::is_ending(client, namespace).await {
+        for which in Which::ALL.iter().filter(|which| present.contains_key(which)) {
+            looked.attempt(&which.delete(client).await);
+        }
+        looked
+            .state
+            .awaiting
+            .push("nothing: our namespace is being deleted, so nothing is registered any more".to_owned());
+        return Ok(());
+    }
     let owned = owner::ours(client, namespace).await;
     owned.problems.iter().for_each(|problem| looked.complain(problem));
+    if owned.is_foreign {
+        return Ok(());
+    }
     if owned.is_gone && proofs.owner.is_some() {
         // What belonged to it is being taken away. Whoever made it again would outlive the uninstall.
         looked.state.awaiting.push("our ClusterRole: it was deleted, so nothing is registered any more".to_owned());
@@ -189,7 +204,10 @@ async fn register(
             None => which.create(client, &wanted).await,
             Some(stored) => match edits::corrected(stored, &wanted, registrar.foreign_ca) {
                 None => Ok(()),
-                Some(corrected) => which.replace(client, &corrected).await,
+                Some(corrected) => {
+                    looked.corrected.push((which, edits::last_writer(stored)));
+                    which.replace(client, &corrected).await
+                }
             },
         };
         if looked.attempt(&written) {

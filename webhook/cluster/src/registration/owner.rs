@@ -17,6 +17,8 @@ pub(super) struct Owner {
     pub uid: Option<String>,
     /// There is none.
     pub is_gone: bool,
+    /// It belongs to another namespace: there is another installation.
+    pub is_foreign: bool,
     /// What keeps us from knowing it, or it from belonging to our namespace.
     pub problems: Vec<Problem>,
 }
@@ -29,9 +31,26 @@ pub(super) async fn ours(client: &Client, namespace: &str) -> Owner {
         Ok(None) => return Owner { is_gone: true, ..Owner::default() },
         Err(error) => return Owner { problems: vec![Problem::of("get", &role_name(), &error)], ..Owner::default() },
     };
-    let owners = serde_json::to_value(role.metadata.owner_references.unwrap_or_default()).unwrap_or_default();
+    let references = role.metadata.owner_references.unwrap_or_default();
+    if let Some(other) = references.iter().find(|owner| owner.kind == "Namespace" && owner.name != namespace) {
+        let problem = Problem::from_text(format!(
+            "{} belongs to the installation in namespace `{}`, and this one is in `{namespace}`\nhint: there is one set of webhooks in a cluster; uninstall one of the two",
+            role_name(),
+            other.name
+        ));
+        return Owner { is_foreign: true, problems: vec![problem], ..Owner::default() };
+    }
+    let owners = serde_json::to_value(references).unwrap_or_default();
     let problem = belong(client, &roles, namespace, &owners).await.err();
-    Owner { uid: role.metadata.uid, is_gone: false, problems: problem.into_iter().collect() }
+    Owner { uid: role.metadata.uid, problems: problem.into_iter().collect(), ..Owner::default() }
+}
+
+/// Whether our namespace is being deleted. What is in it goes at once, and with it every replica; the garbage collector looks after our ClusterRole
+/// only when the namespace is gone, and a single finalizer of anybody's keeps it for ever.
+pub(super) async fn is_ending(client: &Client, namespace: &str) -> bool {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = namespaces.get_metadata_opt(namespace).await;
+    found.ok().flatten().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
 }
 
 async fn belong(client: &Client, roles: &Api<ClusterRole>, namespace: &str, owners: &Value) -> Result<(), Problem> {

@@ -52,6 +52,9 @@ pub async fn pause(
     // The record first: a leader that sees one of them gone knows why.
     change(client, namespace, |record| record.pause(paused.clone())).await?;
     for which in Which::ALL {
+        if which == Which::Mutating {
+            tokio::time::sleep(NOTICED).await;
+        }
         which.delete(client).await?;
     }
     Ok(paused)
@@ -102,6 +105,9 @@ async fn change(client: &Client, namespace: &str, change: impl Fn(&mut Record)) 
         }
     }
 }
+
+/// API servers use what they read about a second before (measured): by then none of them asks what refuses.
+const NOTICED: Duration = Duration::from_secs(1);
 
 /// A leader writes a handful of times in its life.
 const TRIES: usize = 10;

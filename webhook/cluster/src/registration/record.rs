@@ -145,8 +145,8 @@ impl Record {
 }
 
 impl Which {
-    /// All, in the order in which they are taken away: with the guard and without what stamps, no member could start.
-    pub const ALL: [Self; 3] = [Self::Guard, Self::Mutating, Self::Validating];
+    /// All, in the order in which they are taken away: with what refuses and without what stamps, no member could start.
+    pub const ALL: [Self; 3] = [Self::Guard, Self::Validating, Self::Mutating];
 
     /// The configurations.
     pub const WEBHOOKS: [Self; 2] = [Self::Mutating, Self::Validating];
