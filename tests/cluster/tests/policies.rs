@@ -173,6 +173,13 @@ async fn a_bad_exemption(on: &Installed) -> Result<()> {
     let slip = "exemption shop/slip: /spec/rules/1: there is no rule `ordered-identity/zero-grade`; hint: did you mean `ordered-identity/zero-grace`?";
     the_pages_say(on, &[slip]).await?;
     on.refuses().await?;
+    eventually("an Event on it says so", PATIENCE, async || {
+        let said = on.plane.kubectl(&["describe", "policyexemption", "slip", "-n", SHOP]).await?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let event = "/spec/rules/1: there is no rule `ordered-identity/zero-grade`";
+        Ok((said.contains("Invalid") && said.contains(event)).then_some(()))
+    })
+    .await?;
     on.granted(&["delete", "policyexemption", "slip", "-n", SHOP]).await?;
     the_pages_say(on, &[]).await?;
 

@@ -2,12 +2,18 @@
 
 mod rights;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
+use serde_json::Value;
+use stateward_core::contract::{self, CONTROLLER_ACCOUNT};
+use stateward_core::resources::WasmPolicySpec;
 
 use crate::certificates::{CaBundle, expiry};
 use crate::client::is_not_found;
@@ -51,16 +57,50 @@ impl Examination {
 pub async fn examine(client: &Client, namespace: &str, now: Timestamp) -> Result<Examination, registration::Error> {
     let mut seen = Examination::default();
     let state = registration::state(client, namespace).await?;
+    if is_nothing_here(client, namespace, &state).await {
+        seen.finding(
+            format!("Stateward is not installed in namespace `{namespace}`: there is no Deployment, and nothing is registered"),
+            "`stateward install` installs it; `--namespace` names another namespace",
+        );
+        return Ok(seen);
+    }
     registered(&state, now, &mut seen);
+    ending(client, namespace, &mut seen).await;
     replicas(client, namespace, now, &mut seen).await;
-    policies(client, &mut seen).await;
+    policies(client, state.failing.contains(&Entry::ValidateClosed), &mut seen).await;
     for missing in rights::missing(client, namespace).await {
         seen.finding(
             format!("`system:serviceaccount:{namespace}:{}` may not {missing}", names::APP),
-            "apply deploy/base again; `stateward install` does",
+            "apply again what you installed: deploy/base, your overlay of it, or the chart",
         );
     }
     Ok(seen)
+}
+
+async fn is_nothing_here(client: &Client, namespace: &str, state: &registration::State) -> bool {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let is_registered = state.mutating.is_some() || state.validating.is_some() || state.guard.is_some();
+    !state.is_known && !is_registered && matches!(deployments.get_opt(names::APP).await, Ok(None))
+}
+
+/// Of our namespace: what is in it goes first, and a single finalizer keeps the rest.
+async fn ending(client: &Client, namespace: &str, seen: &mut Examination) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    if let Ok(Some(found)) = namespaces.get_opt(namespace).await
+        && let Some(since) = found.metadata.deletion_timestamp
+    {
+        let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
+        let held =
+            conditions.into_iter().filter(|condition| condition.status == "True").filter_map(|held| held.message);
+        seen.finding(
+            format!(
+                "namespace `{namespace}` is being deleted since {}: {}",
+                since.0,
+                held.collect::<Vec<_>>().join("; ")
+            ),
+            "remove what holds it; until then delete by hand what is still registered",
+        );
+    }
 }
 
 fn registered(state: &registration::State, now: Timestamp, seen: &mut Examination) {
@@ -102,7 +142,7 @@ fn registered(state: &registration::State, now: Timestamp, seen: &mut Examinatio
     if waits(Entry::ValidateFail) {
         seen.finding(
             format!("{} is still registered with `Ignore`: the API server has not reached a replica yet", Entry::ValidateFail.name()),
-            "the leader asks by a dry run every 30 s; if it stays so, the API server has no route or no trust to the Service",
+            "the leader asks by a dry run every 30 s; if it stays so, the API server has no route or no trust to the Service, or our account may not create StatefulSets in the probe's namespace: `/policies` of the leader says which",
         );
     }
     if waits(Entry::ValidateClosed) {
@@ -182,7 +222,7 @@ async fn replicas(client: &Client, namespace: &str, now: Timestamp, seen: &mut E
     }
 }
 
-async fn policies(client: &Client, seen: &mut Examination) {
+async fn policies(client: &Client, is_member_seen: bool, seen: &mut Examination) {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource("WasmPolicy", "wasmpolicies"));
     let list = match api.list(&ListParams::default()).await {
         Ok(list) => list.items,
@@ -196,8 +236,15 @@ async fn policies(client: &Client, seen: &mut Examination) {
         }
     };
     let mut ready = 0;
+    let mut modes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut controllers = BTreeSet::from([CONTROLLER_ACCOUNT.to_owned()]);
     for policy in &list {
         let name = policy.metadata.name.as_deref().unwrap_or_default();
+        let spec = policy.data.get("spec").cloned().unwrap_or_default();
+        if let Ok(spec) = serde_json::from_value::<WasmPolicySpec>(spec) {
+            modes.entry(format!("{:?}", spec.mode)).or_default().push(name);
+            contract::adjust(&mut controllers, &Value::Object(spec.settings));
+        }
         let status = policy.data.get("status").cloned().unwrap_or_default();
         let status: WasmPolicyStatus = serde_json::from_value(status).unwrap_or_default();
         let condition = |kind: &str| status.conditions.iter().find(|condition| condition.kind == kind);
@@ -216,7 +263,11 @@ async fn policies(client: &Client, seen: &mut Examination) {
             );
         }
     }
-    seen.fact("policies", format!("{ready} of {} ready", list.len()));
+    let modes = modes.into_iter().map(|(mode, names)| format!("; {mode}: {}", names.join(", ")));
+    seen.fact("policies", format!("{ready} of {} ready{}", list.len(), modes.collect::<String>()));
+    let controllers: Vec<String> = controllers.into_iter().collect();
+    let is_seen = if is_member_seen { "one was seen to make a member" } else { "none was seen to make a member yet" };
+    seen.fact("controllers", format!("{}; {is_seen}", controllers.join(", ")));
     if list.is_empty() {
         seen.finding("there is no WasmPolicy: nothing is enforced", "`stateward install` brings the five shipped ones");
     }

@@ -4,6 +4,7 @@
 //! cluster sees no writes.
 
 mod conditions;
+mod exemptions;
 
 use std::collections::HashMap;
 
@@ -22,6 +23,7 @@ use crate::names;
 use crate::wanted::{StoredPolicy, Wanted, resource};
 
 pub use conditions::{READY, summed_up};
+pub use exemptions::{ExemptionProblem, ExemptionTeller};
 
 /// Writes the status of policies for one replica.
 pub struct StatusWriter {
@@ -107,8 +109,14 @@ impl StatusWriter {
     pub async fn alive(&self) -> Option<Vec<String>> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let ours = kube::api::ListParams::default().labels(&format!("app.kubernetes.io/name={}", names::APP));
-        let pods = pods.list_metadata(&ours).await.ok()?;
-        let mut names: Vec<String> = pods.items.into_iter().filter_map(|pod| pod.metadata.name).collect();
+        let pods = pods.list(&ours).await.ok()?;
+        // One on a lost node is ending for as long as the node is lost, and an evicted one stays as a record.
+        let is_there = |pod: &Pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Failed" | "Succeeded"))
+        };
+        let names = pods.items.into_iter().filter(is_there).filter_map(|pod| pod.metadata.name);
+        let mut names: Vec<String> = names.collect();
         // Outside the cluster there is no pod of this name.
         names.push(self.replica.clone());
         Some(names)

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stateward_cluster::certificates::{Names, SelfManaged, ServingCertificate, Terms, host_of};
+use stateward_cluster::certificates::{
+    Names, Registered, SelfManaged, ServingCertificate, Terms, follow_registered, host_of,
+};
 use stateward_cluster::client::{self, Client};
 use stateward_cluster::inventory::Inventories;
 use stateward_cluster::lease::{self, Leadership, Leading};
-use stateward_cluster::status::StatusWriter;
+use stateward_cluster::status::{ExemptionTeller, StatusWriter};
 use stateward_cluster::wanted::Watches;
-use stateward_cluster::{names, registration};
+use stateward_cluster::{names, registration, unread};
 use stateward_core::policy_set::PolicySet;
 use stateward_engine::PolicyLoader;
-use stateward_server::{PemPair, State, TlsSource};
+use stateward_server::{PemPair, State, TlsSource, Trust};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::engine;
 pub(super) use args::ClusterArgs;
@@ -33,6 +36,8 @@ pub(super) struct Cluster {
     replica: String,
     certificates: Arc<SelfManaged>,
     pushed: watch::Sender<Option<Arc<PemPair>>>,
+    /// What the API server trusts, for a given certificate: one of our own comes when it is trusted.
+    trust: watch::Sender<Trust>,
     policies: watch::Sender<Option<Arc<PolicySet>>>,
     registration: watch::Sender<registration::RegistrationState>,
     /// Whether any replica was asked when a member was made: the leader is one of three.
@@ -57,6 +62,7 @@ impl Cluster {
             replica,
             certificates: Arc::new(certificates),
             pushed: watch::Sender::default(),
+            trust: watch::Sender::new(Trust { bundles: Vec::new(), since: Instant::now() }),
             policies: watch::Sender::default(),
             registration: watch::Sender::default(),
             member_seen: watch::Sender::default(),
@@ -66,7 +72,8 @@ impl Cluster {
     /// What the server is to serve: the given certificate, or what comes from the Secret.
     pub(super) fn tls(&self) -> TlsSource {
         // The API server shows no certificate unless it is told to, and `ca.crt` is what it is to trust.
-        let directory = |path| TlsSource::Directory { path, checks_clients: false };
+        let trust = Some(self.trust.subscribe());
+        let directory = |path| TlsSource::Directory { path, checks_clients: false, trust };
         self.tls_dir.clone().map_or_else(|| TlsSource::Pushed(self.pushed.subscribe()), directory)
     }
 
@@ -90,15 +97,44 @@ impl Cluster {
                     leadership.run(shutdown),
                     self.certify(),
                     registering::run(self, state, &leading),
+                    self.tell_unread(state),
                 );
             } => Ok(()),
         }
     }
 
-    /// Follows the Secret, unless the certificate is given.
+    /// Follows the Secret; or what is registered, where the certificate is given.
     async fn certify(&self) {
         if self.tls_dir.is_none() {
             tokio::join!(self.certificates.follow(), self.push());
+        } else {
+            let registered = watch::Sender::default();
+            tokio::join!(follow_registered(&self.client, &registered), self.learn_trust(registered.subscribe()));
+        }
+    }
+
+    async fn learn_trust(&self, mut registered: watch::Receiver<Registered>) {
+        while registered.changed().await.is_ok() {
+            let bundles = match &*registered.borrow_and_update() {
+                // What was known last still holds.
+                Registered::Unknown => continue,
+                Registered::Nowhere => Vec::new(),
+                Registered::Bundles(bundles) => bundles.clone(),
+            };
+            self.trust.send_if_modified(|trust| {
+                let is_new = trust.bundles != bundles;
+                if is_new {
+                    *trust = Trust { bundles, since: Instant::now() };
+                }
+                is_new
+            });
+        }
+    }
+
+    /// Every replica tells what its own answers said.
+    async fn tell_unread(&self, state: &State) {
+        if let Some(unread) = state.unread_warnings() {
+            unread::tell(self.client.clone(), &self.replica, unread).await;
         }
     }
 
@@ -128,6 +164,7 @@ impl Cluster {
         let inventories = Inventories::new(self.client.clone());
         let mut loading = Loading::new(&self.replica, PolicyLoader::new(engine), inventories);
         let mut status = StatusWriter::new(self.client.clone(), &self.args.namespace, &self.replica);
+        let mut exemptions = ExemptionTeller::new(self.client.clone(), &self.replica);
         let (mut wanted, mut leads, mut seen) = (watches.wanted(), leading.receiver(), state.member_seen());
         loop {
             let now = wanted.borrow_and_update().clone();
@@ -147,6 +184,7 @@ impl Cluster {
             }
             let mut failed = status.tell(&now, &loading.entries(&now, has_seen)).await;
             if leading.now() {
+                exemptions.tell(loading.exemption_problems()).await;
                 let alive = status.alive().await;
                 failed.extend(status.sum_up(&now, alive.as_deref(), jiff::Timestamp::now()).await);
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use stateward_cluster::crds::status::ReplicaStatus;
 use stateward_cluster::inventory::{ClusterInventory, Health, Inventories};
+use stateward_cluster::status::ExemptionProblem;
 use stateward_cluster::wanted::{StoredPolicy, Wanted};
 use stateward_core::manifest::profile_version;
 use stateward_core::policy::{Policy, SpecError};
@@ -29,6 +30,9 @@ pub(super) struct Loading {
     /// By the policy's uid: what could be read last. A definition that is older or newer than this program must not end a policy.
     readable: HashMap<String, WasmPolicy>,
     loaded: Option<Loaded>,
+    exemptions: Vec<ExemptionProblem>,
+    /// What had not come in time when nothing was loaded yet.
+    awaited: Vec<String>,
     said: HashSet<String>,
 }
 
@@ -58,6 +62,8 @@ impl Loading {
             last: None,
             readable: HashMap::new(),
             loaded: None,
+            exemptions: Vec::new(),
+            awaited: Vec::new(),
             said: HashSet::new(),
         }
     }
@@ -87,8 +93,14 @@ impl Loading {
         }
         state.report("policies", Vec::new());
         let inventory = self.inventories.with(&set.reads());
-        let patience = if state.in_force().is_none() { FIRST_SYNC } else { SYNC };
-        if tokio::time::timeout(patience, inventory.settled()).await.is_err() {
+        let is_first = state.in_force().is_none();
+        if tokio::time::timeout(SYNC, inventory.settled()).await.is_err() {
+            if is_first {
+                // Nothing is answered before all is known, or known not to be knowable.
+                self.awaited = words(&inventory.problems());
+                self.log(&set, wanted, &errors, state);
+                return;
+            }
             tracing::warn!(
                 kinds = %words(&inventory.problems()).join("; "),
                 "some kinds are not known yet; rules that look them up are undecided"
@@ -139,9 +151,14 @@ impl Loading {
         wanted.policies.iter().map(|stored| (stored.name.clone(), entry(stored))).collect()
     }
 
+    /// What is wrong with exemptions.
+    pub(super) fn exemption_problems(&self) -> &[ExemptionProblem] {
+        &self.exemptions
+    }
+
     /// What cannot be looked up now.
     pub(super) fn unknown(&self) -> Vec<String> {
-        self.loaded.as_ref().map(|loaded| words(&loaded.inventory.problems())).unwrap_or_default()
+        self.loaded.as_ref().map_or_else(|| self.awaited.clone(), |loaded| words(&loaded.inventory.problems()))
     }
 
     /// A policy that does not load here, while another replica enforces it: to answer without it would be to let through what the others refuse.
@@ -230,16 +247,19 @@ impl Loading {
             }
             said.insert(words);
         }
-        let mut problems: Vec<String> = Vec::new();
+        self.exemptions.clear();
         for (name, error) in &wanted.exemption_errors {
-            problems.push(format!("exemption {name}: {}", one_line(error)));
+            let (namespace, name) = name.split_once('/').unwrap_or_default();
+            self.exemptions.push(exemption_problem(namespace, name, error));
         }
         for complaint in set.exemption_complaints(Timestamp::now()) {
             let named = wanted.exemptions.get(complaint.exemption).map(|exemption| &exemption.metadata);
             let namespace = named.and_then(|metadata| metadata.namespace.as_deref()).unwrap_or_default();
             let name = named.map(|metadata| metadata.name.as_str()).unwrap_or_default();
-            problems.push(format!("exemption {namespace}/{name}: {}", one_line(&complaint.error)));
+            self.exemptions.push(exemption_problem(namespace, name, &complaint.error));
         }
+        let worded = |of: &ExemptionProblem| format!("exemption {}/{}: {}", of.namespace, of.name, of.problem);
+        let problems: Vec<String> = self.exemptions.iter().map(worded).collect();
         for problem in &problems {
             if !self.said.contains(problem) {
                 tracing::warn!(problem, "exemption does not exempt all that it names");
@@ -254,6 +274,10 @@ impl Loading {
     }
 }
 
+fn exemption_problem(namespace: &str, name: &str, error: &SpecError) -> ExemptionProblem {
+    ExemptionProblem { namespace: namespace.to_owned(), name: name.to_owned(), problem: one_line(error) }
+}
+
 fn words(problems: &[(GroupVersionKind<'static>, Health)]) -> Vec<String> {
     problems.iter().map(|(kind, health)| format!("{kind}: {health}")).collect()
 }
@@ -263,7 +287,5 @@ fn one_line(error: &SpecError) -> String {
     format!("{error}{hint}")
 }
 
-/// At the start nothing is answered before all is known: the API server of a large cluster lists 10,000 claims in 2 s.
-const FIRST_SYNC: Duration = Duration::from_secs(60);
-/// Later the old policies answer in the meantime.
+/// The API server of a large cluster lists 10,000 claims in 2 s. Until then the old policies answer, if there are any.
 const SYNC: Duration = Duration::from_secs(30);
