@@ -84,8 +84,9 @@ resume_beside() {
   identity=$(control 'Database system identifier')
   timeline=$(control "Latest checkpoint's TimeLineID")
   redo=$(control "Latest checkpoint's REDO location")
+  # A segment of the log, and what is known of a timeline, begins with its number.
   answer=$(ask "$1" "select (select system_identifier from pg_control_system()),
-      greatest((select timeline_id from pg_control_checkpoint()), (select max(received_tli) from pg_stat_wal_receiver)),
+      (select max(('x' || left(name, 8))::bit(32)::int) from pg_ls_waldir() where name ~ '^[0-9A-F]{8}'),
       pg_last_wal_replay_lsn(), pg_last_wal_replay_lsn() > '$redo'::pg_lsn") || {
     say "member $1 does not answer: not compared"
     return 0
