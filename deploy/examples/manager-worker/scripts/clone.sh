@@ -2,8 +2,8 @@
 # The init container: gives the volume what its member's role asks for, or refuses. It is tried again by Kubernetes until it ends well.
 #
 #              volume is empty                          volume has a database
-#   manager    makes a new database, once ever;         goes on, unless it was a worker's or a worker is ahead of it
-#              or from a worker that you name
+#   manager    does what you say in ConfigMap           goes on, unless it was a worker's or a worker is ahead of it
+#              `ledger-begin`, and nothing unasked
 #   worker     clones the member before it              goes on, unless it was a manager's or of another database
 . "$(dirname "$0")/role.sh"
 
@@ -20,19 +20,27 @@ main() {
   fi
 }
 
-# Where nobody else is. A first start is alone: workers come after the manager is ready.
+# An empty volume may be a new one or a lost one; only a person knows.
 begin_manager() {
-  if [ -n "${REBUILD_FROM-}" ]; then
-    rebuild "$REBUILD_FROM"
-    return
-  fi
+  case "${BEGIN_FROM-}" in
+  nothing) begin_from_nothing ;;
+  "$set_name"-*) begin_from_worker "$BEGIN_FROM" ;;
+  *)
+    refuse "the manager's volume is empty, and ConfigMap \`ledger-begin\` does not say what to begin from" \
+      'README.md, "Bootstrap", if this is a new database; "The manager'"'"'s volume is lost" if it is not'
+    ;;
+  esac
+}
+
+begin_from_nothing() {
   wait_until_listed
+  # At a first start it is alone: workers come after the manager is ready.
   others=$(other_members)
-  [ -z "$others" ] || refuse "the manager's volume is empty, and there are other members: $(echo $others)" \
-    'a new database would not be theirs. Restore this volume, or name the worker to rebuild it from: README.md, "The manager'"'"'s volume is lost"'
-  say 'a new database: the volume is empty and nobody else is there'
+  [ -z "$others" ] || refuse "a new database was asked for, and there are members of an older one: $(echo $others)" \
+    'README.md, "The manager'"'"'s volume is lost", says how to rebuild it from one of them'
+  say 'a new database, as ConfigMap `ledger-begin` says'
   initdb -D "$PGDATA.part" -U postgres --auth-local=peer --auth-host=scram-sha-256 --data-checksums -E UTF8 --locale=C.UTF-8 >&2
-  start_part
+  start_alone "$PGDATA.part"
   here <<SQL
 \set replication \`cat $passwords/replication\`
 \set application \`cat $passwords/application\`
@@ -41,19 +49,25 @@ grant pg_monitor to replicator;
 create role ledger login password :'application';
 create database ledger owner ledger;
 SQL
-  finish_part
+  stop_alone "$PGDATA.part"
+  keep_part
 }
 
-# You have decided that this worker has the most; see README.md.
-rebuild() {
-  say "the volume is empty: rebuilding the manager from \`$1\`, as ConfigMap \`ledger-rebuild\` says"
+begin_from_worker() {
+  say "rebuilding the manager from \`$1\`, as ConfigMap \`ledger-begin\` says"
   copy "$1.$members"
   touch "$PGDATA.part/standby.signal"
-  start_part
-  # A timeline of its own: whoever wrote on after the copy can never be mistaken for this one.
-  pg_ctl -D "$PGDATA.part" -s -w promote >&2
+  promote "$PGDATA.part"
+  keep_part
+}
+
+# A timeline of its own: whoever writes on from the same place can never be mistaken for this one.
+promote() {
+  rm -f "$1/postmaster.pid" # of another pod, if the volume is a copy of a running one's
+  start_alone "$1"
+  pg_ctl -D "$1" -s -w promote >&2
   here -c checkpoint
-  finish_part
+  stop_alone "$1"
 }
 
 begin_worker() {
@@ -63,24 +77,25 @@ begin_worker() {
   copy "$previous"
   # With this file it starts read-only, and follows.
   touch "$PGDATA.part/standby.signal"
-  sync
-  mv "$PGDATA.part" "$PGDATA"
+  keep_part
 }
 
 resume_manager() {
-  refuse_if_worker
+  if [ -e "$PGDATA/standby.signal" ] && [ "${BEGIN_FROM-}" != volume ]; then
+    refuse 'this is the manager, and the volume was a worker'"'"'s' \
+      'it may lack what was written last. Put the manager'"'"'s volume back; or README.md, "The manager'"'"'s volume is lost"'
+  fi
   for address in $(other_members); do
-    resume_beside "$address"
+    compare_with "$address"
   done
-}
-
-refuse_if_worker() {
-  [ ! -e "$PGDATA/standby.signal" ] || refuse 'this is the manager, and the volume was a worker'"'"'s' \
-    'it may lack what was written last. Put the manager'"'"'s volume back, or empty this one and rebuild it: README.md, "The manager'"'"'s volume is lost"'
+  if [ -e "$PGDATA/standby.signal" ]; then
+    say 'this worker'"'"'s volume is the manager'"'"'s from now on, as ConfigMap `ledger-begin` says'
+    promote "$PGDATA"
+  fi
 }
 
 # A worker never has what its manager has not: if it does, this volume is an old copy, and to write on would make two histories.
-resume_beside() {
+compare_with() {
   identity=$(control 'Database system identifier')
   timeline=$(control "Latest checkpoint's TimeLineID")
   redo=$(control "Latest checkpoint's REDO location")
@@ -134,15 +149,17 @@ wait_until_listed() {
 copy() { pg_basebackup -d "$(as_replicator "$1")" -D "$PGDATA.part" -X stream -c fast --no-password >&2; }
 
 # On the socket only: nobody else reaches it until it is whole.
-start_part() {
-  pg_ctl -D "$PGDATA.part" -s -w -l "$run/part.log" -o "-c config_file=$config/postgresql.conf -c hba_file=$config/pg_hba.conf -c listen_addresses=''" start >&2 || {
-    cat "$run/part.log" >&2
+start_alone() {
+  pg_ctl -D "$1" -s -w -l "$run/alone.log" -o "-c config_file=$config/postgresql.conf -c hba_file=$config/pg_hba.conf -c listen_addresses=''" start >&2 || {
+    cat "$run/alone.log" >&2
     exit 1
   }
 }
 
-finish_part() {
-  pg_ctl -D "$PGDATA.part" -s -w -m fast stop >&2
+stop_alone() { pg_ctl -D "$1" -s -w -m fast stop >&2; }
+
+# Whole, or not there.
+keep_part() {
   sync
   mv "$PGDATA.part" "$PGDATA"
 }
