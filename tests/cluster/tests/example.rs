@@ -20,14 +20,14 @@ async fn a_database_with_one_writer() -> Result<()> {
 }
 
 async fn sections(on: &Installed) -> Result<()> {
-    on.fails("validate-closed.stateward.dev").await?;
     on.replicas(3).await?;
-    on.is_guarded(true).await?;
     // Its members stand on a node each.
     let labels = json!({ "kubernetes.io/hostname": "node-2", "topology.kubernetes.io/zone": "zone-c" });
     let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-2", "labels": labels } });
     on.plane.apply(&node.to_string()).await?;
     members_come_in_order(on).await.context("bootstrap")?;
+    on.fails("validate-closed.stateward.dev").await?;
+    on.is_guarded(true).await?;
     members_know_who_they_are(on).await.context("roles")?;
     services_lead_by_role(on).await.context("services")?;
     applying_again_changes_nothing(on).await.context("drift")?;
@@ -44,6 +44,7 @@ async fn members_come_in_order(on: &Installed) -> Result<()> {
     let passwords = ["--from-literal=replication=a", "--from-literal=application=b"];
     let secret = ["create", "secret", "generic", "ledger-passwords", "-n", "ledger"];
     silent(on, &[&secret[..], &passwords].concat()).await?;
+    silent(on, &["create", "configmap", "ledger-begin", "-n", "ledger", "--from-literal=from=nothing"]).await?;
     let creations = Creations::since_now(on).await?;
     let said = silent(on, &["apply", "-k", path(&example())?]).await?;
     ensure!(
@@ -52,6 +53,7 @@ async fn members_come_in_order(on: &Installed) -> Result<()> {
     );
     ensure!(creations.next(3).await? == ["ledger-0", "ledger-1", "ledger-2"]);
     rolled(on).await?;
+    silent(on, &["delete", "configmap", "ledger-begin", "-n", "ledger"]).await?;
     // What the scripts and the backups want is there under the name that they say.
     let set = get(on, "statefulset/ledger").await?;
     for volume in set["spec"]["template"]["spec"]["volumes"].as_array().context("no volumes")? {
