@@ -25,6 +25,12 @@ async fn sections(on: &Installed) -> Result<()> {
     let labels = json!({ "kubernetes.io/hostname": "node-2", "topology.kubernetes.io/zone": "zone-c" });
     let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-2", "labels": labels } });
     on.plane.apply(&node.to_string()).await?;
+    // Kubelets delete with a grace period of 0 when a pod has stopped, and are known by their group; kwok plays them under a name of its own.
+    let trusts = json!({ "spec": { "settings": { "trustedUsers": ["kwok"] } } }).to_string();
+    for policy in ["wasmpolicy/ordered-identity", "wasmpolicy/manager-writes"] {
+        on.granted(&["patch", policy, "--type=merge", "--patch", &trusts]).await?;
+        on.granted(&["wait", "--for=condition=Ready", "--timeout=60s", policy]).await?;
+    }
     members_come_in_order(on).await.context("bootstrap")?;
     on.fails("validate-closed.stateward.dev").await?;
     on.is_guarded(true).await?;
@@ -347,7 +353,10 @@ async fn get(on: &Installed, what: &str) -> Result<Value> {
 /// Granted, and without a warning.
 async fn silent(on: &Installed, arguments: &[&str]) -> Result<String> {
     let (output, said) = run(on, arguments).await?;
-    ensure!(said.is_empty(), "kubectl {}: {said}", arguments.join(" "));
+    // `kubectl` remarks on itself, where a kustomization names an order.
+    let warnings: Vec<&str> =
+        said.lines().filter(|line| !line.contains("Sorting order is set both") && !line.trim().is_empty()).collect();
+    ensure!(warnings.is_empty(), "kubectl {}: {warnings:#?}", arguments.join(" "));
     Ok(output)
 }
 
