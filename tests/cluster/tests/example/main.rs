@@ -1,18 +1,16 @@
 //! `deploy/examples/manager-worker` on a cluster with the product: what its README tells, from the first start to leaving the contract.
 
-use std::collections::BTreeMap;
+mod seen;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use futures::TryStreamExt as _;
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::{ListParams, WatchEvent, WatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
+use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
-use stateward_cluster_tests::{eventually, root};
+
+use seen::{Creations, PATIENCE, environment, example, get, leads, mounted, path, pods, rolled, run, silent};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_with_one_writer() -> Result<()> {
@@ -39,6 +37,7 @@ async fn sections(on: &Installed) -> Result<()> {
     applying_again_changes_nothing(on).await.context("drift")?;
     nobody_takes_the_role(on).await.context("refusals")?;
     the_manager_comes_back(on).await.context("manager lost")?;
+    a_lost_volume_is_replaced(on).await.context("volume lost")?;
     workers_go_and_come(on).await.context("scale")?;
     the_manager_is_updated_last(on).await.context("rolling update")?;
     it_leaves(on).await.context("leaving")
@@ -68,7 +67,13 @@ async fn members_come_in_order(on: &Installed) -> Result<()> {
             get(on, &format!("{kind}/{name}")).await?;
         }
     }
-    get(on, "cronjob/ledger-backup").await?;
+    silent(
+        on,
+        &["create", "job", "-n", "ledger", "--from=cronjob/ledger-backup", "ledger-backup-now", "--dry-run=server"],
+    )
+    .await?;
+    let restore = example().join("restore.yaml");
+    silent(on, &["create", "-f", path(&restore)?, "--dry-run=server"]).await?;
     for ordinal in 0..3 {
         let claim = get(on, &format!("pvc/data-ledger-{ordinal}")).await?;
         ensure!(claim["status"]["phase"] == "Bound", "{claim}");
@@ -176,6 +181,45 @@ async fn the_manager_comes_back(on: &Installed) -> Result<()> {
     leads(on, "ledger-write", &["ledger-0"]).await
 }
 
+/// The manager's by the exemption of the README, a worker's with a warning.
+async fn a_lost_volume_is_replaced(on: &Installed) -> Result<()> {
+    let claim = ["delete", "pvc/data-ledger-0", "-n", "ledger", "--wait=false"];
+    let said = on.refused(&claim, "").await?;
+    ensure!(said.contains("[remote-volumes/claim-in-use]"), "{said}");
+    let readme = fs::read_to_string(example().join("README.md"))?;
+    let exemption = readme.split("<<EXEMPTION\n").nth(1).and_then(|rest| rest.split("EXEMPTION\n").next());
+    let exemption = exemption.context("the README has no exemption")?;
+    let (from, to) = (exemption.find("$(date").context("no date")?, exemption.rfind(')').context("no date")? + 1);
+    let mut exemption = exemption.to_owned();
+    let expires = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    exemption.replace_range(from..to, &format!("{expires:.0}"));
+    on.plane.apply(&exemption).await?;
+    eventually("the exemption is known", PATIENCE, async || {
+        // To each of the replicas.
+        for what in ["pvc/data-ledger-0", "pod/ledger-0"].repeat(6) {
+            run(on, &["delete", what, "-n", "ledger", "--dry-run=server"]).await?;
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    for ordinal in ["0", "2"] {
+        let (claim, pod) = (format!("pvc/data-ledger-{ordinal}"), format!("pod/ledger-{ordinal}"));
+        let before = get(on, &claim).await?;
+        let (_, said) = run(on, &["delete", &claim, "-n", "ledger", "--wait=false"]).await?;
+        ensure!(said.contains("[remote-volumes/claim-in-use]") == (ordinal == "2"), "{said}");
+        silent(on, &["delete", &pod, "-n", "ledger", "--wait=false"]).await?;
+        eventually("it has another volume", PATIENCE, async || {
+            let now = get(on, &claim).await?;
+            let is_new = now["metadata"]["uid"] != before["metadata"]["uid"] && now["status"]["phase"] == "Bound";
+            Ok(is_new.then_some(()))
+        })
+        .await?;
+        rolled(on).await?;
+    }
+    silent(on, &["delete", "policyexemption/rebuild-ledger-0", "-n", "ledger"]).await?;
+    services_lead_by_role(on).await
+}
+
 async fn workers_go_and_come(on: &Installed) -> Result<()> {
     let before = pods(on).await?;
     silent(on, &["scale", "statefulset/ledger", "-n", "ledger", "--replicas=2"]).await?;
@@ -223,6 +267,11 @@ async fn the_manager_is_updated_last(on: &Installed) -> Result<()> {
     rolled(on).await?;
     let after = get(on, "pod/ledger-0").await?;
     ensure!(mounted(&before)? != mounted(&after)?, "{}", mounted(&after)?);
+    let creations = Creations::since_now(on).await?;
+    silent(on, &["rollout", "undo", "statefulset/ledger", "-n", "ledger"]).await?;
+    ensure!(creations.next(3).await? == ["ledger-2", "ledger-1", "ledger-0"]);
+    rolled(on).await?;
+    ensure!(mounted(&before)? == mounted(&get(on, "pod/ledger-0").await?)?);
     members_know_who_they_are(on).await?;
     services_lead_by_role(on).await
 }
@@ -248,133 +297,3 @@ async fn it_leaves(on: &Installed) -> Result<()> {
     ensure!(!environment(&pod, container)?.contains_key("STATEWARD_ROLE"), "{pod}");
     leads(on, "ledger-write", &[]).await
 }
-
-/// A member, by what must not change.
-#[derive(Debug, PartialEq)]
-struct Member {
-    uid: String,
-    role: String,
-}
-
-async fn pods(on: &Installed) -> Result<BTreeMap<String, Member>> {
-    let list = get(on, "pods").await?;
-    let members = list["items"].as_array().context("no list")?.iter().map(|pod| {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let role = text(&pod["metadata"]["labels"]["stateward.dev/role"]);
-        (text(&pod["metadata"]["name"]), Member { uid: text(&pod["metadata"]["uid"]), role })
-    });
-    Ok(members.collect())
-}
-
-/// Variables that come by the downward API, as the kubelet would resolve them; those whose key is missing are not there.
-fn environment(pod: &Value, container: &Value) -> Result<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    for variable in container["env"].as_array().context("no environment")? {
-        let Some(path) = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() else { continue };
-        let value = match path.strip_suffix("']").and_then(|path| path.split_once("['")) {
-            Some((map, key)) => {
-                let pointer = format!("/{}", map.replace('.', "/"));
-                pod.pointer(&pointer).and_then(|map| map.get(key))
-            }
-            None => pod.pointer(&format!("/{}", path.replace('.', "/"))),
-        };
-        if let (Some(name), Some(value)) = (variable["name"].as_str(), value.and_then(Value::as_str)) {
-            found.insert(name.to_owned(), value.to_owned());
-        }
-    }
-    Ok(found)
-}
-
-/// The ConfigMap of the scripts.
-fn mounted(pod: &Value) -> Result<&str> {
-    let mut volumes = pod["spec"]["volumes"].as_array().context("no volumes")?.iter();
-    volumes
-        .find_map(|volume| volume["configMap"]["name"].as_str().filter(|name| name.starts_with("ledger-scripts-")))
-        .context("no scripts")
-}
-
-/// The members that come into being, in order.
-struct Creations {
-    pods: Api<Pod>,
-    version: String,
-}
-
-impl Creations {
-    async fn since_now(on: &Installed) -> Result<Self> {
-        let pods: Api<Pod> = Api::namespaced(on.plane.client()?, "ledger");
-        let version = pods.list(&ListParams::default()).await?.metadata.resource_version.context("no version")?;
-        Ok(Self { pods, version })
-    }
-
-    /// Waits for so many.
-    async fn next(&self, count: usize) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let watch = async {
-            let mut events = Box::pin(self.pods.watch(&WatchParams::default(), &self.version).await?);
-            while names.len() < count {
-                if let WatchEvent::Added(pod) = events.try_next().await?.context("the watch ended")? {
-                    names.extend(pod.metadata.name);
-                }
-            }
-            Ok::<(), anyhow::Error>(())
-        };
-        let ended = tokio::time::timeout(PATIENCE, watch).await;
-        ended.with_context(|| format!("only {names:?} came"))??;
-        Ok(names)
-    }
-}
-
-/// Waits until the ready endpoints of this Service are these members.
-async fn leads(on: &Installed, service: &str, members: &[&str]) -> Result<()> {
-    let selector = format!("--selector=kubernetes.io/service-name={service}");
-    eventually(&format!("{service} leads to {members:?}"), PATIENCE, async || {
-        let (slices, _) = run(on, &["get", "endpointslices", "-n", "ledger", &selector, "-o", "json"]).await?;
-        let slices: Value = serde_json::from_str(&slices)?;
-        let slices = slices["items"].as_array().context("no list")?;
-        let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
-        let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] == true);
-        let mut names: Vec<&str> = ready.filter_map(|endpoint| endpoint["targetRef"]["name"].as_str()).collect();
-        names.sort_unstable();
-        ensure!(names == members, "{names:?}");
-        // None at all is a slice without endpoints.
-        Ok((!slices.is_empty()).then_some(()))
-    })
-    .await
-}
-
-async fn rolled(on: &Installed) -> Result<()> {
-    on.granted(&["rollout", "status", "statefulset/ledger", "-n", "ledger", "--timeout=60s"]).await
-}
-
-async fn get(on: &Installed, what: &str) -> Result<Value> {
-    Ok(serde_json::from_str(&run(on, &["get", what, "-n", "ledger", "-o", "json"]).await?.0)?)
-}
-
-/// Granted, and without a warning.
-async fn silent(on: &Installed, arguments: &[&str]) -> Result<String> {
-    let (output, said) = run(on, arguments).await?;
-    // `kubectl` remarks on itself, where a kustomization names an order.
-    let warnings: Vec<&str> =
-        said.lines().filter(|line| !line.contains("Sorting order is set both") && !line.trim().is_empty()).collect();
-    ensure!(warnings.is_empty(), "kubectl {}: {warnings:#?}", arguments.join(" "));
-    Ok(output)
-}
-
-/// Granted: what it prints, and what it warns of.
-async fn run(on: &Installed, arguments: &[&str]) -> Result<(String, String)> {
-    let output = on.plane.kubectl(arguments).await?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "kubectl {}: {said}", arguments.join(" "));
-    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), said))
-}
-
-fn example() -> PathBuf {
-    root().join("deploy/examples/manager-worker")
-}
-
-fn path(path: &Path) -> Result<&str> {
-    path.to_str().context("a path that is no text")
-}
-
-/// As long as a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
