@@ -44,6 +44,22 @@ fn strict_finds_nothing() {
     assert!(promises.iter().all(|promise| promise["state"] == "kept"), "{promises:#?}");
 }
 
+#[test]
+fn the_readme_shows_what_check_says() {
+    let output = Command::new(stateward())
+        .args(["check", "deploy/examples/manager-worker", "--profile", "strict"])
+        .current_dir(root())
+        .env("STATEWARD_CACHE_DIR", cache())
+        .output()
+        .unwrap();
+    let shown = format!(
+        "```console\n$ stateward check deploy/examples/manager-worker --profile strict\n{}```\n",
+        String::from_utf8(output.stdout).unwrap()
+    );
+    let readme = fs::read_to_string(example().join("README.md")).unwrap();
+    assert!(readme.contains(&shown), "README.md shows something else than this:\n{shown}");
+}
+
 /// A file, what is replaced in it by what, and what is then said by which rule.
 const BREAKS: &[(&str, &str, &str, &str)] = &[
     ("ledger.yaml", "manager-only", "manager_only", "Deny manager-writes/invalid-contract"),

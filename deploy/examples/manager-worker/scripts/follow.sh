@@ -7,7 +7,7 @@ main() {
   trap 'exit 0' INT TERM
   last=
   while :; do
-    now=$("look_as_$role" 2>&1) || now="asking the database fails: $now"
+    now=$("look_as_$role" 2>&1) || now="asking the database fails: $(printf '%s\n' "$now" | head -n 1)"
     now=$now$(fullness)
     [ "$now" = "$last" ] || say "$now"
     last=$now
