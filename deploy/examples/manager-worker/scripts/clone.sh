@@ -150,6 +150,7 @@ copy() { pg_basebackup -d "$(as_replicator "$1")" -D "$PGDATA.part" -X stream -c
 
 # On the socket only: nobody else reaches it until it is whole.
 start_alone() {
+  chmod 0700 "$1" # as in database.sh
   pg_ctl -D "$1" -s -w -l "$run/alone.log" -o "-c config_file=$config/postgresql.conf -c hba_file=$config/pg_hba.conf -c listen_addresses=''" start >&2 || {
     cat "$run/alone.log" >&2
     exit 1

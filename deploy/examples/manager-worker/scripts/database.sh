@@ -3,6 +3,8 @@
 . "$(dirname "$0")/role.sh"
 
 [ -s "$PGDATA/PG_VERSION" ] || refuse 'the volume has no database' 'the init container `clone` makes it; let the pod be made anew'
+# Where a kubelet applies `fsGroup` anew, the group may write here, and PostgreSQL does not start.
+chmod 0700 "$PGDATA"
 set -- -D "$PGDATA" -c "config_file=$config/postgresql.conf" -c "hba_file=$config/pg_hba.conf" -c "cluster_name=$POD_NAME"
 case "$role" in
 manager)
