@@ -103,6 +103,7 @@ async fn is_uninstalled_by_the_command(on: &Installed) -> Result<()> {
         .await?;
     report.all_granted()?;
     nothing_is_left(on).await?;
+    on.granted(&["wait", "--for=delete", &format!("namespace/{NAMESPACE}"), "--timeout=90s"]).await?;
     is_not_installed(on).await
 }
 
