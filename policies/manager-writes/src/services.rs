@@ -73,7 +73,7 @@ pub fn mixed_service_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut
     let Some(services) = cx.list::<Service>() else { return out.unavailable::<Service>() };
     for service in services {
         let (manager, worker) = (selects(&service, set, Role::Manager), selects(&service, set, Role::Worker));
-        if !(manager || worker) || is_for_reading(&service, cx) {
+        if !(manager || worker) || is_for_reading(&service, &cx.settings) {
             continue;
         }
         let name = &service.metadata.name;
@@ -92,7 +92,7 @@ pub fn mixed_service_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut
 
 /// The same seen from the Service, which may be made or changed after the set.
 pub fn mixed_service(service: &Service, cx: &Context<Settings>, out: &mut Findings) {
-    if service.spec.selector.is_empty() || is_for_reading(service, cx) {
+    if service.spec.selector.is_empty() || is_for_reading(service, &cx.settings) {
         return;
     }
     let Some(sets) = cx.list::<StatefulSet>() else { return out.unavailable::<StatefulSet>() };
@@ -185,29 +185,37 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
 /// Another governed set in which the Service selects somebody. A selector that names a set, or a pod, leads to no other; a headless Service
 /// that governs both gives both their names.
 fn other_set(service: &Service, set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) -> Option<String> {
-    if [SET, POD_NAME].iter().any(|key| service.spec.selector.has(key)) {
+    if names_one_set(service) {
         return None;
     }
     let Some(sets) = cx.list::<StatefulSet>() else {
         out.unavailable::<StatefulSet>();
         return None;
     };
-    let is_other = |other: &&StatefulSet| {
-        other.metadata.name != set.metadata.name
-            && is_governed(other)
-            && !(governs(service, set) && governs(service, other))
-            && (selects(service, other, Role::Manager) || selects(service, other, Role::Worker))
-    };
-    sets.iter().find(is_other).map(|other| other.metadata.name.to_string())
+    sets.iter().find(|other| reaches_as_well(service, set, other)).map(|other| other.metadata.name.to_string())
 }
 
-fn is_for_reading(service: &Service, cx: &Context<Settings>) -> bool {
-    service.metadata.annotations.get(SERVICE) == Some("read-only")
-        || cx.settings.is_read_only_name(&service.metadata.name)
+/// Whether a Service of this set leads to members of another governed one.
+pub fn reaches_as_well(service: &Service, set: &StatefulSet, other: &StatefulSet) -> bool {
+    !names_one_set(service)
+        && other.metadata.name != set.metadata.name
+        && is_governed(other)
+        && !(governs(service, set) && governs(service, other))
+        && (selects(service, other, Role::Manager) || selects(service, other, Role::Worker))
+}
+
+/// Its selector names a set, or a pod: it leads to members of no other set.
+fn names_one_set(service: &Service) -> bool {
+    [SET, POD_NAME].iter().any(|key| service.spec.selector.has(key))
+}
+
+/// Workers may be behind it: it says so, or its name does.
+pub fn is_for_reading(service: &Service, settings: &Settings) -> bool {
+    service.metadata.annotations.get(SERVICE) == Some("read-only") || settings.is_read_only_name(&service.metadata.name)
 }
 
 /// It is there to give the members their names.
-fn governs(service: &Service, set: &StatefulSet) -> bool {
+pub fn governs(service: &Service, set: &StatefulSet) -> bool {
     set.service_name() == Some(service.metadata.name.as_str()) && service.is_headless()
 }
 

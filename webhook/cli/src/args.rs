@@ -11,6 +11,7 @@ use crate::doctor::DoctorArgs;
 use crate::install::{InstallArgs, UninstallArgs};
 use crate::output::{Format, Output, one_of};
 use crate::pause::{PauseArgs, ResumeArgs};
+use crate::roles::RolesArgs;
 use crate::serve::ServeArgs;
 
 /// Keeps stateful workloads stateful: an admission webhook that runs WebAssembly policies.
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Uninstall(UninstallArgs),
     /// Say what of an installation works and what does not.
     Doctor(DoctorArgs),
+    /// Say who may write in the sets of the manager contract, what is wrong there and how to mend it.
+    Roles(RolesArgs),
     /// Take the webhook out of the way, for a time or until `resume`.
     Pause(PauseArgs),
     /// End a pause, or what somebody deleted by hand.
@@ -162,10 +165,10 @@ impl From<ProfileName> for Profile {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing is denied; warnings, audit findings and undecided rules do not count
-  1  something is denied; `test`: a case fails
+  1  something is denied; `test`: a case fails; `roles`, `doctor`: something is wrong
   2  wrong arguments, input that cannot be read or parsed
   3  a policy did not load, or failed
-  4  the cluster or a registry cannot be reached
+  4  the cluster or a registry cannot be reached; `roles`: something may not be read there
   5  no object that any rule judges; `test`: no case
   130, 143  `serve`: a second SIGINT or SIGTERM ended it before all requests were answered
 Of several the first in this order: 2, 4, 3, 1.";

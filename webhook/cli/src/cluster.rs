@@ -8,21 +8,35 @@ use stateward_cluster::names;
 
 use crate::exit::{self, Exit};
 
-/// Which cluster, and where in it.
+/// Which cluster.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct ClusterOptions {
+pub(crate) struct Connection {
     /// How the API server is reached [default: KUBECONFIG, else the user's own file].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// A context of it [default: the current one].
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+/// Which cluster, and where in it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ClusterOptions {
+    #[command(flatten)]
+    connection: Connection,
     /// Where Stateward is installed.
     #[arg(short, long, value_name = "NAMESPACE", default_value = names::NAMESPACE, env = "STATEWARD_NAMESPACE")]
     pub(crate) namespace: String,
 }
 
 impl ClusterOptions {
+    /// See [`Connection::run`].
+    pub(crate) fn run<F: Future<Output = Result<Exit>>>(&self, command: impl FnOnce(Client) -> F) -> Result<Exit> {
+        self.connection.run(command)
+    }
+}
+
+impl Connection {
     /// Runs a command's part that needs the cluster. Whatever fails there is exit code 4: nothing was judged.
     pub(crate) fn run<F: Future<Output = Result<Exit>>>(&self, command: impl FnOnce(Client) -> F) -> Result<Exit> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

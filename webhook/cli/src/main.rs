@@ -20,6 +20,7 @@ mod install;
 mod output;
 mod pause;
 mod policies;
+mod roles;
 mod rules;
 mod serve;
 mod test;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Install(args) => install::install(&args),
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Roles(args) => roles::run(&args),
         Command::Pause(args) => pause::pause(&args),
         Command::Resume(args) => pause::resume(&args),
         Command::Completions(args) => completions::run(&args),

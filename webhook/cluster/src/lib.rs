@@ -17,6 +17,7 @@
 //! unread       tells as Events what controllers were warned of
 //! install      puts manifests into a cluster and takes them out
 //! doctor       looks at an installation from outside
+//! roles        looks at the sets of the manager contract from outside
 //! ```
 
 pub mod certificates;
@@ -32,6 +33,7 @@ pub mod lease;
 pub mod names;
 pub mod registration;
 mod retry;
+pub mod roles;
 pub mod status;
 pub mod unread;
 pub mod wanted;

@@ -1,0 +1,481 @@
+//! `stateward roles` on a real cluster: a set of the contract as it should be, then broken in one way after the other and mended by what the command says.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::shop::but;
+use stateward_cluster_tests::{eventually, root, stateward};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_says_who_may_write() -> Result<()> {
+    Installed::run("roles", sections).await
+}
+
+async fn sections(on: &Installed) -> Result<()> {
+    on.replicas(3).await?;
+    on.plane.apply(SHOP).await?;
+    on.plane.apply(&set("ledger", 3, true).to_string()).await?;
+    on.plane.apply(&set("wiki", 2, false).to_string()).await?;
+    for name in ["ledger", "wiki"] {
+        rolled(on, name).await?;
+    }
+    nothing_is_wrong_with_a_whole_set(on).await.context("a whole set")?;
+    a_set_that_joins_is_told_how(on).await.context("joining")?;
+    rights_that_are_lacking_are_named(on).await.context("rights")?;
+    a_service_that_leads_elsewhere_is_found(on).await.context("services")?;
+    a_manager_that_is_away_is_found(on).await.context("away")
+}
+
+async fn nothing_is_wrong_with_a_whole_set(on: &Installed) -> Result<()> {
+    becomes(on, "shop/ledger", &[]).await?;
+    let seen = roles(on, &["shop/ledger"]).await?;
+    ensure!((seen.code, seen.err.as_str()) == (Some(0), ""), "{seen:?}");
+    let expected = "\
+StatefulSet shop/ledger
+writes         manager-only
+manager        ledger-0, ready on NODE
+members        3 of 3 ready, 0 unstamped
+write Service  ledger-write -> ledger-0
+
+MEMBER    ROLE     WRITE  STAMPED  NODE    STATE
+ledger-0  manager  allow  yes      NODE  ready
+ledger-1  worker   deny   yes      NODE  ready
+ledger-2  worker   deny   yes      NODE  ready
+
+nothing is wrong
+";
+    ensure!(seen.out == expected, "{}", seen.out);
+    let table = "\
+SET          MANAGER   READY  UNSTAMPED  WRITE SERVICE  STATE
+shop/ledger  ledger-0  3/3    0          ledger-write   ok
+";
+    for arguments in [&[][..], &["-n", "shop"]] {
+        let seen = roles(on, arguments).await?;
+        ensure!((seen.code, seen.out.as_str(), seen.err.as_str()) == (Some(0), table, ""), "{seen:?}");
+    }
+    let empty = "no StatefulSet has joined the manager contract by `stateward.dev/writes: manager-only`\n";
+    let seen = roles(on, &["-n", "default"]).await?;
+    ensure!((seen.code, seen.out.as_str()) == (Some(0), empty), "{seen:?}");
+    let seen = roles(on, &["shop/leger"]).await?;
+    let absent = "error: there is no StatefulSet `leger` in namespace `shop`\nhint: ";
+    ensure!(seen.code == Some(2) && seen.err.starts_with(absent), "{seen:?}");
+    the_readme_shows_it(&expected.replace("NODE", "node-?"), "stateward roles shop/ledger")?;
+    the_same_as_a_column(on).await?;
+    for_machines(on).await
+}
+
+/// What kubectl shows of the same.
+async fn the_same_as_a_column(on: &Installed) -> Result<()> {
+    let column = ["get", "pods", "-n", "shop", "-l", "app=ledger", "-L", "stateward.dev/role"];
+    let output = on.plane.kubectl(&column).await?;
+    let said = String::from_utf8(output.stdout)?;
+    let cells = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    let rows: Vec<Vec<String>> = said.lines().map(cells).collect();
+    let roles: Vec<(&str, &str)> = rows
+        .iter()
+        .map(|row| (row.first().map_or("", String::as_str), row.last().map_or("", String::as_str)))
+        .collect();
+    let expected = [("NAME", "ROLE"), ("ledger-0", "manager"), ("ledger-1", "worker"), ("ledger-2", "worker")];
+    ensure!(roles == expected, "{said}");
+    // Ages differ.
+    the_readme_shows_it(&said, "kubectl get pods -n shop -l app=ledger -L stateward.dev/role")
+}
+
+async fn for_machines(on: &Installed) -> Result<()> {
+    let seen = roles(on, &["shop/ledger", "-o", "json"]).await?;
+    let told: Value = serde_json::from_str(&seen.out).with_context(|| format!("{seen:?}"))?;
+    let member = |name: &str, ordinal: u32, role: &str, write: &str| {
+        json!({
+            "name": name, "ordinal": ordinal, "state": "ready", "role": role, "write": write, "stamp": "right",
+            "differences": [], "node": "NODE",
+        })
+    };
+    let address = &told["sets"][0]["writeServices"][0]["endpoints"][0]["addresses"];
+    ensure!(address[0].is_string(), "{}", seen.out);
+    let expected = json!({
+        "version": "v1alpha1",
+        "unread": [],
+        "sets": [{
+            "namespace": "shop", "name": "ledger", "writes": "manager-only", "governed": true, "replicas": 3,
+            "manager": "ledger-0", "ready": 3, "unstamped": 0, "problems": [],
+            "members": [
+                member("ledger-0", 0, "manager", "allow"),
+                member("ledger-1", 1, "worker", "deny"),
+                member("ledger-2", 2, "worker", "deny"),
+            ],
+            "writeServices": [{
+                "name": "ledger-write",
+                "endpoints": [{ "pod": "ledger-0", "addresses": address, "ready": true }],
+            }],
+        }],
+    });
+    ensure!(told == expected, "{}", seen.out);
+    Ok(())
+}
+
+/// By its own hints alone: it says what is missing until nothing is.
+async fn a_set_that_joins_is_told_how(on: &Installed) -> Result<()> {
+    let seen = roles(on, &["shop/wiki"]).await?;
+    let undeclared = "\
+StatefulSet shop/wiki
+writes         not declared
+members        2 of 2 ready, 0 unstamped
+write Service  none
+
+MEMBER  ROLE  WRITE  STAMPED  NODE    STATE
+wiki-0  -     -      -        NODE  ready
+wiki-1  -     -      -        NODE  ready
+
+1. problem: the set does not say who may write: it has no annotation `stateward.dev/writes`
+   hint: if its first member alone shall write: `kubectl annotate statefulset wiki --namespace shop stateward.dev/writes=manager-only --overwrite`, then look here again; else leave it
+";
+    ensure!((seen.code, seen.out.as_str()) == (Some(1), undeclared), "{seen:?}");
+    mend(on, &seen).await?;
+    let seen = roles(on, &["shop/wiki"]).await?;
+    let joined = "\
+StatefulSet shop/wiki
+writes         manager-only
+manager        wiki-0, ready on NODE
+members        2 of 2 ready, 2 unstamped
+write Service  none
+
+MEMBER  ROLE  WRITE  STAMPED  NODE    STATE
+wiki-0  -     -      no       NODE  ready
+wiki-1  -     -      no       NODE  ready
+
+1. problem: 2 members have no role: `wiki-1`, `wiki-0`
+   hint: make them anew: `kubectl delete pod wiki-1 --namespace shop`, then `wiki-0`, each when the one before is ready; `kubectl rollout restart statefulset wiki --namespace shop` does the same with all members
+
+2. problem: only the manager may write, and no Service leads to it alone
+   hint: `kubectl expose pod wiki-0 --namespace shop --name wiki-write --port PORT --selector stateward.dev/role=manager,stateward.dev/set=wiki`, and let clients write there
+";
+    ensure!((seen.code, seen.out.as_str()) == (Some(1), joined), "{seen:?}");
+    the_readme_shows_it(&joined.replace("NODE", "node-?"), "stateward roles shop/wiki")?;
+    let seen_all = roles(on, &[]).await?;
+    let table = "\
+SET          MANAGER   READY  UNSTAMPED  WRITE SERVICE  STATE
+shop/ledger  ledger-0  3/3    0          ledger-write   ok
+shop/wiki    wiki-0    2/2    2          -              2 problems
+
+hint: `stateward roles shop/wiki` says what is wrong and how to mend it
+";
+    ensure!((seen_all.code, seen_all.out.as_str()) == (Some(1), table), "{seen_all:?}");
+    the_readme_shows_it(table, "stateward roles")?;
+    // The last hint first: a Service of a pod without a role leads nowhere, and that is no problem of its own.
+    let expose = commands(&seen).pop().context("no command")?.replace("PORT", "5432");
+    run(on, &expose).await?;
+    becomes(on, "shop/wiki", &["unstamped-members"]).await?;
+    run(on, "kubectl rollout restart statefulset wiki --namespace shop").await?;
+    rolled(on, "wiki").await?;
+    becomes(on, "shop/wiki", &[]).await?;
+    let seen = roles(on, &["shop/wiki"]).await?;
+    ensure!(seen.out.contains("\nwrite Service  wiki-write -> wiki-0\n"), "{}", seen.out);
+    Ok(())
+}
+
+async fn rights_that_are_lacking_are_named(on: &Installed) -> Result<()> {
+    on.plane.apply(RIGHTS).await?;
+    let vera = on.plane.kubeconfig("vera", &[])?;
+    let all = roles(on, &["-n", "shop"]).await?;
+    // A role is known to the API server a moment after it was made.
+    eventually("vera sees what the administrator does", PATIENCE, async || {
+        let seen = roles_as(&vera, &["-n", "shop"]).await?;
+        ensure!(seen == all, "{seen:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    let whole = roles(on, &["shop/ledger"]).await?;
+    ensure!(roles_as(&vera, &["shop/ledger"]).await? == whole);
+    let seen = roles_as(&vera, &[]).await?;
+    let forbidden = "error: this account may not list `statefulsets.apps` in all namespaces\nhint: `--namespace NAMESPACE` looks into one\n";
+    ensure!(seen == (Seen { code: Some(4), out: String::new(), err: forbidden.to_owned() }), "{seen:?}");
+    let seen = roles_as(&vera, &["default/db"]).await?;
+    let forbidden =
+        "error: this account may not list `statefulsets.apps` in `default`\nhint: the ClusterRole `view` allows it\n";
+    ensure!(seen == (Seen { code: Some(4), out: String::new(), err: forbidden.to_owned() }), "{seen:?}");
+
+    let fred = on.plane.kubeconfig("fred", &[])?;
+    let partial = "\
+StatefulSet shop/ledger
+writes         manager-only
+manager        ledger-0, unknown
+members        ? of 3 ready, ? unstamped
+write Service  ledger-write -> unknown
+
+not read: you may not list `pods` in `shop`
+not read: you may not list `endpointslices.discovery.k8s.io` in `shop`
+hint: the ClusterRole `view` allows it
+
+nothing is wrong in what could be read
+";
+    eventually("fred sees sets and Services", PATIENCE, async || {
+        let seen = roles_as(&fred, &["shop/ledger"]).await?;
+        ensure!(seen == (Seen { code: Some(4), out: partial.to_owned(), err: String::new() }), "{seen:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    // He may list the names of namespaces, so each is tried.
+    let seen = roles_as(&fred, &[]).await?;
+    ensure!(
+        seen.code == Some(4)
+            && seen.out.contains("\nshop/ledger  ledger-0  ?/3    ?          ledger-write   unknown\n"),
+        "{seen:?}"
+    );
+    ensure!(seen.out.contains("\nnot read: you may not list `statefulsets.apps` in `default`\n"), "{seen:?}");
+
+    let nobody = Path::new("no-such.kubeconfig");
+    let seen = roles_as(nobody, &[]).await?;
+    ensure!(seen.code == Some(4) && seen.err.contains("hint: "), "{seen:?}");
+    Ok(())
+}
+
+async fn a_service_that_leads_elsewhere_is_found(on: &Installed) -> Result<()> {
+    run(on, "kubectl set selector service ledger-write --namespace shop app=ledger").await?;
+    let seen = roles(on, &["shop/ledger"]).await?;
+    let misled = "
+1. problem: only the manager may write, and no Service leads to it alone
+   hint: `kubectl expose pod ledger-0 --namespace shop --name ledger-write --port PORT --selector stateward.dev/role=manager,stateward.dev/set=ledger`, and let clients write there
+
+2. problem: Service `ledger-write` leads to the manager and to its workers alike
+   hint: for writing: `kubectl set selector service ledger-write --namespace shop stateward.dev/role=manager,stateward.dev/set=ledger`; for reading: `kubectl annotate service ledger-write --namespace shop stateward.dev/service=read-only`
+";
+    ensure!(seen.code == Some(1) && seen.out.ends_with(misled), "{}", seen.out);
+    let mends = commands(&seen).into_iter().find(|command| command.starts_with("kubectl set selector"));
+    run(on, &mends.context("no command")?).await?;
+    becomes(on, "shop/ledger", &[]).await?;
+
+    on.plane.apply(BY_HAND).await?;
+    let seen = roles(on, &["shop/ledger"]).await?;
+    ensure!(seen.code == Some(1) && seen.out.contains("\nwrite Service  ledger-write -> "), "{seen:?}");
+    let by_hand = "
+1. problem: Service `ledger-write` leads writes to `ledger-1`, and the manager is `ledger-0`
+   hint: somebody else than Kubernetes wrote it: `kubectl delete endpointslice by-hand --namespace shop`
+";
+    ensure!(seen.out.ends_with(by_hand), "{}", seen.out);
+    mend(on, &seen).await?;
+    becomes(on, "shop/ledger", &[]).await
+}
+
+async fn a_manager_that_is_away_is_found(on: &Installed) -> Result<()> {
+    on.granted(&["scale", "statefulset/ledger", "-n", "shop", "--replicas=0"]).await?;
+    eventually("its pods are gone", PATIENCE, async || {
+        let left = on.plane.kubectl(&["get", "pods", "-n", "shop", "-l", "app=ledger", "-o", "name"]).await?.stdout;
+        Ok(left.is_empty().then_some(()))
+    })
+    .await?;
+    becomes(on, "shop/ledger", &["scaled-to-zero"]).await?;
+    let seen = eventually("nobody is behind the Service", PATIENCE, async || {
+        let seen = roles(on, &["shop/ledger"]).await?;
+        Ok(seen.out.contains("-> nobody\n").then_some(seen))
+    })
+    .await?;
+    let scaled = "\
+StatefulSet shop/ledger
+writes         manager-only
+manager        ledger-0, does not exist
+members        0 of 0 ready, 0 unstamped
+write Service  ledger-write -> nobody
+
+1. problem: with 0 replicas there is no manager: nothing is written
+   hint: `kubectl scale statefulset ledger --namespace shop --replicas 1`, or as many as it had
+";
+    ensure!((seen.code, seen.out.as_str()) == (Some(1), scaled), "{seen:?}");
+    mend(on, &seen).await?;
+    becomes(on, "shop/ledger", &[]).await?;
+
+    // A set that is made anew adopts the pod that is there, with the keys that it was made with.
+    on.granted(&["delete", "statefulset", "ledger", "-n", "shop", "--cascade=orphan"]).await?;
+    on.plane.apply(&set("ledger", 1, true).to_string()).await?;
+    becomes(on, "shop/ledger", &[]).await?;
+    let manager = on.plane.kubectl(&[
+        "get",
+        "pod",
+        "ledger-0",
+        "-n",
+        "shop",
+        "-o",
+        "jsonpath={.metadata.ownerReferences[0].uid}",
+    ]);
+    let owner = on.plane.kubectl(&["get", "statefulset", "ledger", "-n", "shop", "-o", "jsonpath={.metadata.uid}"]);
+    ensure!(manager.await?.stdout == owner.await?.stdout, "nothing was adopted");
+    Ok(())
+}
+
+/// What a person sees, with nodes made equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+async fn roles(on: &Installed, arguments: &[&str]) -> Result<Seen> {
+    roles_as(&on.plane.admin(), arguments).await
+}
+
+async fn roles_as(kubeconfig: &Path, arguments: &[&str]) -> Result<Seen> {
+    let mut command = Command::new(stateward());
+    command.arg("roles").args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let text = |bytes: Vec<u8>| Ok::<_, anyhow::Error>(String::from_utf8(bytes)?);
+    let same = |text: String| text.replace("node-0", "NODE").replace("node-1", "NODE");
+    Ok(Seen { code: output.status.code(), out: same(text(output.stdout)?), err: text(output.stderr)? })
+}
+
+/// Waits until exactly these problems are found.
+async fn becomes(on: &Installed, set: &str, kinds: &[&str]) -> Result<()> {
+    eventually(&format!("`{set}` has the problems {kinds:?}"), PATIENCE, async || {
+        let seen = roles(on, &[set, "--output", "json"]).await?;
+        let told: Value = serde_json::from_str(&seen.out).with_context(|| format!("{seen:?}"))?;
+        let problems = told["sets"][0]["problems"].as_array().context("no problems")?;
+        let found: Vec<&str> = problems.iter().filter_map(|problem| problem["kind"].as_str()).collect();
+        ensure!(found == kinds, "{problems:?}");
+        ensure!(seen.code == Some(i32::from(!kinds.is_empty())), "{seen:?}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// The commands that a hint gives.
+fn commands(seen: &Seen) -> Vec<String> {
+    let quoted = seen.out.split('`').skip(1).step_by(2);
+    quoted.filter(|text| text.starts_with("kubectl ")).map(str::to_owned).collect()
+}
+
+/// Does what the first hint says.
+async fn mend(on: &Installed, seen: &Seen) -> Result<()> {
+    run(on, commands(seen).first().context("no command")?).await
+}
+
+async fn run(on: &Installed, command: &str) -> Result<()> {
+    let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    on.granted(&arguments).await
+}
+
+/// The README's transcript of this command is what it prints; what differs from cluster to cluster is left out.
+fn the_readme_shows_it(said: &str, command: &str) -> Result<()> {
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    let shown = readme
+        .split(&format!("$ {command}\n"))
+        .nth(1)
+        .and_then(|rest| rest.split("\n$ ").next()?.split("```").next())
+        .with_context(|| format!("the README does not show `{command}`"))?;
+    let plain = |text: &str| -> String {
+        let same = |word: &str| match word {
+            node if node.starts_with("node-") => "NODE".to_owned(),
+            age if is_age(age) => "AGE".to_owned(),
+            word => word.to_owned(),
+        };
+        text.lines()
+            .map(|line| line.split_whitespace().map(same).collect::<Vec<_>>().join(" "))
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    ensure!(plain(shown) == plain(said), "`{command}` prints something else than the README says:\n{said}");
+    Ok(())
+}
+
+/// `41s`, `2m13s`.
+fn is_age(word: &str) -> bool {
+    word.ends_with(['s', 'm']) && word.chars().all(|c| c.is_ascii_digit() || c == 's' || c == 'm')
+}
+
+async fn rolled(on: &Installed, set: &str) -> Result<()> {
+    on.granted(&["rollout", "status", &format!("statefulset/{set}"), "-n", "shop", "--timeout=60s"]).await
+}
+
+/// In the contract or not.
+fn set(name: &str, replicas: u32, is_governed: bool) -> Value {
+    let plain = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": name, "namespace": "shop" },
+        "spec": {
+            "replicas": replicas, "serviceName": name, "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": { "containers": [{ "name": "db", "image": "db:1" }] },
+            },
+        },
+    });
+    let writes = if is_governed { json!("manager-only") } else { Value::Null };
+    but(plain, &json!({ "metadata": { "annotations": { "stateward.dev/writes": writes } } }))
+}
+
+const SHOP: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: { name: shop }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ledger, namespace: shop }
+spec: { clusterIP: None, selector: { app: ledger }, ports: [{ port: 5432 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ledger-write, namespace: shop }
+spec: { selector: { stateward.dev/role: manager, stateward.dev/set: ledger }, ports: [{ port: 5432 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: ledger-read, namespace: shop }
+spec: { selector: { app: ledger }, ports: [{ port: 5432 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: wiki, namespace: shop }
+spec: { clusterIP: None, selector: { app: wiki }, ports: [{ port: 5432 }] }
+";
+
+/// `view` in one namespace; and less than that in one, with the names of all.
+const RIGHTS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: vera, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view }
+subjects: [{ kind: User, name: vera }]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: { name: fred, namespace: shop }
+rules:
+- { apiGroups: [apps], resources: [statefulsets], verbs: [list] }
+- { apiGroups: [''], resources: [services], verbs: [list] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: { name: fred, namespace: shop }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: fred }
+subjects: [{ kind: User, name: fred }]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: { name: namespace-names }
+rules:
+- { apiGroups: [''], resources: [namespaces], verbs: [list] }
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: { name: fred }
+roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: namespace-names }
+subjects: [{ kind: User, name: fred }]
+";
+
+/// As somebody may write it who may write EndpointSlices.
+const BY_HAND: &str = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: by-hand, namespace: shop, labels: { kubernetes.io/service-name: ledger-write } }
+addressType: IPv4
+ports: [{ name: '', port: 5432, protocol: TCP }]
+endpoints:
+- addresses: [10.99.0.1]
+  conditions: { ready: true }
+  targetRef: { kind: Pod, name: ledger-1, namespace: shop }
+";
+
+const PATIENCE: Duration = Duration::from_secs(60);
