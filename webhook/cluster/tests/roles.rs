@@ -235,7 +235,12 @@ fn services_that_lead_writes_elsewhere_are_said() {
         scene.pods.truncate(1);
         scene.services.push(service("books", &json!({ "app": "ledger" }), false));
     });
-    let told = [none, all, nobody, nowhere, unlabelled, by_hand, shared, alone].map(|scene| scene.told());
+    let none_yet = Scene::but(|scene| {
+        scene.services.remove(1);
+        scene.endpoints.clear();
+        scene.pods.clear();
+    });
+    let told = [none, none_yet, all, nobody, nowhere, unlabelled, by_hand, shared, alone].map(|scene| scene.told());
     insta::assert_snapshot!(told.join("\n"));
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn sets(client: &Client, namespace: Option<&str>) -> Result<(Se
 
 /// All sets of one namespace.
 pub(super) async fn sets_of(client: &Client, namespace: &str) -> Result<(Sets, Vec<Unread>), Error> {
-    match list(Api::<StoredSet>::namespaced(client.clone(), namespace), SETS).await? {
+    match list(&Api::<StoredSet>::namespaced(client.clone(), namespace), SETS).await? {
         Some(stored) => {
             Ok((Sets::from([(namespace.to_owned(), stored.iter().filter_map(text).collect())]), Vec::new()))
         }
@@ -112,7 +112,7 @@ pub(super) async fn sets_of(client: &Client, namespace: &str) -> Result<(Sets, V
 
 /// All namespaces that this account may look into: at once, or one by one where it may only list their names.
 async fn sets_of_all(client: &Client) -> Result<(Sets, Vec<Unread>), Error> {
-    if let Some(stored) = list(Api::<StoredSet>::all(client.clone()), SETS).await? {
+    if let Some(stored) = list(&Api::<StoredSet>::all(client.clone()), SETS).await? {
         let mut sets = Sets::new();
         for set in stored {
             let namespace = set.namespace().unwrap_or_default();
@@ -120,13 +120,13 @@ async fn sets_of_all(client: &Client) -> Result<(Sets, Vec<Unread>), Error> {
         }
         return Ok((sets, Vec::new()));
     }
-    let Some(namespaces) = list(Api::<Namespace>::all(client.clone()), "Namespaces").await? else {
+    let Some(namespaces) = list(&Api::<Namespace>::all(client.clone()), "Namespaces").await? else {
         let hint = "`--namespace NAMESPACE` looks into one";
         return Err(Error::Forbidden { place: "all namespaces".to_owned(), hint });
     };
     let (mut sets, mut unread) = (Sets::new(), Vec::new());
     for namespace in namespaces.iter().map(ResourceExt::name_any) {
-        match list(Api::<StoredSet>::namespaced(client.clone(), &namespace), SETS).await? {
+        match list(&Api::<StoredSet>::namespaced(client.clone(), &namespace), SETS).await? {
             Some(stored) => _ = sets.insert(namespace, stored.iter().filter_map(text).collect()),
             None => unread.push(Unread { namespace, resource: "statefulsets.apps" }),
         }
@@ -141,9 +141,9 @@ pub(super) async fn around(
     sets: Vec<String>,
     settings: Vec<Settings>,
 ) -> Result<Facts, Error> {
-    let pods = list(Api::<StoredPod>::namespaced(client.clone(), &namespace), "Pods").await?;
-    let services = list(Api::<StoredService>::namespaced(client.clone(), &namespace), "Services").await?;
-    let slices = list(Api::<EndpointSlice>::namespaced(client.clone(), &namespace), "EndpointSlices").await?;
+    let pods = list(&Api::<StoredPod>::namespaced(client.clone(), &namespace), "Pods").await?;
+    let services = list(&Api::<StoredService>::namespaced(client.clone(), &namespace), "Services").await?;
+    let slices = list(&Api::<EndpointSlice>::namespaced(client.clone(), &namespace), "EndpointSlices").await?;
     let mut unread = Vec::new();
     for (is_read, resource) in [
         (pods.is_some(), "pods"),
@@ -182,7 +182,7 @@ pub(super) async fn settings(client: &Client) -> Vec<Settings> {
 }
 
 /// All pages. `None`: this account may not.
-async fn list<K>(api: Api<K>, what: &'static str) -> Result<Option<Vec<K>>, Error>
+async fn list<K>(api: &Api<K>, what: &'static str) -> Result<Option<Vec<K>>, Error>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {

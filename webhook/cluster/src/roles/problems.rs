@@ -27,8 +27,11 @@ pub(super) fn problems(seen: &Seen) -> Vec<Problem> {
     // Whom the first problem names it tells what to do with.
     let is_told =
         |name: &str| writers.len() > 1 && writers.iter().any(|writer| writer.pod.metadata.name.as_str() == name);
-    problems
-        .extend(seen.strangers.iter().filter(|pod| !is_told(&pod.pod.metadata.name)).map(|pod| stranger(seen, pod)));
+    // Of a stranger in the manager's place `away` tells.
+    let is_away = |name: &str| name == seen.manager && seen.set.replicas() > 0;
+    let is_new = |name: &str| !is_told(name) && !is_away(name);
+    let strangers = seen.strangers.iter().filter(|pod| is_new(&pod.pod.metadata.name));
+    problems.extend(strangers.map(|pod| stranger(seen, pod)));
     let members = seen.members.as_deref().unwrap_or_default();
     let is_wrong = |member: &&Member| member.stamp == Some(Stamp::Wrong) && !is_told(&member.name);
     problems.extend(members.iter().filter(is_wrong).map(|member| wrong(seen, member)));

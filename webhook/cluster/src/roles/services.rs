@@ -60,17 +60,23 @@ fn is_for_writing(service: &Service, set: &StatefulSet) -> bool {
 }
 
 fn none(seen: &Seen) -> Problem {
-    let name = &seen.set.metadata.name;
-    problem(
-        "no-write-service",
-        "only the manager may write, and no Service leads to it alone",
+    let name = format!("{}-write", seen.set.metadata.name);
+    let is_taken = seen.stored.services.iter().flatten().any(|service| *service.metadata.name == *name);
+    let is_there =
+        seen.members.iter().flatten().any(|member| member.name == seen.manager && member.state != PodState::Absent);
+    let hint = if is_taken {
+        set_selector(seen, &name)
+    } else if is_there {
         format!(
-            "`kubectl expose pod {} {} --name {name}-write --port PORT --selector {}`, and let clients write there",
+            "`kubectl expose pod {} {} --name {name} --port PORT --selector {}`, and let clients write there",
             seen.manager,
             at(seen),
             selector(seen.set)
-        ),
-    )
+        )
+    } else {
+        format!("make a Service whose `spec.selector` is `{ROLE}: manager` and `{SET}: {}`", seen.set.metadata.name)
+    };
+    problem("no-write-service", "only the manager may write, and no Service leads to it alone", hint)
 }
 
 /// It asks for the role and for something that no member has.
@@ -130,7 +136,8 @@ fn nowhere(seen: &Seen, service: &Service) -> Option<Problem> {
     let endpoints = seen.stored.facts.endpoints.as_ref()?;
     let manager = seen.members.iter().flatten().find(|member| member.name == seen.manager)?;
     let is_served = endpoints.iter().any(|endpoint| endpoint.service == name && endpoint.is_ready);
-    if is_served || manager.state != PodState::Ready || manager.stamp != Some(Stamp::Right) {
+    if seen.set.replicas() == 0 || is_served || manager.state != PodState::Ready || manager.stamp != Some(Stamp::Right)
+    {
         return None;
     }
     let pods = seen.stored.pods.iter().flatten();
