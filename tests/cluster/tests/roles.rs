@@ -25,6 +25,7 @@ async fn sections(on: &Installed) -> Result<()> {
     }
     nothing_is_wrong_with_a_whole_set(on).await.context("a whole set")?;
     a_set_that_joins_is_told_how(on).await.context("joining")?;
+    a_set_that_joined_while_nobody_was_asked_is_found(on).await.context("paused")?;
     rights_that_are_lacking_are_named(on).await.context("rights")?;
     a_service_that_leads_elsewhere_is_found(on).await.context("services")?;
     a_manager_that_is_away_is_found(on).await.context("away")
@@ -73,7 +74,6 @@ async fn the_same_as_a_column(on: &Installed) -> Result<()> {
     let column = ["get", "pods", "-n", "shop", "-l", "app=ledger", "-L", "stateward.dev/role"];
     let output = on.plane.kubectl(&column).await?;
     let said = String::from_utf8(output.stdout)?;
-    eprintln!("SEEN kubectl\n{said}");
     let cells = |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
     let rows: Vec<Vec<String>> = said.lines().map(cells).collect();
     let roles: Vec<(&str, &str)> = rows
@@ -176,6 +176,20 @@ hint: `stateward roles shop/wiki` says what is wrong and how to mend it
     let seen = roles(on, &["shop/wiki"]).await?;
     ensure!(seen.out.contains("\nwrite Service  wiki-write -> wiki-0\n"), "{}", seen.out);
     Ok(())
+}
+
+async fn a_set_that_joined_while_nobody_was_asked_is_found(on: &Installed) -> Result<()> {
+    stateward_says(on, &["pause"]).await?;
+    on.plane.apply(&set("late", 1, true).to_string()).await?;
+    rolled(on, "late").await?;
+    stateward_says(on, &["resume"]).await?;
+    on.fails("validate-fail.stateward.dev").await?;
+    becomes(on, "shop/late", &["manager-not-recorded", "unstamped-members", "no-write-service"]).await?;
+    mend(on, &roles(on, &["shop/late"]).await?).await?;
+    becomes(on, "shop/late", &["unstamped-members", "no-write-service"]).await?;
+    mend(on, &roles(on, &["shop/late"]).await?).await?;
+    becomes(on, "shop/late", &["no-write-service"]).await?;
+    on.granted(&["delete", "statefulset", "late", "-n", "shop"]).await
 }
 
 async fn rights_that_are_lacking_are_named(on: &Installed) -> Result<()> {
@@ -318,10 +332,19 @@ async fn roles(on: &Installed, arguments: &[&str]) -> Result<Seen> {
 }
 
 async fn roles_as(kubeconfig: &Path, arguments: &[&str]) -> Result<Seen> {
+    stateward_as(kubeconfig, &[&["roles"], arguments].concat()).await
+}
+
+async fn stateward_says(on: &Installed, arguments: &[&str]) -> Result<()> {
+    let seen = stateward_as(&on.plane.admin(), arguments).await?;
+    ensure!(seen.code == Some(0), "{seen:?}");
+    Ok(())
+}
+
+async fn stateward_as(kubeconfig: &Path, arguments: &[&str]) -> Result<Seen> {
     let mut command = Command::new(stateward());
-    command.arg("roles").args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
+    command.args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    eprintln!("SEEN {arguments:?}\n{}", String::from_utf8_lossy(&output.stdout));
     let text = |bytes: Vec<u8>| Ok::<_, anyhow::Error>(String::from_utf8(bytes)?);
     let same = |text: String| text.replace("node-0", "NODE").replace("node-1", "NODE");
     Ok(Seen { code: output.status.code(), out: same(text(output.stdout)?), err: text(output.stderr)? })
@@ -353,7 +376,9 @@ async fn mend(on: &Installed, seen: &Seen) -> Result<()> {
 }
 
 async fn run(on: &Installed, command: &str) -> Result<()> {
-    let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    let mut arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    // See `Installed::replace_pod`.
+    arguments.extend(command.starts_with("kubectl delete pod ").then_some("--wait=false"));
     on.granted(&arguments).await
 }
 

@@ -150,9 +150,10 @@ fn away(seen: &Seen) -> Option<Problem> {
     }
 }
 
-/// Workers that are wanted and not there.
+/// Workers that are wanted and not there, though the manager is: they are made one after the other.
 fn missing(seen: &Seen, members: &[Member]) -> Option<Problem> {
     let is_missing = |member: &&Member| member.state == PodState::Absent && member.name != seen.manager;
+    members.iter().find(|member| member.name == seen.manager && member.state != PodState::Absent)?;
     let next = &members.iter().find(is_missing)?.name;
     let there = members.iter().filter(|member| member.state != PodState::Absent).count();
     Some(problem(
