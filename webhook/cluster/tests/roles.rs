@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use stateward_cluster::roles::{Endpoint, Facts, Member, SetView, Stamp, judge, judge_governed};
@@ -298,6 +300,22 @@ fn members_that_are_wanted_and_not_there_have_a_line() {
     assert_eq!(scene.kinds(), ["members-missing"]);
     let huge = Scene::but(|scene| scene.set["spec"]["replicas"] = json!(2_000_000_000));
     assert_eq!(huge.seen().members.unwrap().len(), 23);
+}
+
+#[test]
+fn every_kind_of_problem_is_in_the_guide() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("../../deploy/README.md")).unwrap();
+    let mut kinds = Vec::new();
+    for file in ["problems.rs", "services.rs"] {
+        let source = std::fs::read_to_string(root.join("src/roles").join(file)).unwrap();
+        let made = source.split("problem(").skip(1).map(str::trim_start).filter_map(|rest| rest.strip_prefix('"'));
+        kinds.extend(made.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+    }
+    assert!(kinds.len() >= 15, "{kinds:?}");
+    for kind in kinds {
+        assert!(guide.contains(&format!("`{kind}`")), "deploy/README.md does not know `{kind}`");
+    }
 }
 
 proptest! {
