@@ -344,7 +344,7 @@ proptest! {
         }
         scene.endpoints = vec![endpoint("ledger-write", &format!("ledger-{start}"))];
         let seen = scene.seen();
-        prop_assert_eq!(seen.manager.clone(), Some(format!("ledger-{start}")));
+        prop_assert_eq!(seen.manager, Some(format!("ledger-{start}")));
         let members = seen.members.unwrap();
         let is_right = |member: &Member| member.stamp == Some(Stamp::Right);
         for (member, (role, write)) in members.iter().zip(roles.iter().zip(&writes)) {

@@ -1,14 +1,17 @@
 //! `stateward roles` on a real cluster: a set of the contract as it should be, then broken in one way after the other and mended by what the command says.
 
+mod command;
+mod shop;
+
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use command::{Seen, becomes, commands, mend, roles, roles_as, run, stateward_says, the_readme_shows_it};
 use serde_json::{Value, json};
+use shop::{BY_HAND, RIGHTS, SHOP, set};
+use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
-use stateward_cluster_tests::shop::but;
-use stateward_cluster_tests::{eventually, root, stateward};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_says_who_may_write() -> Result<()> {
@@ -305,203 +308,17 @@ write Service  ledger-write -> nobody
     on.granted(&["delete", "statefulset", "ledger", "-n", "shop", "--cascade=orphan"]).await?;
     on.plane.apply(&set("ledger", 1, true).to_string()).await?;
     becomes(on, "shop/ledger", &[]).await?;
-    let manager = on.plane.kubectl(&[
-        "get",
-        "pod",
-        "ledger-0",
-        "-n",
-        "shop",
-        "-o",
-        "jsonpath={.metadata.ownerReferences[0].uid}",
-    ]);
-    let owner = on.plane.kubectl(&["get", "statefulset", "ledger", "-n", "shop", "-o", "jsonpath={.metadata.uid}"]);
-    ensure!(manager.await?.stdout == owner.await?.stdout, "nothing was adopted");
-    Ok(())
-}
-
-/// What a person sees, with nodes made equal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-async fn roles(on: &Installed, arguments: &[&str]) -> Result<Seen> {
-    roles_as(&on.plane.admin(), arguments).await
-}
-
-async fn roles_as(kubeconfig: &Path, arguments: &[&str]) -> Result<Seen> {
-    stateward_as(kubeconfig, &[&["roles"], arguments].concat()).await
-}
-
-async fn stateward_says(on: &Installed, arguments: &[&str]) -> Result<()> {
-    let seen = stateward_as(&on.plane.admin(), arguments).await?;
-    ensure!(seen.code == Some(0), "{seen:?}");
-    Ok(())
-}
-
-async fn stateward_as(kubeconfig: &Path, arguments: &[&str]) -> Result<Seen> {
-    let mut command = Command::new(stateward());
-    command.args(arguments).env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1");
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let text = |bytes: Vec<u8>| Ok::<_, anyhow::Error>(String::from_utf8(bytes)?);
-    let same = |text: String| text.replace("node-0", "NODE").replace("node-1", "NODE");
-    Ok(Seen { code: output.status.code(), out: same(text(output.stdout)?), err: text(output.stderr)? })
-}
-
-/// Waits until exactly these problems are found.
-async fn becomes(on: &Installed, set: &str, kinds: &[&str]) -> Result<()> {
-    eventually(&format!("`{set}` has the problems {kinds:?}"), PATIENCE, async || {
-        let seen = roles(on, &[set, "--output", "json"]).await?;
-        let told: Value = serde_json::from_str(&seen.out).with_context(|| format!("{seen:?}"))?;
-        let problems = told["sets"][0]["problems"].as_array().context("no problems")?;
-        let found: Vec<&str> = problems.iter().filter_map(|problem| problem["kind"].as_str()).collect();
-        ensure!(found == kinds, "{problems:?}");
-        ensure!(seen.code == Some(i32::from(!kinds.is_empty())), "{seen:?}");
-        Ok(Some(()))
-    })
-    .await
-}
-
-/// The commands that a hint gives.
-fn commands(seen: &Seen) -> Vec<String> {
-    let quoted = seen.out.split('`').skip(1).step_by(2);
-    quoted.filter(|text| text.starts_with("kubectl ")).map(str::to_owned).collect()
-}
-
-/// Does what the first hint says.
-async fn mend(on: &Installed, seen: &Seen) -> Result<()> {
-    run(on, commands(seen).first().context("no command")?).await
-}
-
-async fn run(on: &Installed, command: &str) -> Result<()> {
-    let mut arguments: Vec<&str> = command.split(' ').skip(1).collect();
-    // See `Installed::replace_pod`.
-    arguments.extend(command.starts_with("kubectl delete pod ").then_some("--wait=false"));
-    on.granted(&arguments).await
-}
-
-/// The README's transcript of this command is what it prints; what differs from cluster to cluster is left out.
-fn the_readme_shows_it(said: &str, command: &str) -> Result<()> {
-    let readme = std::fs::read_to_string(root().join("README.md"))?;
-    let shown = readme
-        .split(&format!("$ {command}\n"))
-        .nth(1)
-        .and_then(|rest| rest.split("\n$ ").next()?.split("```").next())
-        .with_context(|| format!("the README does not show `{command}`"))?;
-    let plain = |text: &str| -> String {
-        let same = |word: &str| match word {
-            node if node.starts_with("node-") => "NODE".to_owned(),
-            age if is_age(age) => "AGE".to_owned(),
-            word => word.to_owned(),
-        };
-        text.lines()
-            .map(|line| line.split_whitespace().map(same).collect::<Vec<_>>().join(" "))
-            .filter(|line| !line.is_empty())
-            .collect::<Vec<_>>()
-            .join("\n")
+    let uid = async |what: &str, path: &str| {
+        let path = format!("jsonpath={{.metadata.{path}uid}}");
+        Ok::<_, anyhow::Error>(on.plane.kubectl(&["get", what, "-n", "shop", "-o", &path]).await?.stdout)
     };
-    ensure!(plain(shown) == plain(said), "`{command}` prints something else than the README says:\n{said}");
+    let owner = uid("pod/ledger-0", "ownerReferences[0].").await?;
+    ensure!(!owner.is_empty() && owner == uid("statefulset/ledger", "").await?, "nothing was adopted");
     Ok(())
-}
-
-/// `41s`, `2m13s`.
-fn is_age(word: &str) -> bool {
-    word.ends_with(['s', 'm']) && word.chars().all(|c| c.is_ascii_digit() || c == 's' || c == 'm')
 }
 
 async fn rolled(on: &Installed, set: &str) -> Result<()> {
     on.granted(&["rollout", "status", &format!("statefulset/{set}"), "-n", "shop", "--timeout=60s"]).await
 }
 
-/// In the contract or not.
-fn set(name: &str, replicas: u32, is_governed: bool) -> Value {
-    let plain = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": name, "namespace": "shop" },
-        "spec": {
-            "replicas": replicas, "serviceName": name, "selector": { "matchLabels": { "app": name } },
-            "template": {
-                "metadata": { "labels": { "app": name } },
-                "spec": { "containers": [{ "name": "db", "image": "db:1" }] },
-            },
-        },
-    });
-    let writes = if is_governed { json!("manager-only") } else { Value::Null };
-    but(plain, &json!({ "metadata": { "annotations": { "stateward.dev/writes": writes } } }))
-}
-
-const SHOP: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: shop }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger, namespace: shop }
-spec: { clusterIP: None, selector: { app: ledger }, ports: [{ port: 5432 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger-write, namespace: shop }
-spec: { selector: { stateward.dev/role: manager, stateward.dev/set: ledger }, ports: [{ port: 5432 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger-read, namespace: shop }
-spec: { selector: { app: ledger }, ports: [{ port: 5432 }] }
----
-apiVersion: v1
-kind: Service
-metadata: { name: wiki, namespace: shop }
-spec: { clusterIP: None, selector: { app: wiki }, ports: [{ port: 5432 }] }
-";
-
-/// `view` in one namespace; and less than that in one, with the names of all.
-const RIGHTS: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: vera, namespace: shop }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view }
-subjects: [{ kind: User, name: vera }]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: { name: fred, namespace: shop }
-rules:
-- { apiGroups: [apps], resources: [statefulsets], verbs: [list] }
-- { apiGroups: [''], resources: [services], verbs: [list] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: fred, namespace: shop }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: fred }
-subjects: [{ kind: User, name: fred }]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: { name: namespace-names }
-rules:
-- { apiGroups: [''], resources: [namespaces], verbs: [list] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: fred }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: namespace-names }
-subjects: [{ kind: User, name: fred }]
-";
-
-/// As somebody may write it who may write EndpointSlices.
-const BY_HAND: &str = "
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: { name: by-hand, namespace: shop, labels: { kubernetes.io/service-name: ledger-write } }
-addressType: IPv4
-ports: [{ name: '', port: 5432, protocol: TCP }]
-endpoints:
-- addresses: [10.99.0.1]
-  conditions: { ready: true }
-  targetRef: { kind: Pod, name: ledger-1, namespace: shop }
-";
-
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
