@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use command::{Seen, becomes, commands, mend, roles, roles_as, run, stateward_says, the_readme_shows_it};
 use serde_json::{Value, json};
-use shop::{BY_HAND, RIGHTS, SHOP, set};
+use shop::{BY_HAND, RIGHTS, SECOND_WRITER, SHOP, set};
 use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
 
@@ -28,7 +28,7 @@ async fn sections(on: &Installed) -> Result<()> {
     }
     nothing_is_wrong_with_a_whole_set(on).await.context("a whole set")?;
     a_set_that_joins_is_told_how(on).await.context("joining")?;
-    a_set_that_joined_while_nobody_was_asked_is_found(on).await.context("paused")?;
+    what_was_done_while_nobody_was_asked_is_found(on).await.context("paused")?;
     rights_that_are_lacking_are_named(on).await.context("rights")?;
     a_service_that_leads_elsewhere_is_found(on).await.context("services")?;
     a_manager_that_is_away_is_found(on).await.context("away")
@@ -181,12 +181,35 @@ hint: `stateward roles shop/wiki` says what is wrong and how to mend it
     Ok(())
 }
 
-async fn a_set_that_joined_while_nobody_was_asked_is_found(on: &Installed) -> Result<()> {
+/// A set that joins, and a pod that takes the manager's labels.
+async fn what_was_done_while_nobody_was_asked_is_found(on: &Installed) -> Result<()> {
     stateward_says(on, &["pause"]).await?;
+    // The API server learns of it a moment later: of the guard and of each configuration for itself.
+    eventually("nobody is asked", PATIENCE, async || {
+        on.plane.apply(SECOND_WRITER).await?;
+        let manager = "jsonpath={.metadata.annotations.stateward\\.dev/manager}";
+        let dry = ["create", "--dry-run=server", "-f", "-", "-o", manager];
+        let output = on.plane.kubectl_with(&on.plane.admin(), &dry, &set("late", 1, true).to_string()).await?;
+        ensure!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+        Ok(Some(()))
+    })
+    .await?;
     on.plane.apply(&set("late", 1, true).to_string()).await?;
     rolled(on, "late").await?;
     stateward_says(on, &["resume"]).await?;
     on.fails("validate-fail.stateward.dev").await?;
+    becomes(on, "shop/ledger", &["two-writers", "write-service-misled"]).await?;
+    let seen = roles(on, &["shop/ledger"]).await?;
+    let second = "
+1. problem: 2 pods say that they may write: `ledger-0`, `loader`
+   hint: `ledger-0` is the manager: `kubectl delete pod loader --namespace shop`, and look at what both wrote
+
+2. problem: Service `ledger-write` leads writes to `loader`, and the manager is `ledger-0`
+   hint: `kubectl get pod loader --namespace shop --show-labels` says why it is selected
+";
+    ensure!(seen.code == Some(1) && seen.out.ends_with(second), "{}", seen.out);
+    mend(on, &seen).await?;
+    becomes(on, "shop/ledger", &[]).await?;
     becomes(on, "shop/late", &["manager-not-recorded", "unstamped-members", "no-write-service"]).await?;
     mend(on, &roles(on, &["shop/late"]).await?).await?;
     becomes(on, "shop/late", &["unstamped-members", "no-write-service"]).await?;

@@ -79,6 +79,14 @@ roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: namespa
 subjects: [{ kind: User, name: fred }]
 ";
 
+/// The write Service selects it.
+pub(crate) const SECOND_WRITER: &str = "
+apiVersion: v1
+kind: Pod
+metadata: { name: loader, namespace: shop, labels: { stateward.dev/role: manager, stateward.dev/set: ledger } }
+spec: { containers: [{ name: loader, image: 'loader:1' }] }
+";
+
 /// As somebody may write it who may write EndpointSlices.
 pub(crate) const BY_HAND: &str = "
 apiVersion: discovery.k8s.io/v1
