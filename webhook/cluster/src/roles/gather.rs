@@ -78,7 +78,9 @@ pub enum Error {
         hint: &'static str,
     },
     /// An answer that is no answer.
-    #[error("{what} cannot be read: {reason}")]
+    #[error(
+        "{what} cannot be read: {reason}\nhint: `kubectl version` with the same kubeconfig says whether the API server answers"
+    )]
     Failed {
         /// Which kind.
         what: &'static str,
