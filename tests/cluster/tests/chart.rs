@@ -1,6 +1,6 @@
 //! What is installed: `deploy/base` and `deploy/chart` hold the same objects, the code's names, and every right that built-in rules need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -136,27 +136,35 @@ fn base_grants_what_built_in_rules_look_up() {
     let Some(base) = base() else { return };
     let granted = rules(&base, "ClusterRole", "");
     let reads = stateward_native::component().manifest;
-    let mut missing = Vec::new();
+    let (mut missing, mut surplus) = (BTreeSet::new(), BTreeSet::new());
     for read in reads.rules.iter().flat_map(|rule| &rule.reads) {
         let resource = kinds::resource(&read.kind);
-        // Pods are read live and never watched.
-        let is_pod = resource.group.is_empty() && resource.resource == "pods";
-        for verb in if is_pod { &["get", "list"][..] } else { &["get", "list", "watch"] } {
-            let allows = |field: &str, value: &str, rule: &Value| {
-                rule[field].as_array().is_some_and(|all| all.iter().any(|each| each == value))
-            };
+        let needed = match resource.resource.as_ref() {
+            // Read live and never watched.
+            "pods" => &["get", "list"][..],
+            // Followed, and asked for where one was made a moment ago.
+            "statefulsets" | "namespaces" => &["get", "list", "watch"],
+            _ => &["list", "watch"],
+        };
+        let allows = |field: &str, value: &str, rule: &Value| {
+            rule[field].as_array().is_some_and(|all| all.iter().any(|each| each == value))
+        };
+        for verb in ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"] {
             let is_granted = granted.iter().any(|rule| {
                 allows("apiGroups", &resource.group, rule)
                     && allows("resources", &resource.resource, rule)
                     && allows("verbs", verb, rule)
                     && rule["resourceNames"].is_null()
             });
-            if !is_granted {
-                missing.push(format!("{verb} {}.{}", resource.resource, resource.group));
-            }
+            let right = format!("{verb} {}.{}", resource.resource, resource.group);
+            match (needed.contains(&verb), is_granted) {
+                (true, false) => missing.insert(right),
+                (false, true) => surplus.insert(right),
+                _ => false,
+            };
         }
     }
-    assert!(missing.is_empty(), "{missing:?}");
+    assert_eq!((missing, surplus), (BTreeSet::new(), BTreeSet::new()), "missing and surplus");
 }
 
 /// Least rights: nothing is a wildcard, Secrets are read by name, and nothing gives rights away.

@@ -149,10 +149,10 @@ finding: 2 of 3 replicas are ready
 hint: `kubectl -n stateward-system get pods`, and `/policies` of one that is not: it says what is missing
 
 finding: `system:serviceaccount:stateward-system:stateward` may not list `wasmpolicies.stateward.dev`
-hint: apply deploy/base again; `stateward install` does
+hint: apply again what you installed: deploy/base, your overlay of it, or the chart
 
 finding: `system:serviceaccount:stateward-system:stateward` may not watch `wasmpolicies.stateward.dev`
-hint: apply deploy/base again; `stateward install` does
+hint: apply again what you installed: deploy/base, your overlay of it, or the chart
 ";
     ensure!(doctor(on).await? == (Some(1), found.to_owned()));
     give_back(on).await?;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::is_not_found;
 use crate::follow::said;
 use crate::names;
+use crate::registration::NOTICED;
 
 /// What became of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,11 @@ pub async fn delete(client: &Client, manifests: &[Value], keep_definitions: bool
     let mut done = Vec::new();
     for manifest in registered.iter().chain(ordered) {
         let named = named(manifest)?;
+        let follows_deletion = done.last().is_some_and(|last: &Done| last.what == "deleted");
+        if kind_of(manifest) == "MutatingWebhookConfiguration" && follows_deletion {
+            // What stamps goes when no API server asks what refuses any more.
+            tokio::time::sleep(NOTICED).await;
+        }
         let what = match api(client, &named, false).await {
             // No such kind: no such object.
             Err(_) => "absent",

@@ -60,6 +60,7 @@ use stateward_core::policy_set::PolicySet;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+pub(crate) use pause::NOTICED;
 pub use pause::{State, pause, resume, state};
 pub use record::{Paused, Which};
 

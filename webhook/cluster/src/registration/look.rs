@@ -10,6 +10,7 @@ use stateward_core::policy_set::PolicySet;
 use super::configuration::derived;
 use super::guard::{Turn, bind};
 use super::owner;
+use super::pause::take_away;
 use super::problem::Problem;
 use super::record::{Paused, Record, Which};
 use super::store::Stored;
@@ -76,8 +77,8 @@ async fn try_look(
     let is_guard_seen = looked.attempt_guard(&bound);
     present.extend(bound.ok().flatten().map(|stored| (Which::Guard, stored)));
     if owner::is_ending(client, namespace).await {
-        for which in Which::ALL.iter().filter(|which| present.contains_key(which)) {
-            looked.attempt(&which.delete(client).await);
+        if !present.is_empty() {
+            looked.attempt(&take_away(client).await);
         }
         looked
             .state

@@ -51,13 +51,19 @@ pub async fn pause(
     };
     // The record first: a leader that sees one of them gone knows why.
     change(client, namespace, |record| record.pause(paused.clone())).await?;
+    take_away(client).await?;
+    Ok(paused)
+}
+
+/// Deletes all of them, what refuses first, and what stamps when no API server asks that any more: members that nobody stamps would be refused.
+pub(super) async fn take_away(client: &Client) -> Result<(), Problem> {
     for which in Which::ALL {
         if which == Which::Mutating {
             tokio::time::sleep(NOTICED).await;
         }
         which.delete(client).await?;
     }
-    Ok(paused)
+    Ok(())
 }
 
 /// Lets the leader put back what is missing, whoever took it away. Answers what ended; with no replica up nothing comes back until one is.
@@ -106,8 +112,8 @@ async fn change(client: &Client, namespace: &str, change: impl Fn(&mut Record)) 
     }
 }
 
-/// API servers use what they read about a second before (measured): by then none of them asks what refuses.
-const NOTICED: Duration = Duration::from_secs(1);
+/// API servers use what they read about a second before (measured), and follow the two kinds of configurations apart from each other.
+pub(crate) const NOTICED: Duration = Duration::from_secs(1);
 
 /// A leader writes a handful of times in its life.
 const TRIES: usize = 10;
