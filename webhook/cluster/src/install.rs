@@ -101,7 +101,7 @@ pub async fn delete(client: &Client, manifests: &[Value], keep_definitions: bool
         let follows_deletion = done.last().is_some_and(|last: &Done| last.what == "deleted");
         if kind_of(manifest) == "MutatingWebhookConfiguration" && follows_deletion {
             // What stamps goes when no API server asks what refuses any more.
-            tokio::time::sleep(NOTICED).await;
+            sleep(NOTICED).await;
         }
         let what = match api(client, &named, false).await {
             // No such kind: no such object.
