@@ -127,7 +127,11 @@ metadata: {{ name: held, namespace: {NAMESPACE}, finalizers: [example.com/hold] 
     spared(&report)?;
     let (code, said) = on.stateward(&["doctor"]).await?;
     ensure!(code == Some(1) && said.contains("is being deleted since"), "{code:?} {said}");
-    eventually("no replica is left", PATIENCE, async || Ok(on.kubelet.all().is_empty().then_some(()))).await?;
+    eventually("no replica is left", PATIENCE, async || {
+        let left = on.plane.kubectl(&["get", "pods", "-n", NAMESPACE, "-o", "name"]).await?;
+        Ok((left.status.success() && left.stdout.is_empty()).then_some(()))
+    })
+    .await?;
     on.replace_pod(SHOP, "ledger-1").await?;
     rolled(on).await
 }
