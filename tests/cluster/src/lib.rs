@@ -2,6 +2,7 @@
 //!
 //! Linux only: each plane takes a network of its own out of 127.0.0.0/8, which other systems do not route.
 
+pub mod attacks;
 pub mod audit;
 pub mod balancer;
 pub mod binaries;

@@ -1,18 +1,17 @@
 //! The native guard where nobody else is: no replica of the webhook runs, and none was ever installed.
 
-mod attacks;
 mod shop;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use attacks::{Attack, Wanted};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use shop::Shop;
+use stateward_cluster_tests::attacks::{Attack, Wanted, keys, ledger};
 use stateward_cluster_tests::{ControlPlane, eventually, measured};
 use stateward_rules_tests::default_policies;
 
@@ -20,7 +19,7 @@ use stateward_rules_tests::default_policies;
 async fn the_contract_holds_without_the_webhook() -> Result<()> {
     let Some(plane) = ControlPlane::start("guard").await? else { return Ok(()) };
     let shop = Shop::open(&plane).await?;
-    let attacks = attacks::all(&shop).await?;
+    let attacks = keys::all(&shop.uid().await?);
     every_attack_works_without_it(&shop, &attacks).await.context("every attack works without it")?;
     let without = status_update(&shop).await?;
     shop.guard().await?;
@@ -63,7 +62,7 @@ async fn every_attack_is_refused(shop: &Shop<'_>, attacks: &[Attack]) -> Result<
             }
             Wanted::Harmless => {
                 answer.is_granted()
-                    && shop::keys_of(&answer.object) == shop::keys_of(&shop.get(attack.sent.path).await?)
+                    && ledger::keys_of(&answer.object) == ledger::keys_of(&shop.get(&attack.sent.path).await?)
             }
         };
         if !is_right {
@@ -76,7 +75,7 @@ async fn every_attack_is_refused(shop: &Shop<'_>, attacks: &[Attack]) -> Result<
 }
 
 async fn what_is_right_is_let_through(shop: &Shop<'_>) -> Result<()> {
-    for attack in attacks::none(shop).await? {
+    for attack in keys::none(&shop.uid().await?) {
         let answer = shop.send(&attack.sent).await?;
         ensure!(answer.is_granted(), "{}: {answer:?}", attack.name);
     }
@@ -99,7 +98,7 @@ async fn the_api_server_complains_of_nothing(shop: &Shop<'_>) -> Result<()> {
 async fn orphans_are_adopted(shop: &Shop<'_>) -> Result<()> {
     let before = shop.get(MANAGER).await?;
     shop.kubectl(&["delete", "statefulset", "ledger", "-n", "shop", "--cascade=orphan"]).await?;
-    shop.plane.apply(&shop::ledger().to_string()).await?;
+    shop.plane.apply(&ledger::ledger().to_string()).await?;
     let set = shop.get("/apis/apps/v1/namespaces/shop/statefulsets/ledger").await?;
     for path in [MANAGER, WORKER] {
         eventually("it is adopted", PATIENCE, async || {
@@ -110,7 +109,7 @@ async fn orphans_are_adopted(shop: &Shop<'_>) -> Result<()> {
     }
     let after = shop.get(MANAGER).await?;
     ensure!(after["metadata"]["uid"] == before["metadata"]["uid"], "it was made anew");
-    ensure!(shop::keys_of(&after) == shop::keys_of(&before), "{after}");
+    ensure!(ledger::keys_of(&after) == ledger::keys_of(&before), "{after}");
     Ok(())
 }
 
@@ -119,7 +118,7 @@ async fn a_member_without_a_role_does_not_start(shop: &Shop<'_>) -> Result<()> {
     shop.kubectl(&["delete", "pod", "ledger-1", "-n", "shop", "--wait=false"]).await?;
     let refused = "Create Pod ledger-1 in StatefulSet ledger failed error: pods \"ledger-1\" is forbidden: ValidatingAdmissionPolicy 'stateward' with \
                    binding 'stateward' denied request";
-    let said = format!("{refused}: {}", shop::unstamped("ledger-1"));
+    let said = format!("{refused}: {}", ledger::unstamped("ledger-1"));
     eventually("an Event says why", PATIENCE, async || {
         let events = shop
             .kubectl(&["get", "events", "-n", "shop", "-o", "jsonpath={range .items[*]}{.message}{\"\\n\"}{end}"])

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use hyper::http::{Method, Request};
+use hyper::http::Request;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use stateward_cluster::guard::guard;
+use stateward_cluster_tests::attacks::ledger::{LOOSE, MALLORY, RIGHTS, keys, ledger};
+use stateward_cluster_tests::attacks::{Answer, Sent, Verb};
 use stateward_cluster_tests::{ControlPlane, eventually};
-use stateward_core::contract::{PROTECTED_ANNOTATIONS, PROTECTED_LABELS};
 use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::WasmPolicy;
@@ -18,32 +19,6 @@ use stateward_rules_tests::default_policies;
 /// A plane with the shop in it.
 pub(crate) struct Shop<'p> {
     pub(crate) plane: &'p ControlPlane,
-}
-
-/// A request that would change nothing: all are dry runs.
-#[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) by: &'static str,
-    pub(crate) groups: &'static [&'static str],
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
-    pub(crate) body: Value,
-}
-
-/// What the API server answers.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) code: u16,
-    /// Of a refusal.
-    pub(crate) message: String,
-    /// What would be stored.
-    pub(crate) object: Value,
-}
-
-impl Answer {
-    pub(crate) const fn is_granted(&self) -> bool {
-        self.code < 300
-    }
 }
 
 impl<'p> Shop<'p> {
@@ -93,10 +68,10 @@ impl<'p> Shop<'p> {
         eventually(&format!("the guard judges: {judges}"), Duration::from_secs(30), async || {
             let forged = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
             let sent = Sent {
-                by: "mallory",
+                by: MALLORY,
                 groups: &[],
-                method: Method::PATCH,
-                path: "/api/v1/namespaces/shop/pods/loose-0",
+                verb: Verb::Merge,
+                path: "/api/v1/namespaces/shop/pods/loose-0".to_owned(),
                 body: forged,
             };
             let answer = self.send(&sent).await?;
@@ -108,21 +83,13 @@ impl<'p> Shop<'p> {
 
     /// Sends it as a dry run.
     pub(crate) async fn send(&self, sent: &Sent) -> Result<Answer> {
-        let client = self.plane.client_as(sent.by, &[&["system:authenticated"], sent.groups].concat())?;
-        let is_patch = sent.method == Method::PATCH;
-        let content_type = if is_patch { "application/merge-patch+json" } else { "application/json" };
-        let request = Request::builder()
-            .method(sent.method.clone())
-            .uri(format!("{}?dryRun=All", sent.path))
-            .header("content-type", content_type)
-            .body(serde_json::to_vec(&sent.body)?)?;
-        match client.request::<Value>(request).await {
-            Ok(object) => Ok(Answer { code: 200, message: String::new(), object }),
-            Err(kube::Error::Api(status)) => {
-                Ok(Answer { code: status.code, message: status.message.clone(), object: Value::Null })
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.plane.send(sent, true).await
+    }
+
+    /// The uid of the governed set.
+    pub(crate) async fn uid(&self) -> Result<String> {
+        let set = self.get("/apis/apps/v1/namespaces/shop/statefulsets/ledger").await?;
+        Ok(set["metadata"]["uid"].as_str().context("no uid")?.to_owned())
     }
 
     /// What is stored.
@@ -155,107 +122,6 @@ impl<'p> Shop<'p> {
 fn path_length(path: &str) -> usize {
     if path.starts_with("/apis/") { 8 } else { 7 }
 }
-
-/// The protected keys of an object.
-pub(crate) fn keys_of(object: &Value) -> Vec<(&'static str, Value)> {
-    let labels = PROTECTED_LABELS.iter().map(|key| (*key, object["metadata"]["labels"][*key].clone()));
-    let annotations = PROTECTED_ANNOTATIONS.iter().map(|key| (*key, object["metadata"]["annotations"][*key].clone()));
-    labels.chain(annotations).collect()
-}
-
-/// As the webhook stamps a member.
-pub(crate) fn keys(role: &str, write: &str, ordinal: &str) -> Value {
-    json!({
-        "labels": { "app": "ledger", "stateward.dev/governed": "true", "stateward.dev/role": role, "stateward.dev/set": "ledger" },
-        "annotations": {
-            "stateward.dev/write": write, "stateward.dev/ordinal": ordinal, "stateward.dev/manager-host": "ledger-0.ledger.shop.svc",
-        },
-    })
-}
-
-/// What the guard says to a member that nobody stamped.
-pub(crate) fn unstamped(pod: &str) -> String {
-    format!(
-        "[manager-writes/forged-role] pod `{pod}` carries `stateward.dev/governed` and no role: the webhook `stateward`, which computes it, was not \
-         asked or lacked a fact; hint: the controller tries again; `stateward doctor` says what is missing, and `stateward pause` lets members start \
-         without a role"
-    )
-}
-
-/// As the webhook stamps a set.
-pub(crate) fn ledger() -> Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet",
-        "metadata": {
-            "name": "ledger", "namespace": "shop",
-            "annotations": { "stateward.dev/writes": "manager-only", "stateward.dev/manager": "ledger-0" },
-        },
-        "spec": {
-            "replicas": 2, "serviceName": "ledger",
-            "selector": { "matchLabels": { "app": "ledger" } },
-            "template": {
-                "metadata": { "labels": { "app": "ledger", "stateward.dev/governed": "true" } },
-                "spec": { "containers": [{ "name": "ledger", "image": "ledger:1" }] },
-            },
-        },
-    })
-}
-
-/// A namespace, its administrator, and what an operator's role adds to it: kubectl's `admin` may write no status and no binding.
-const RIGHTS: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: shop }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: mallory, namespace: shop }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin }
-subjects: [{ kind: User, name: mallory }]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: { name: careless, namespace: shop }
-rules:
-- apiGroups: ['']
-  resources: [bindings, pods/binding, pods/ephemeralcontainers, pods/resize, pods/status]
-  verbs: [create, get, patch, update]
-- { apiGroups: [apps], resources: [statefulsets/status], verbs: [get, patch, update] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: careless, namespace: shop }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: careless }
-subjects: [{ kind: User, name: mallory }]
----
-# What a back-up tool may do.
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: velero, namespace: shop }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin }
-subjects: [{ kind: User, name: velero }]
-";
-
-/// A plain set that does not run, and a pod that no scheduler binds.
-const LOOSE: &str = "
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: plain, namespace: shop }
-spec:
-  replicas: 1
-  serviceName: plain
-  selector: { matchLabels: { app: plain } }
-  template:
-    metadata: { labels: { app: plain } }
-    spec: { containers: [{ name: plain, image: 'plain:1' }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: loose-0, namespace: shop }
-spec:
-  schedulerName: nobody
-  containers: [{ name: loose, image: 'loose:1' }]
-";
 
 /// Nothing to do with the contract.
 pub(crate) const NEIGHBOURS: &str = "

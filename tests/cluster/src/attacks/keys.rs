@@ -1,42 +1,23 @@
 //! Ways to become the manager, to break it or to do away with it, by somebody who may do everything in the namespace; and what must go on.
 
-use anyhow::Result;
-use hyper::http::Method;
 use serde_json::{Value, json};
-use stateward_core::contract::CONTROLLER_ACCOUNT;
 
-use crate::shop::{self, Sent, Shop};
-
-/// One way.
-pub(crate) struct Attack {
-    pub(crate) name: &'static str,
-    pub(crate) sent: Sent,
-    pub(crate) wanted: Wanted,
-}
-
-/// What must come of it.
-#[derive(Debug)]
-pub(crate) enum Wanted {
-    /// With this message.
-    Refused(String),
-    /// The API server itself leaves the keys as they are.
-    Harmless,
-}
+use super::ledger::{
+    CONTROLLER, LEDGER, LEDGER_STATUS, LOOSE_POD as LOOSE, MALLORY, OPERATOR, PLAIN, PODS, SETS, WORKER, WORKER_STATUS, ledger, member, pod, reference, spec,
+    unstamped,
+};
+use super::{Attack, Sent, Verb, Wanted};
 
 /// All of them; each succeeds without the guard.
-pub(crate) async fn all(shop: &Shop<'_>) -> Result<Vec<Attack>> {
-    let set = shop.get(LEDGER).await?;
-    let uid = set["metadata"]["uid"].as_str().unwrap_or_default();
-    Ok([of_new_pods(uid), of_known_pods(), of_bindings(), of_sets(), of_the_contract()].into_iter().flatten().collect())
+pub fn all(uid: &str) -> Vec<Attack> {
+    [of_new_pods(uid), of_known_pods(), of_bindings(), of_sets(), of_the_contract()].into_iter().flatten().collect()
 }
 
 /// What members, restores and nodes do.
-pub(crate) async fn none(shop: &Shop<'_>) -> Result<Vec<Attack>> {
-    let set = shop.get(LEDGER).await?;
-    let uid = set["metadata"]["uid"].as_str().unwrap_or_default();
-    let by = |by, groups, name, method, path, body| Attack {
+pub fn none(uid: &str) -> Vec<Attack> {
+    let by = |by, groups, name, verb, path: &str, body| Attack {
         name,
-        sent: Sent { by, groups, method, path, body },
+        sent: Sent { by, groups, verb, path: path.to_owned(), body },
         wanted: Wanted::Harmless,
     };
     let keyless = json!({ "metadata": { "name": "ledger-9", "labels": { "app": "ledger" } }, "spec": spec() });
@@ -46,26 +27,26 @@ pub(crate) async fn none(shop: &Shop<'_>) -> Result<Vec<Attack>> {
     let adopted = json!({ "metadata": { "ownerReferences": [reference("loose", "9")], "labels": { "stateward.dev/role": "worker", "stateward.dev/set": "loose" },
         "annotations": { "stateward.dev/write": "deny", "stateward.dev/ordinal": "0", "stateward.dev/manager-host": "loose-0.loose.shop.svc" } } });
     let kubelets = json!({ "status": { "message": "on its way" } });
-    Ok(vec![
-        by(CONTROLLER, &[], "a stamped worker", Method::POST, PODS, member("ledger-7", "worker", "7", uid)),
-        by(CONTROLLER, &[], "an adopted pod becomes a worker", Method::PATCH, LOOSE, adopted),
-        by("velero", &[], "a restored pod without keys", Method::POST, PODS, keyless),
-        by("system:node:node-0", &["system:nodes", "system:masters"], "a mirror pod", Method::POST, PODS, mirror),
+    vec![
+        by(CONTROLLER, &[], "a stamped worker", Verb::Create, PODS, member("ledger-7", "worker", "7", uid)),
+        by(CONTROLLER, &[], "an adopted pod becomes a worker", Verb::Merge, LOOSE, adopted),
+        by("velero", &[], "a restored pod without keys", Verb::Create, PODS, keyless),
+        by("system:node:node-0", &["system:nodes", "system:masters"], "a mirror pod", Verb::Create, PODS, mirror),
         by(
             "system:node:node-0",
             &["system:nodes", "system:masters"],
             "a member's status",
-            Method::PATCH,
+            Verb::Merge,
             WORKER_STATUS,
             kubelets,
         ),
-        by("mallory", &[], "other labels", Method::PATCH, WORKER, json!({ "metadata": { "labels": { "team": "a" } } })),
-        by("mallory", &[], "an image", Method::PATCH, LEDGER, image("ledger:2")),
+        by(MALLORY, &[], "other labels", Verb::Merge, WORKER, json!({ "metadata": { "labels": { "team": "a" } } })),
+        by(MALLORY, &[], "an image", Verb::Merge, LEDGER, image("ledger:2")),
         by(
             "mallory",
             &[],
             "scale",
-            Method::PATCH,
+            Verb::Merge,
             "/apis/apps/v1/namespaces/shop/statefulsets/ledger/scale",
             json!({ "spec": { "replicas": 5 } }),
         ),
@@ -73,11 +54,11 @@ pub(crate) async fn none(shop: &Shop<'_>) -> Result<Vec<Attack>> {
             "mallory",
             &[],
             "opting in while it runs",
-            Method::PATCH,
+            Verb::Merge,
             PLAIN,
             json!({ "metadata": { "annotations": { "stateward.dev/writes": "manager-only" } } }),
         ),
-    ])
+    ]
 }
 
 fn of_new_pods(uid: &str) -> Vec<Attack> {
@@ -105,30 +86,30 @@ fn of_new_pods(uid: &str) -> Vec<Attack> {
              computed"
         )
     };
-    let unstamped = shop::unstamped("ledger-7");
+    let unstamped = unstamped("ledger-7");
     let governed = pod("sleeper", &json!({ "stateward.dev/governed": "true" }));
     vec![
         mallory(
             "a forged reference",
-            Method::POST,
+            Verb::Create,
             PODS,
             member("ledger-7", "worker", "7", uid),
             stranger("ledger-7", "governed"),
         ),
-        mallory("keys without an owner", Method::POST, PODS, no_owner, stranger("ledger-7", "governed")),
-        mallory("`governed` without a role", Method::POST, PODS, governed, stranger("sleeper", "governed")),
+        mallory("keys without an owner", Verb::Create, PODS, no_owner, stranger("ledger-7", "governed")),
+        mallory("`governed` without a role", Verb::Create, PODS, governed, stranger("sleeper", "governed")),
         mallory(
             "a role for anybody",
-            Method::POST,
+            Verb::Create,
             PODS,
             pod("free", &json!({ "stateward.dev/role": "manager" })),
             stranger("free", "role"),
         ),
-        controllers("a set of another API", Method::POST, PODS, other_api, stranger("ledger-7", "governed")),
-        controllers("a member that was not stamped", Method::POST, PODS, no_keys, unstamped),
-        controllers("another set's member", Method::POST, PODS, other_name, unlike("other-7")),
-        controllers("a worker that may write", Method::POST, PODS, two_minds, unlike("ledger-7")),
-        controllers("a manager elsewhere", Method::POST, PODS, other_host, unlike("ledger-7")),
+        controllers("a set of another API", Verb::Create, PODS, other_api, stranger("ledger-7", "governed")),
+        controllers("a member that was not stamped", Verb::Create, PODS, no_keys, unstamped),
+        controllers("another set's member", Verb::Create, PODS, other_name, unlike("other-7")),
+        controllers("a worker that may write", Verb::Create, PODS, two_minds, unlike("ledger-7")),
+        controllers("a manager elsewhere", Verb::Create, PODS, other_host, unlike("ledger-7")),
     ]
 }
 
@@ -152,19 +133,19 @@ fn of_known_pods() -> Vec<Attack> {
     adopted["metadata"]["ownerReferences"] = json!([reference("loose", "9")]);
     let adopted = json!({ "metadata": adopted["metadata"] });
     vec![
-        mallory("a role on pods", Method::PATCH, WORKER, role(), changes("role", "ledger-1")),
-        mallory("a right to write on pods", Method::PATCH, WORKER, write, changes("write", "ledger-1")),
-        mallory("no role on pods", Method::PATCH, WORKER, unlabelled, changes("role", "ledger-1")),
-        mallory("not governed on pods", Method::PATCH, WORKER, leaves, changes("governed", "ledger-1")),
-        mallory("a role on a stranger", Method::PATCH, LOOSE, role(), changes("role", "loose-0")),
-        mallory("a role through pods/status", Method::PATCH, WORKER_STATUS, role(), changes("role", "ledger-1")),
+        mallory("a role on pods", Verb::Merge, WORKER, role(), changes("role", "ledger-1")),
+        mallory("a right to write on pods", Verb::Merge, WORKER, write, changes("write", "ledger-1")),
+        mallory("no role on pods", Verb::Merge, WORKER, unlabelled, changes("role", "ledger-1")),
+        mallory("not governed on pods", Verb::Merge, WORKER, leaves, changes("governed", "ledger-1")),
+        mallory("a role on a stranger", Verb::Merge, LOOSE, role(), changes("role", "loose-0")),
+        operators("a role through pods/status", Verb::Merge, WORKER_STATUS, role(), changes("role", "ledger-1")),
         harmless(
             "a role through pods/ephemeralcontainers",
             "/api/v1/namespaces/shop/pods/ledger-1/ephemeralcontainers",
             debugged,
         ),
         harmless("a role through pods/resize", "/api/v1/namespaces/shop/pods/ledger-1/resize", role()),
-        controllers("a manager by adoption", Method::PATCH, LOOSE, adopted, changes("role", "loose-0")),
+        controllers("a manager by adoption", Verb::Merge, LOOSE, adopted, changes("role", "loose-0")),
     ]
 }
 
@@ -176,8 +157,8 @@ fn of_bindings() -> Vec<Attack> {
         "[manager-writes/role-change] a binding of pod `loose-0` carries `stateward.dev/role`, which would be written onto the pod; hint: leave it out".to_owned();
     let path = "/api/v1/namespaces/shop/pods/loose-0/binding";
     vec![
-        mallory("a role through pods/binding", Method::POST, path, binding.clone(), said.clone()),
-        mallory("a role through bindings", Method::POST, "/api/v1/namespaces/shop/bindings", binding, said),
+        operators("a role through pods/binding", Verb::Create, path, binding.clone(), said.clone()),
+        operators("a role through bindings", Verb::Create, "/api/v1/namespaces/shop/bindings", binding, said),
     ]
 }
 
@@ -189,7 +170,7 @@ fn of_sets() -> Vec<Attack> {
     };
     let template = |metadata: Value| json!({ "spec": { "template": { "metadata": metadata } } });
     let governed = template(json!({ "labels": { "stateward.dev/governed": "true" } }));
-    let mut selecting = shop::ledger();
+    let mut selecting = ledger();
     selecting["metadata"]["name"] = "other".into();
     selecting["metadata"]["annotations"]["stateward.dev/manager"] = "other-0".into();
     let mut claiming = selecting.clone();
@@ -200,11 +181,11 @@ fn of_sets() -> Vec<Attack> {
         "spec": { "accessModes": ["ReadWriteOncePod"], "resources": { "requests": { "storage": "1Gi" } } },
     }]);
     vec![
-        mallory("a role in the template", Method::PATCH, PLAIN, template(json!({ "labels": { "stateward.dev/role": "manager" } })), forged("plain", "template label stateward.dev/role=manager")),
-        mallory("a right in the template", Method::PATCH, LEDGER, template(json!({ "annotations": { "stateward.dev/write": "allow" } })), forged("ledger", "template annotation stateward.dev/write=allow")),
-        mallory("a key in the selector", Method::POST, SETS, selecting, forged("other", "selector stateward.dev/role")),
-        mallory("a key in claim templates", Method::POST, SETS, claiming, forged("other", "claim template label stateward.dev/role")),
-        mallory("`governed` on a plain set", Method::PATCH, PLAIN, governed, "[manager-writes/forged-role] the template of StatefulSet `plain` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+        mallory("a role in the template", Verb::Merge, PLAIN, template(json!({ "labels": { "stateward.dev/role": "manager" } })), forged("plain", "template label stateward.dev/role=manager")),
+        mallory("a right in the template", Verb::Merge, LEDGER, template(json!({ "annotations": { "stateward.dev/write": "allow" } })), forged("ledger", "template annotation stateward.dev/write=allow")),
+        mallory("a key in the selector", Verb::Create, SETS, selecting, forged("other", "selector stateward.dev/role")),
+        mallory("a key in claim templates", Verb::Create, SETS, claiming, forged("other", "claim template label stateward.dev/role")),
+        mallory("`governed` on a plain set", Verb::Merge, PLAIN, governed, "[manager-writes/forged-role] the template of StatefulSet `plain` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
     ]
 }
 
@@ -227,70 +208,42 @@ fn of_the_contract() -> Vec<Attack> {
     let role = json!({ "metadata": { "labels": { "stateward.dev/role": "manager" } } });
     let start = json!({ "spec": { "ordinals": { "start": 1 } } });
     vec![
-        mallory("another manager", Method::PATCH, LEDGER, annotated("stateward.dev/manager", "ledger-1".into()), named.to_owned()),
-        mallory("another start", Method::PATCH, LEDGER, start, moved.to_owned()),
-        mallory("`writes: any` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", "any".into()), left.to_owned()),
-        mallory("no `writes` while it runs", Method::PATCH, LEDGER, annotated("stateward.dev/writes", Value::Null), left.to_owned()),
-        mallory("not governed while it runs", Method::PATCH, LEDGER, unlabelled, lost.to_owned()),
-        mallory("another `governed` while it runs", Method::PATCH, LEDGER, relabelled, "[manager-writes/forged-role] the template of StatefulSet `ledger` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
-        mallory("`writes` through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/writes", "any".into()), status.to_owned()),
-        mallory("another manager through the status", Method::PATCH, LEDGER_STATUS, annotated("stateward.dev/manager", "ledger-1".into()), status.to_owned()),
-        mallory("a role through the status", Method::PATCH, LEDGER_STATUS, role, status.to_owned()),
+        mallory("another manager", Verb::Merge, LEDGER, annotated("stateward.dev/manager", "ledger-1".into()), named.to_owned()),
+        mallory("another start", Verb::Merge, LEDGER, start, moved.to_owned()),
+        mallory("`writes: any` while it runs", Verb::Merge, LEDGER, annotated("stateward.dev/writes", "any".into()), left.to_owned()),
+        mallory("no `writes` while it runs", Verb::Merge, LEDGER, annotated("stateward.dev/writes", Value::Null), left.to_owned()),
+        mallory("not governed while it runs", Verb::Merge, LEDGER, unlabelled, lost.to_owned()),
+        mallory("another `governed` while it runs", Verb::Merge, LEDGER, relabelled, "[manager-writes/forged-role] the template of StatefulSet `ledger` carries `stateward.dev/governed`, and only that of a governed set does, with `true`; hint: remove it, or write the annotation `stateward.dev/writes: manager-only`".to_owned()),
+        operators("`writes` through the status", Verb::Merge, LEDGER_STATUS, annotated("stateward.dev/writes", "any".into()), status.to_owned()),
+        operators("another manager through the status", Verb::Merge, LEDGER_STATUS, annotated("stateward.dev/manager", "ledger-1".into()), status.to_owned()),
+        operators("a role through the status", Verb::Merge, LEDGER_STATUS, role, status.to_owned()),
     ]
 }
 
-fn mallory(name: &'static str, method: Method, path: &'static str, body: Value, said: String) -> Attack {
-    Attack { name, sent: Sent { by: "mallory", groups: &[], method, path, body }, wanted: Wanted::Refused(said) }
+/// What whoever administers the namespace may try.
+fn mallory(name: &'static str, verb: Verb, path: &str, body: Value, said: String) -> Attack {
+    refused(MALLORY, name, verb, path, body, said)
+}
+
+/// What the role `admin` does not hold, and that of many an operator does.
+fn operators(name: &'static str, verb: Verb, path: &str, body: Value, said: String) -> Attack {
+    refused(OPERATOR, name, verb, path, body, said)
 }
 
 /// What even the controller's account may not.
-fn controllers(name: &'static str, method: Method, path: &'static str, body: Value, said: String) -> Attack {
-    Attack { name, sent: Sent { by: CONTROLLER, groups: &[], method, path, body }, wanted: Wanted::Refused(said) }
+fn controllers(name: &'static str, verb: Verb, path: &str, body: Value, said: String) -> Attack {
+    refused(CONTROLLER, name, verb, path, body, said)
 }
 
-fn harmless(name: &'static str, path: &'static str, body: Value) -> Attack {
-    Attack {
-        name,
-        sent: Sent { by: "mallory", groups: &[], method: Method::PATCH, path, body },
-        wanted: Wanted::Harmless,
-    }
+fn refused(by: &'static str, name: &'static str, verb: Verb, path: &str, body: Value, said: String) -> Attack {
+    Attack { name, sent: Sent { by, groups: &[], verb, path: path.to_owned(), body }, wanted: Wanted::Refused(said) }
 }
 
-/// A member as the webhook would stamp it, but for what it says of itself.
-fn member(name: &str, role: &str, ordinal: &str, uid: &str) -> Value {
-    let write = if role == "manager" { "allow" } else { "deny" };
-    let mut metadata = shop::keys(role, write, ordinal);
-    if role == "manager" {
-        metadata["annotations"]["stateward.dev/manager-host"] = format!("{name}.ledger.shop.svc").into();
-    }
-    metadata["name"] = name.into();
-    metadata["ownerReferences"] = json!([reference("ledger", uid)]);
-    json!({ "metadata": metadata, "spec": spec() })
-}
-
-fn pod(name: &str, labels: &Value) -> Value {
-    json!({ "metadata": { "name": name, "labels": labels }, "spec": spec() })
-}
-
-fn spec() -> Value {
-    json!({ "containers": [{ "name": "ledger", "image": "ledger:1" }] })
-}
-
-fn reference(set: &str, uid: &str) -> Value {
-    json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": set, "uid": uid, "controller": true })
+fn harmless(name: &'static str, path: &str, body: Value) -> Attack {
+    let sent = Sent { by: OPERATOR, groups: &[], verb: Verb::Merge, path: path.to_owned(), body };
+    Attack { name, sent, wanted: Wanted::Harmless }
 }
 
 fn image(image: &str) -> Value {
     json!({ "spec": { "template": { "spec": { "containers": [{ "name": "ledger", "image": image }] } } } })
 }
-
-pub(crate) const CONTROLLER: &str = CONTROLLER_ACCOUNT;
-
-const PODS: &str = "/api/v1/namespaces/shop/pods";
-const WORKER: &str = "/api/v1/namespaces/shop/pods/ledger-1";
-const WORKER_STATUS: &str = "/api/v1/namespaces/shop/pods/ledger-1/status";
-const LOOSE: &str = "/api/v1/namespaces/shop/pods/loose-0";
-const SETS: &str = "/apis/apps/v1/namespaces/shop/statefulsets";
-const LEDGER: &str = "/apis/apps/v1/namespaces/shop/statefulsets/ledger";
-const LEDGER_STATUS: &str = "/apis/apps/v1/namespaces/shop/statefulsets/ledger/status";
-const PLAIN: &str = "/apis/apps/v1/namespaces/shop/statefulsets/plain";

@@ -1,0 +1,169 @@
+//! The same attacks while replicas fail, while none runs, and where the product is not there at all.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use stateward_cluster_tests::attacks::ledger::{PODS, WORKER};
+use stateward_cluster_tests::attacks::{Sent, Verb};
+use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::{eventually, measured};
+
+use crate::attempt::{Attempt, Outcome, Refuser};
+use crate::get;
+
+/// One replica is spared, the others are killed whenever the Service leads to them: the balancer meets dead ones for a second each time.
+pub(crate) async fn with_some(on: &Installed, attempts: &[Attempt]) -> Result<()> {
+    let spared = on.kubelet.pods().first().context("no replica")?.name.clone();
+    let before = on.plane.webhook_counts().await?.failures();
+    let attack = async {
+        let mut rounds = 0;
+        loop {
+            all_fail(on, attempts).await?;
+            rounds += 1;
+            let failures = on.plane.webhook_counts().await?.failures() - before;
+            if failures >= ENOUGH && rounds >= 2 {
+                return Ok(format!("{rounds} times, {failures} calls failed"));
+            }
+        }
+    };
+    let seen = tokio::select! {
+        seen = attack => seen,
+        broken = kill_all_but(on, &spared) => broken,
+    }?;
+    measured(&seen);
+    on.replicas(3).await
+}
+
+/// Nobody answers, and the API server goes on believing that they run.
+pub(crate) async fn with_none(on: &Installed, attempts: &[Attempt]) -> Result<()> {
+    on.plane.apply(NEIGHBOURS).await?;
+    for what in ["deployment/web", "statefulset/wiki"] {
+        on.granted(&["rollout", "status", what, "-n", "next-door", "--timeout=60s"]).await?;
+    }
+    on.kubelet.power_off().await?;
+    let before = on.plane.webhook_counts().await?.failures();
+    all_fail(on, attempts).await?;
+    let failures = on.plane.webhook_counts().await?.failures() - before;
+    ensure!(failures >= ENOUGH, "{failures} calls failed");
+    ensure!(on.kubelet.pods().is_empty(), "a replica runs");
+    everybody_else_goes_on(on).await.context("everybody else goes on")
+}
+
+/// What we refuse is refused by nobody else: else it would show nothing. Also what an uninstallation, or the break-glass, leaves open.
+pub(crate) async fn without_us(on: &Installed, attempts: &[Attempt], by_us: &[&str]) -> Result<()> {
+    let ours = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration", "validatingadmissionpolicybinding"];
+    for kind in ours {
+        on.granted(&["delete", kind, "stateward"]).await?;
+    }
+    let mut wrong = Vec::new();
+    for attempt in attempts.iter().filter(|attempt| by_us.contains(&attempt.name)) {
+        // A policy does not stop at once.
+        let granted = eventually("it works", Duration::from_secs(10), async || {
+            let answer = on.plane.send(&attempt.sent, true).await?;
+            ensure!(answer.is_granted(), "{}", answer.message);
+            Ok(Some(()))
+        });
+        if let Err(error) = granted.await {
+            wrong.push(format!("{}: {error:#}", attempt.name));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    measured(&format!("{} attacks work without the product", by_us.len()));
+    Ok(())
+}
+
+async fn all_fail(on: &Installed, attempts: &[Attempt]) -> Result<()> {
+    let mut wrong = Vec::new();
+    for attempt in attempts {
+        let answer = on.plane.send(&attempt.sent, attempt.is_dry()).await?;
+        if attempt.outcome == Outcome::Refused && Refuser::of(&answer).is_none() {
+            wrong.push(format!("IT WORKS: {}", attempt.name));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Ends only by failing.
+async fn kill_all_but(on: &Installed, spared: &str) -> Result<String> {
+    loop {
+        let victim = eventually("the Service leads to another one", PATIENCE, async || {
+            let backends = on.balancer.backends();
+            let is_led_to = |address| backends.iter().any(|backend| backend.ip() == std::net::IpAddr::V4(address));
+            Ok(on.kubelet.pods().into_iter().find(|pod| pod.name != spared && pod.pid.is_some() && pod.is_ready && is_led_to(pod.address)))
+        })
+        .await?;
+        // It may have ended by itself.
+        let _ = on.kubelet.kill(&victim.name, Signal::KILL);
+    }
+}
+
+/// Kubelets, the scheduler and the controllers have pods that are none of our business, and the status of those that are.
+async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
+    let by = |by, groups, verb, path: &str, body| Sent { by, groups, verb, path: path.to_owned(), body };
+    let machinery: &[&str] = &["system:serviceaccounts:kube-system", "system:masters"];
+    let node: &[&str] = &["system:nodes", "system:masters"];
+    let granted = async |sent: Sent| {
+        let answer = on.plane.send(&sent, false).await?;
+        ensure!(answer.is_granted(), "{sent:?}: {}", answer.message);
+        Ok(answer)
+    };
+    let message = json!({ "status": { "message": "seen" } });
+    granted(by("system:node:node-0", node, Verb::Merge, &format!("{WORKER}/status"), message)).await?;
+    ensure!(get(on, WORKER).await?["status"]["message"] == "seen");
+    let wiki = "/api/v1/namespaces/next-door/pods/wiki-0";
+    let before = get(on, wiki).await?;
+    let collector = "system:serviceaccount:kube-system:pod-garbage-collector";
+    granted(by(collector, machinery, Verb::Delete, wiki, Value::Null)).await?;
+    let web = "/api/v1/namespaces/next-door/pods?labelSelector=app=web";
+    let of_web = async || {
+        let pods = get(on, web).await?;
+        let pods = pods["items"].as_array().context("no list")?.iter().filter(|pod| pod["status"]["phase"] == "Running");
+        Ok::<_, anyhow::Error>(pods.map(|pod| pod["metadata"]["uid"].to_string()).collect::<Vec<_>>())
+    };
+    let old = of_web().await?;
+    granted(by("alice", &["system:masters"], Verb::Delete, web, Value::Null)).await?;
+    let free = json!({ "metadata": { "name": "free" }, "spec": { "containers": [{ "name": "free", "image": "free:1" }] } });
+    granted(by("alice", &["system:masters"], Verb::Create, PODS, free)).await?;
+    eventually("they run again", PATIENCE, async || {
+        let (wiki, free) = (get(on, wiki).await?, get(on, &format!("{PODS}/free")).await?);
+        let web = of_web().await?;
+        let is_new = wiki["metadata"]["uid"] != before["metadata"]["uid"] && wiki["status"]["phase"] == "Running";
+        Ok((is_new && free["status"]["phase"] == "Running" && web.len() == 2 && !web.iter().any(|uid| old.contains(uid))).then_some(()))
+    })
+    .await
+}
+
+const NEIGHBOURS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: { name: next-door }
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: wiki, namespace: next-door }
+spec:
+  replicas: 2
+  serviceName: wiki
+  selector: { matchLabels: { app: wiki } }
+  template:
+    metadata: { labels: { app: wiki } }
+    spec: { containers: [{ name: wiki, image: 'wiki:1' }] }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web, namespace: next-door }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec: { containers: [{ name: web, image: 'web:1' }] }
+";
+
+/// Calls that nobody answered: so many that no accident explains them.
+const ENOUGH: u64 = 10;
+
+const PATIENCE: Duration = Duration::from_secs(60);
