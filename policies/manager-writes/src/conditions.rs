@@ -89,6 +89,13 @@ macro_rules! is_node {
     };
 }
 
+/// The controller's usual account does not ask.
+macro_rules! is_others {
+    () => {
+        "request.userInfo.username != 'system:serviceaccount:kube-system:statefulset-controller'"
+    };
+}
+
 /// Both objects are there.
 macro_rules! both {
     () => {
@@ -106,14 +113,19 @@ pub const POD_ADOPTED: &str = concat!(both!(), controller_added!());
 /// A pod with protected keys, or a binding that would write them onto one.
 pub const WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
 
-/// A pod with a member's name, by someone else than the controller or without a controller reference; not a node's mirror pod. Whatever it
+/// A pod with a member's name, by someone else than the controller or without a controller reference, or with a host name and a subdomain that could be a
+/// member's; not a node's mirror pod. Whatever it
 /// refers to: the controller looks at a reference's uid alone. It names the controller's usual account: where the setting
 /// `controllerAccounts` says another, more calls are made.
 pub const POD_CLAIMS_SET: &str = concat!(
-    "object != null && has(object.metadata.name) && object.metadata.name.matches('-[0-9]+$') && ",
+    "object != null && (has(object.metadata.name) && object.metadata.name.matches('-[0-9]+$') && ",
     "(!has(object.metadata.ownerReferences) || ",
     "!object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true) || ",
-    "request.userInfo.username != 'system:serviceaccount:kube-system:statefulset-controller') && !(",
+    is_others!(),
+    ") || has(object.spec) && has(object.spec.hostname) && object.spec.hostname.matches('-[0-9]+$') && ",
+    "has(object.spec.subdomain) && object.spec.subdomain != '' && ",
+    is_others!(),
+    ") && !(",
     is_node!(),
     ")"
 );

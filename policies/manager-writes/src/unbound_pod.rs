@@ -13,7 +13,7 @@ pub const UNBOUND_POD: Rule = Rule {
     id: "manager-writes/unbound-pod",
     title: "Members of governed sets come from the controller",
     description: "Anyone who may create pods can write an owner reference, or labels by which the controller adopts the pod: as good as being its first \
-                  member. Members of a governed set come from the StatefulSet controller's account, with the set's name and uid.",
+                  member. A host name and a subdomain are enough to be found under a member's DNS name. Members of a governed set come from the StatefulSet controller's account, with the set's name and uid.",
     needs_user: true,
     subjects: &[Subject::of(Resource::PODS, POD_CREATED).when(conditions::POD_CLAIMS_SET).fail_closed()],
     reads: &[Read::by_name(StatefulSet::KIND, SET_FIELDS).live()],
@@ -21,10 +21,13 @@ pub const UNBOUND_POD: Rule = Rule {
 };
 
 /// Fires on a pod that claims a governed set, by a controller reference or by name and labels, unless the controller made it, or a restorer
-/// without keys and without a controller reference.
+/// without keys and without a controller reference; and on one that would be found under a member's DNS name.
 pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let metadata = &pod.metadata;
     let controller = metadata.controller();
+    if judge_host(pod, cx, out) {
+        return;
+    }
     // A node makes mirrors of its static pods; NodeRestriction lets it make no others.
     if controller.is_none() && is_in_group(cx, "system:nodes") {
         return;
@@ -39,6 +42,36 @@ pub fn unbound_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
             return;
         }
     }
+}
+
+/// Whether the pod would be found under a member's DNS name, `<hostname>.<subdomain>`, and that was dealt with. Whoever made it, and whatever its labels are:
+/// those of a pod, and what a Service selects, change later. The controller makes a member's host name its name; a restored pod brings its own back.
+fn judge_host(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) -> bool {
+    let (name, host, service) = (&pod.metadata.name, pod.spec.hostname.as_str(), pod.spec.subdomain.as_str());
+    let Some(set) = parent_of(host).filter(|_| !service.is_empty()) else { return false };
+    match cx.find_live::<StatefulSet>(set) {
+        Found::Unknown => {
+            out.unavailable::<StatefulSet>();
+            return true;
+        }
+        Found::Found(found) if is_governed(&found) && found.service_name() == Some(service) => {}
+        Found::Found(_) | Found::Absent => return false,
+    }
+    let Some(user) = cx.user() else {
+        out.needs_user();
+        return true;
+    };
+    let is_its_own = name.as_str() == host
+        && (cx.settings.is_controller(&user.username) || cx.settings.is_restorer(&user.username));
+    if !is_its_own {
+        out.finding(
+            "/spec/hostname",
+            "hostname",
+            format!("`{name}` would be found under `{host}.{service}`, the DNS name of a member of the governed set `{set}`"),
+        )
+        .hint("choose another `hostname` or `subdomain`; an indexed Job: another name or `subdomain`");
+    }
+    !is_its_own
 }
 
 /// Whether the pod claims this set and that was dealt with.
@@ -175,6 +208,34 @@ mod tests {
                 json!([{"apiVersion": api_version, "kind": kind, "name": name, "uid": "uid-1", "controller": true}]);
             assert_eq!(by("alice", pod).places(), ["ownerReferences"], "{api_version} {kind} {name}");
         }
+    }
+
+    #[test]
+    fn a_members_dns_name_is_the_members() {
+        let found = |name: &str, host: &str, service: &str| {
+            let mut pod = keyless(name);
+            pod["metadata"]["labels"] = json!({"app": "web"});
+            pod["spec"]["hostname"] = host.into();
+            pod["spec"]["subdomain"] = service.into();
+            pod
+        };
+        let service = governed_set()["spec"]["serviceName"].as_str().unwrap().to_owned();
+        assert_eq!(by("alice", found("spy", "db-0", &service)).places(), ["hostname"]);
+        assert_eq!(by("alice", found("db-0", "db-0", &service)).places(), ["hostname"]);
+        // The pod of an indexed Job.
+        let mut indexed = found("db-0-abcde", "db-0", &service);
+        indexed["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "db", "uid": "uid-9", "controller": true}]);
+        assert_eq!(by("system:serviceaccount:kube-system:job-controller", indexed).places(), ["hostname"]);
+        for (host, service) in [("db-0", "other"), ("web-0", &service), ("db", &service), ("db-0", "")] {
+            assert!(by("alice", found("spy", host, service)).is_silent(), "{host}.{service}");
+        }
+        let mut member = owned_pod("db-0");
+        member["spec"]["hostname"] = "db-0".into();
+        member["spec"]["subdomain"] = service.as_str().into();
+        assert!(made_by_controller(member).judge(&UNBOUND_POD).is_silent());
+        let restored = Test::<ManagerWrites>::create(found("db-0", "db-0", &service)).by("velero").beside(governed_set());
+        assert!(restored.settings(json!({"restorers": ["velero"]})).judge(&UNBOUND_POD).is_silent());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use hyper::http::header::{CONTENT_TYPE, WARNING};
 use hyper::http::{Method, Request};
 use kube::client::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::ControlPlane;
 
@@ -122,8 +122,13 @@ impl ControlPlane {
         for group in [&["system:authenticated"], sent.groups].concat() {
             request = request.header("Impersonate-Group", group);
         }
-        let body = if sent.body.is_null() { Vec::new() } else { serde_json::to_vec(&sent.body)? };
-        let response = self.client()?.send(request.body(Body::from(body))?).await?;
+        let mut body = sent.body.clone();
+        if is_dry && sent.verb == Verb::Delete && !body.is_null() {
+            // Options in the body are all that count.
+            body["dryRun"] = json!(["All"]);
+        }
+        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body)? };
+        let response = self.client_without_retries()?.send(request.body(Body::from(body))?).await?;
         let code = response.status().as_u16();
         let warnings = response.headers().get_all(WARNING).iter();
         let warnings = warnings.filter_map(|warning| text_of(warning.to_str().ok()?)).collect();

@@ -112,6 +112,13 @@ impl ControlPlane {
         Ok(Client::try_from(config)?)
     }
 
+    /// A client of the administrator's that asks once: usually an answer of 429 is asked for again for minutes.
+    pub(crate) fn client_without_retries(&self) -> Result<Client> {
+        let mut config = self.config.clone();
+        config.default_retry = false;
+        Ok(Client::try_from(config)?)
+    }
+
     /// The administrator's kubeconfig.
     pub fn admin(&self) -> PathBuf {
         self.host.folder.join("admin.kubeconfig")

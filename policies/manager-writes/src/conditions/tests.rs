@@ -80,6 +80,13 @@ fn pods_that_could_be_members_are_judged() {
     assert!(!claims(json!({"name": "db-0", "ownerReferences": owner("StatefulSet")}), CONTROLLER_ACCOUNT));
     assert!(claims(json!({"name": "db-0", "ownerReferences": owner("ReplicaSet")}), "alice"));
     assert!(!claims(json!({"name": "web"}), "alice"));
+    let named = |spec: Json| json!({"metadata": {"name": "web"}, "spec": spec});
+    let hosts = |spec: Json, username: &str| is_true(POD_CLAIMS_SET, &named(spec), &Json::Null, username, &[]);
+    assert!(hosts(json!({"hostname": "db-0", "subdomain": "db"}), "alice"));
+    assert!(!hosts(json!({"hostname": "db-0", "subdomain": "db"}), CONTROLLER_ACCOUNT));
+    for spec in [json!({"hostname": "db-0"}), json!({"hostname": "db-0", "subdomain": ""}), json!({"hostname": "db", "subdomain": "db"})] {
+        assert!(!hosts(spec, "alice"));
+    }
 }
 
 #[test]

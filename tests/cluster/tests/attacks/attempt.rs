@@ -88,9 +88,9 @@ impl Attempt {
         self.sent.by == OPERATOR
     }
 
-    /// Nothing that is only tried is stored.
+    /// Nothing that is only tried is stored. An ephemeral container stays for ever, and a PUT of the pod as it was would be refused for it.
     pub(crate) fn is_dry(&self) -> bool {
-        self.outcome == Outcome::Works
+        self.outcome == Outcome::Works || self.sent.path.ends_with("/ephemeralcontainers")
     }
 }
 
@@ -117,7 +117,7 @@ impl Refuser {
 /// What the guard is asked about alone is put back by the webhook where that runs.
 fn shared(attack: Attack) -> Attempt {
     let Attack { name, sent, wanted } = attack;
-    let is_put_back = ["no `writes` while it runs", "not governed while it runs"].contains(&name);
+    let is_put_back = ["another manager", "no `writes` while it runs", "not governed while it runs"].contains(&name);
     let outcome = match wanted {
         Wanted::Refused(_) if !is_put_back => Outcome::Refused,
         Wanted::Refused(_) | Wanted::Harmless => Outcome::Harmless,

@@ -21,7 +21,7 @@ use hyper::http::Request;
 use observer::Observer;
 use serde_json::{Value, json};
 use stateward_cluster_tests::attacks::ledger::{LEDGER, LOOSE, MALLORY, MANAGER, RIGHTS, WORKER, keys_of, ledger};
-use stateward_cluster_tests::attacks::{Answer, Verb};
+use stateward_cluster_tests::attacks::{Answer, Sent, Verb};
 use stateward_cluster_tests::installed::Installed;
 use stateward_cluster_tests::shop::but;
 use stateward_cluster_tests::{eventually, measured, root};
@@ -46,6 +46,7 @@ async fn sections(on: &Installed) -> Result<()> {
     }
     observer.saw_one_manager()?;
     let facts = read(on).await?;
+    let attempts = attempt::all(&facts);
     states::with_some(on, &attempts).await.context("some replicas up")?;
     holds(on, &facts).await?;
     states::with_none(on, &attempts).await.context("no replica up")?;
@@ -104,7 +105,16 @@ async fn under_strict(on: &Installed, attempts: &[Attempt], answers: &mut String
     for attempt in attempts.iter().filter(|attempt| attempt.outcome == Outcome::Works) {
         tell(answers, attempt, &on.plane.send(&attempt.sent, true).await?)?;
     }
-    on.granted(&["label", "namespace/shop", "stateward.dev/profile-"]).await?;
+    // A person may not.
+    let lower = Sent {
+        by: "system:serviceaccount:kube-system:janitor",
+        groups: &["system:serviceaccounts:kube-system", "system:masters"],
+        verb: Verb::Merge,
+        path: "/api/v1/namespaces/shop".to_owned(),
+        body: json!({ "metadata": { "labels": { "stateward.dev/profile": null } } }),
+    };
+    let lowered = on.plane.send(&lower, false).await?;
+    ensure!(lowered.is_granted(), "{}", lowered.message);
     eventually("the label is forgotten", PATIENCE, async || {
         for _ in 0..6 {
             if !on.plane.send(&deletion.sent, true).await?.is_granted() {
@@ -167,7 +177,13 @@ async fn make_ledger(on: &Installed) -> Result<()> {
         "accessModes": ["ReadWriteOnce"], "storageClassName": "remote", "resources": { "requests": { "storage": "1Gi" } },
     } });
     let intent = json!({ "stateward.dev/sync": "engine:streaming", "stateward.dev/backup": "none" });
-    let change = json!({ "metadata": { "annotations": intent }, "spec": { "volumeClaimTemplates": [claim] } });
+    let container = json!({
+        "name": "ledger", "image": "ledger:1", "readinessProbe": { "tcpSocket": { "port": 5432 } },
+        "volumeMounts": [{ "name": "data", "mountPath": "/data" }],
+    });
+    let change = json!({ "metadata": { "annotations": intent }, "spec": {
+        "volumeClaimTemplates": [claim], "template": { "spec": { "containers": [container] } },
+    } });
     on.plane.apply(&but(ledger(), &change).to_string()).await?;
     on.granted(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await
 }

@@ -23,7 +23,7 @@ pub(crate) fn made(facts: &Facts) -> Vec<Attempt> {
         "containers": [{ "name": "ledger", "image": "ledger:1", "volumeMounts": [{ "name": "data", "mountPath": "/data" }] }],
         "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data-ledger-0" } }],
     } });
-    let mirror = json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "hash" } } });
+    let mirror = json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "hash" } }, "spec": { "nodeName": "node-0" } });
     let by_number = but(pod("", &member()), &json!({ "metadata": { "name": null, "generateName": "ledger-" } }));
     let highest = json!({ "spec": { "priorityClassName": "system-node-critical" } });
     vec![

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use stateward_cluster_tests::attacks::ledger::{LEDGER, MALLORY, MANAGER, OPERATOR, PODS, SETS, WORKER, ledger, pod};
 use stateward_cluster_tests::attacks::{Answer, Sent, Verb};
@@ -15,17 +15,17 @@ use stateward_cluster_tests::shop::but;
 use crate::get;
 
 /// One, by the name that the table calls it.
-pub(crate) type Story = (&'static str, fn(&Installed) -> BoxFuture<'_, Result<()>>);
+pub(crate) type Story = (&'static str, fn(&Installed) -> LocalBoxFuture<'_, Result<()>>);
 
 /// Each leaves the set with a manager and a worker.
 pub(crate) const ALL: &[Story] = &[
-    ("a manager that is held", |on| a_manager_that_is_held(on).boxed()),
-    ("a template forged behind the set's back", |on| a_forged_template(on).boxed()),
-    ("a pod and a claim before their set", |on| a_pod_before_its_set(on).boxed()),
-    ("claims of one name", |on| claims_of_one_name(on).boxed()),
-    ("fixed rules in an exemption", |on| fixed_rules_are_not_exempted(on).boxed()),
-    ("the controller's name on a token", |on| a_borrowed_name(on).boxed()),
-    ("a manager let go, and another set", |on| a_manager_let_go(on).boxed()),
+    ("a manager that is held", |on| a_manager_that_is_held(on).boxed_local()),
+    ("a template forged behind the set's back", |on| a_forged_template(on).boxed_local()),
+    ("a pod and a claim before their set", |on| a_pod_before_its_set(on).boxed_local()),
+    ("claims of one name", |on| claims_of_one_name(on).boxed_local()),
+    ("fixed rules in an exemption", |on| fixed_rules_are_not_exempted(on).boxed_local()),
+    ("the controller's name on a token", |on| a_borrowed_name(on).boxed_local()),
+    ("a manager let go, and another set", |on| a_manager_let_go(on).boxed_local()),
 ];
 
 /// On its way out it still is the manager, and nobody else becomes it.
