@@ -128,10 +128,15 @@ async fn under_strict(on: &Installed, attempts: &[Attempt], answers: &mut String
 
 fn tell(answers: &mut String, attempt: &Attempt, answer: &Answer) -> Result<()> {
     let by = if attempt.is_operators() { ", by an operator" } else { "" };
+    // What the servers choose, and objects that they repeat.
+    let message = answer.message.split(": Invalid value: {\"spec\"").next().unwrap_or_default();
+    let message = ["node-0", "node-1"].iter().fold(message.to_owned(), |text, node| text.replace(node, "NODE"));
+    let revision = message.split_whitespace().find(|word| word.starts_with("\"ledger-") && word.len() > 15);
+    let message = revision.map_or(message.clone(), |revision| message.replace(revision, "REVISION"));
     let said = match Refuser::of(answer) {
         None if answer.object["kind"] == "SelfSubjectAccessReview" => format!("allowed: {}", answer.object["status"]["allowed"]),
         None => "granted".to_owned(),
-        Some(who) => format!("refused by {who:?}: {}", answer.message),
+        Some(who) => format!("refused by {who:?}: {message}"),
     };
     writeln!(answers, "\n{}{by}\n  {}", attempt.name, said.trim().replace('\n', "\n  "))?;
     for warning in &answer.warnings {

@@ -59,7 +59,7 @@ pub(crate) fn changed(facts: &Facts) -> Vec<Attempt> {
     keyless["metadata"]["annotations"] = Value::Null;
     let adopted = json!({ "metadata": { "ownerReferences": [reference("ledger", facts.uid())] } });
     let dangling = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000", "blockOwnerDeletion": true }]);
-    let owners = json!([reference("ledger", facts.uid()), dangling[0]]);
+    let owners = json!([facts.manager["metadata"]["ownerReferences"][0], dangling[0]]);
     vec![
         refused("a role by JSON patch", Verb::Json, WORKER, json!([{ "op": "replace", "path": "/metadata/labels/stateward.dev~1role", "value": "manager" }])),
         refused("all labels by JSON patch", Verb::Json, WORKER, json!([{ "op": "add", "path": "/metadata/labels", "value": all }])),

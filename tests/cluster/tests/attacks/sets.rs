@@ -13,7 +13,7 @@ pub(crate) fn all(facts: &Facts) -> Vec<Attempt> {
 
 fn made() -> Vec<Attempt> {
     let other = |change: &Value| but(ledger(), &but(json!({ "metadata": { "name": "other", "annotations": { "stateward.dev/manager": null } } }), change));
-    let unnamed = other(&json!({ "metadata": { "name": null, "generateName": "other-" } }));
+    let unnamed = but(other(&json!({ "spec": { "serviceName": "other" } })), &json!({ "metadata": { "name": null, "generateName": "other-" } }));
     let parallel = other(&json!({ "spec": { "podManagementPolicy": "Parallel" } }));
     let forged = other(&json!({ "metadata": { "annotations": { "stateward.dev/manager": "other-1" } } }));
     vec![
@@ -32,7 +32,7 @@ fn changed(facts: &Facts) -> Vec<Attempt> {
     }));
     let moved = json!({ "metadata": { "annotations": { "stateward.dev/manager": "ledger-1" } }, "spec": { "ordinals": { "start": 1 } } });
     let mut owners = facts.set.clone();
-    owners["metadata"] = json!({ "name": "ledger", "namespace": "shop" });
+    owners["metadata"] = json!({ "name": "ledger", "namespace": "shop", "annotations": { "stateward.dev/sync": "engine:streaming", "stateward.dev/backup": "none" } });
     owners["spec"]["template"]["metadata"]["labels"] = json!({ "app": "ledger" });
     let scale = format!("{LEDGER}/scale");
     let zero = || json!({ "spec": { "replicas": 0 } });
