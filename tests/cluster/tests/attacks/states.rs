@@ -126,13 +126,17 @@ async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
     };
     let old = of_web().await?;
     granted(by("alice", &["system:masters"], Verb::Delete, web, Value::Null)).await?;
-    let free = json!({ "metadata": { "name": "free" }, "spec": { "containers": [{ "name": "free", "image": "free:1" }] } });
+    // One that restarts is asked about: it may be a database.
+    let free = json!({ "metadata": { "name": "free" }, "spec": { "restartPolicy": "Never", "containers": [{ "name": "free", "image": "free:1" }] } });
     granted(by("alice", &["system:masters"], Verb::Create, PODS, free)).await?;
-    eventually("they run again", PATIENCE, async || {
+    eventually("they run again", Duration::from_secs(30), async || {
         let (wiki, free) = (get(on, wiki).await?, get(on, &format!("{PODS}/free")).await?);
         let web = of_web().await?;
-        let is_new = wiki["metadata"]["uid"] != before["metadata"]["uid"] && wiki["status"]["phase"] == "Running";
-        Ok((is_new && free["status"]["phase"] == "Running" && web.len() == 2 && !web.iter().any(|uid| old.contains(uid))).then_some(()))
+        let is_new = wiki["metadata"]["uid"] != before["metadata"]["uid"];
+        ensure!(is_new && wiki["status"]["phase"] == "Running", "wiki-0: {}", wiki["status"]);
+        ensure!(free["status"]["phase"] == "Running", "free: {}", free["status"]);
+        ensure!(web.len() == 2 && !web.iter().any(|uid| old.contains(uid)), "web: {old:?}, then {web:?}");
+        Ok(Some(()))
     })
     .await
 }
