@@ -61,13 +61,15 @@ fn judge_host(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) -> bool {
         out.needs_user();
         return true;
     };
-    let is_its_own = name.as_str() == host
-        && (cx.settings.is_controller(&user.username) || cx.settings.is_restorer(&user.username));
+    let is_its_own =
+        name.as_str() == host && (cx.settings.is_controller(&user.username) || cx.settings.is_restorer(&user.username));
     if !is_its_own {
         out.finding(
             "/spec/hostname",
             "hostname",
-            format!("`{name}` would be found under `{host}.{service}`, the DNS name of a member of the governed set `{set}`"),
+            format!(
+                "`{name}` would be found under `{host}.{service}`, the DNS name of a member of the governed set `{set}`"
+            ),
         )
         .hint("choose another `hostname` or `subdomain`; an indexed Job: another name or `subdomain`");
     }
@@ -234,7 +236,8 @@ mod tests {
         member["spec"]["hostname"] = "db-0".into();
         member["spec"]["subdomain"] = service.as_str().into();
         assert!(made_by_controller(member).judge(&UNBOUND_POD).is_silent());
-        let restored = Test::<ManagerWrites>::create(found("db-0", "db-0", &service)).by("velero").beside(governed_set());
+        let restored =
+            Test::<ManagerWrites>::create(found("db-0", "db-0", &service)).by("velero").beside(governed_set());
         assert!(restored.settings(json!({"restorers": ["velero"]})).judge(&UNBOUND_POD).is_silent());
     }
 

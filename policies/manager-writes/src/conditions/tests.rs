@@ -84,7 +84,11 @@ fn pods_that_could_be_members_are_judged() {
     let hosts = |spec: Json, username: &str| is_true(POD_CLAIMS_SET, &named(spec), &Json::Null, username, &[]);
     assert!(hosts(json!({"hostname": "db-0", "subdomain": "db"}), "alice"));
     assert!(!hosts(json!({"hostname": "db-0", "subdomain": "db"}), CONTROLLER_ACCOUNT));
-    for spec in [json!({"hostname": "db-0"}), json!({"hostname": "db-0", "subdomain": ""}), json!({"hostname": "db", "subdomain": "db"})] {
+    for spec in [
+        json!({"hostname": "db-0"}),
+        json!({"hostname": "db-0", "subdomain": ""}),
+        json!({"hostname": "db", "subdomain": "db"}),
+    ] {
         assert!(!hosts(spec, "alice"));
     }
 }

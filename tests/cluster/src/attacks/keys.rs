@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::ledger::{
-    CONTROLLER, LEDGER, LEDGER_STATUS, LOOSE_POD as LOOSE, MALLORY, OPERATOR, PLAIN, PODS, SETS, WORKER, WORKER_STATUS, ledger, member, pod, reference, spec,
-    unstamped,
+    CONTROLLER, LEDGER, LEDGER_STATUS, LOOSE_POD as LOOSE, MALLORY, OPERATOR, PLAIN, PODS, SETS, WORKER, WORKER_STATUS,
+    ledger, member, pod, reference, spec, unstamped,
 };
 use super::{Attack, Sent, Verb, Wanted};
 

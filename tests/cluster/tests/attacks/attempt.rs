@@ -45,14 +45,16 @@ impl Facts {
 /// Those of the guard's test that a person can send, and all others.
 pub(crate) fn all(facts: &Facts) -> Vec<Attempt> {
     let by_persons = keys::all(facts.uid()).into_iter().filter(|attack| attack.sent.by != CONTROLLER).map(shared);
-    let others = [pods::made(facts), pods::changed(facts), sets::all(facts), network::all(facts), absence::all(), rights::all()];
+    let others =
+        [pods::made(facts), pods::changed(facts), sets::all(facts), network::all(facts), absence::all(), rights::all()];
     by_persons.chain(others.into_iter().flatten()).collect()
 }
 
 /// The names of all.
 pub(crate) fn names() -> BTreeSet<&'static str> {
     let nothing = || Value::Null;
-    let facts = Facts { set: nothing(), manager: nothing(), worker: nothing(), revision: nothing(), address: String::new() };
+    let facts =
+        Facts { set: nothing(), manager: nothing(), worker: nothing(), revision: nothing(), address: String::new() };
     let all = all(&facts);
     let names: BTreeSet<_> = all.iter().map(|attempt| attempt.name).collect();
     assert_eq!(names.len(), all.len(), "two attacks share a name");
@@ -60,7 +62,13 @@ pub(crate) fn names() -> BTreeSet<&'static str> {
 }
 
 /// By the administrator of the namespace.
-pub(crate) fn attempt(outcome: Outcome, name: &'static str, verb: Verb, path: impl Into<String>, body: Value) -> Attempt {
+pub(crate) fn attempt(
+    outcome: Outcome,
+    name: &'static str,
+    verb: Verb,
+    path: impl Into<String>,
+    body: Value,
+) -> Attempt {
     Attempt { name, sent: Sent { by: MALLORY, groups: &[], verb, path: path.into(), body }, outcome }
 }
 

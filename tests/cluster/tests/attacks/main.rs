@@ -134,7 +134,9 @@ fn tell(answers: &mut String, attempt: &Attempt, answer: &Answer) -> Result<()> 
     let revision = message.split_whitespace().find(|word| word.starts_with("\"ledger-") && word.len() > 15);
     let message = revision.map_or(message.clone(), |revision| message.replace(revision, "REVISION"));
     let said = match Refuser::of(answer) {
-        None if answer.object["kind"] == "SelfSubjectAccessReview" => format!("allowed: {}", answer.object["status"]["allowed"]),
+        None if answer.object["kind"] == "SelfSubjectAccessReview" => {
+            format!("allowed: {}", answer.object["status"]["allowed"])
+        }
         None => "granted".to_owned(),
         Some(who) => format!("refused by {who:?}: {message}"),
     };
@@ -154,7 +156,12 @@ fn is_as_committed(answers: &str) -> Result<()> {
     let committed = fs::read_to_string(&file).unwrap_or_default();
     let changes = answers.lines().filter(|line| !committed.lines().any(|other| other == *line));
     let changes: Vec<&str> = changes.collect();
-    ensure!(answers == committed, "{} is out of date: run this test with UPDATE_ANSWERS=1\n{}", file.display(), changes.join("\n"));
+    ensure!(
+        answers == committed,
+        "{} is out of date: run this test with UPDATE_ANSWERS=1\n{}",
+        file.display(),
+        changes.join("\n")
+    );
     Ok(())
 }
 

@@ -11,7 +11,8 @@ pub(crate) fn all(facts: &Facts) -> Vec<Attempt> {
     let alias = json!({ "spec": { "type": "ExternalName", "externalName": "spy.example.com", "clusterIP": null, "clusterIPs": null, "selector": null } });
     let service = |name: &str, spec: Value| json!({ "metadata": { "name": name }, "spec": spec });
     let mixed = service("all", json!({ "selector": { "app": "ledger" }, "ports": [{ "port": 5432 }] }));
-    let same_address = json!({ "selector": { "app": "spy" }, "ports": [{ "port": 5432 }], "externalIPs": [facts.address] });
+    let same_address =
+        json!({ "selector": { "app": "spy" }, "ports": [{ "port": 5432 }], "externalIPs": [facts.address] });
     let slice = json!({
         "metadata": { "name": "forged", "labels": { "kubernetes.io/service-name": "ledger-write" } },
         "addressType": "IPv4", "endpoints": [{ "addresses": ["10.0.0.66"] }], "ports": [{ "name": "", "port": 5432 }],

@@ -61,7 +61,8 @@ impl Seen {
         let label = |key: &str| pod.labels().get(key).map(String::as_str);
         let (role, set) = (label("stateward.dev/role"), label("stateward.dev/set"));
         let write = pod.annotations().get("stateward.dev/write").map(String::as_str);
-        let fits = matches!((role, write), (Some("manager"), Some("allow")) | (Some("worker"), Some("deny")) | (None, None));
+        let fits =
+            matches!((role, write), (Some("manager"), Some("allow")) | (Some("worker"), Some("deny")) | (None, None));
         let is_member = set.is_none_or(|set| name.strip_prefix(set).is_some_and(|rest| rest.starts_with('-')));
         if !fits || !is_member || role.is_some() != set.is_some() {
             self.wrong.push(format!("`{name}` is {role:?} of {set:?} and writes: {write:?}"));
@@ -69,7 +70,8 @@ impl Seen {
         if write == Some("allow") || role == Some("manager") {
             let set = set.unwrap_or_default().to_owned();
             self.writing.insert(uid, (set.clone(), name));
-            let managers: Vec<&String> = self.writing.values().filter(|(of, _)| *of == set).map(|(_, pod)| pod).collect();
+            let managers: Vec<&String> =
+                self.writing.values().filter(|(of, _)| *of == set).map(|(_, pod)| pod).collect();
             if managers.len() > 1 {
                 self.wrong.push(format!("two managers of `{set}`: {managers:?}"));
             }

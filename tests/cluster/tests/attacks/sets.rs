@@ -12,15 +12,28 @@ pub(crate) fn all(facts: &Facts) -> Vec<Attempt> {
 }
 
 fn made() -> Vec<Attempt> {
-    let other = |change: &Value| but(ledger(), &but(json!({ "metadata": { "name": "other", "annotations": { "stateward.dev/manager": null } } }), change));
-    let unnamed = but(other(&json!({ "spec": { "serviceName": "other" } })), &json!({ "metadata": { "name": null, "generateName": "other-" } }));
+    let other = |change: &Value| {
+        but(
+            ledger(),
+            &but(json!({ "metadata": { "name": "other", "annotations": { "stateward.dev/manager": null } } }), change),
+        )
+    };
+    let unnamed = but(
+        other(&json!({ "spec": { "serviceName": "other" } })),
+        &json!({ "metadata": { "name": null, "generateName": "other-" } }),
+    );
     let parallel = other(&json!({ "spec": { "podManagementPolicy": "Parallel" } }));
     let forged = other(&json!({ "metadata": { "annotations": { "stateward.dev/manager": "other-1" } } }));
     vec![
         refused("a governed set without a name", Verb::Create, SETS, unnamed),
         refused("a governed set that starts all at once", Verb::Create, SETS, parallel),
         harmless("a new set's own word for its manager", Verb::Create, format!("{SETS}?dryRun=All"), forged),
-        refused("a set with the labels of another one", Verb::Create, SETS, other(&json!({ "spec": { "serviceName": "other" } }))),
+        refused(
+            "a set with the labels of another one",
+            Verb::Create,
+            SETS,
+            other(&json!({ "spec": { "serviceName": "other" } })),
+        ),
     ]
 }
 
@@ -41,18 +54,38 @@ fn changed(facts: &Facts) -> Vec<Attempt> {
     vec![
         harmless("a PUT of a set without keys", Verb::Put, LEDGER, owners),
         refused("another start and another manager", Verb::Merge, LEDGER, moved),
-        refused("another selector", Verb::Merge, LEDGER, json!({ "spec": { "selector": { "matchLabels": { "app": "other" } } } })),
+        refused(
+            "another selector",
+            Verb::Merge,
+            LEDGER,
+            json!({ "spec": { "selector": { "matchLabels": { "app": "other" } } } }),
+        ),
         refused("other claim templates", Verb::Merge, LEDGER, json!({ "spec": { "volumeClaimTemplates": null } })),
-        refused("all at once from now on", Verb::Merge, LEDGER, json!({ "spec": { "podManagementPolicy": "Parallel" } })),
+        refused(
+            "all at once from now on",
+            Verb::Merge,
+            LEDGER,
+            json!({ "spec": { "podManagementPolicy": "Parallel" } }),
+        ),
         refused("the manager's claim in every member", Verb::Strategic, LEDGER, claimed),
-        refused("a claim that goes with its member", Verb::Merge, LEDGER, json!({ "spec": { "persistentVolumeClaimRetentionPolicy": { "whenScaled": "Delete", "whenDeleted": "Retain" } } })),
+        refused(
+            "a claim that goes with its member",
+            Verb::Merge,
+            LEDGER,
+            json!({ "spec": { "persistentVolumeClaimRetentionPolicy": { "whenScaled": "Delete", "whenDeleted": "Retain" } } }),
+        ),
         works("no replicas through the scale", Verb::Merge, scale, zero()),
         works("no replicas", Verb::Merge, LEDGER, zero()),
         works("the set deleted", Verb::Delete, LEDGER, Value::Null),
         works("the set deleted and its members left", Verb::Delete, LEDGER, orphaning),
         works("an owner of the set that is not there", Verb::Merge, LEDGER, dangling.clone()),
         refused("an owner that is not there through the status", Verb::Merge, LEDGER_STATUS, dangling).by_operator(),
-        works("a program of their own", Verb::Strategic, LEDGER, template(json!({ "containers": [{ "name": "ledger", "image": "evil:1" }] }))),
+        works(
+            "a program of their own",
+            Verb::Strategic,
+            LEDGER,
+            template(json!({ "containers": [{ "name": "ledger", "image": "evil:1" }] })),
+        ),
     ]
 }
 

@@ -38,9 +38,7 @@ pub(crate) async fn with_some(on: &Installed, attempts: &[Attempt]) -> Result<()
 /// Nobody answers, and the API server goes on believing that they run.
 pub(crate) async fn with_none(on: &Installed, attempts: &[Attempt]) -> Result<()> {
     on.plane.apply(NEIGHBOURS).await?;
-    for what in ["deployment/web", "statefulset/wiki"] {
-        on.granted(&["rollout", "status", what, "-n", "next-door", "--timeout=60s"]).await?;
-    }
+    on.granted(&["rollout", "status", "deployment/web", "-n", "next-door", "--timeout=60s"]).await?;
     on.kubelet.power_off().await?;
     let before = on.plane.webhook_counts().await?.failures();
     all_fail(on, attempts).await?;
@@ -104,7 +102,6 @@ async fn kill_in_turn(on: &Installed) -> Result<String> {
 /// Kubelets, the scheduler and the controllers have pods that are none of our business, and the status of those that are.
 async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
     let by = |by, groups, verb, path: &str, body| Sent { by, groups, verb, path: path.to_owned(), body };
-    let machinery: &[&str] = &["system:serviceaccounts:kube-system", "system:masters"];
     let node: &[&str] = &["system:nodes", "system:masters"];
     let granted = async |sent: Sent| {
         let answer = on.plane.send(&sent, false).await?;
@@ -114,14 +111,11 @@ async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
     let message = json!({ "status": { "message": "seen" } });
     granted(by("system:node:node-0", node, Verb::Merge, &format!("{WORKER}/status"), message)).await?;
     ensure!(get(on, WORKER).await?["status"]["message"] == "seen");
-    let wiki = "/api/v1/namespaces/next-door/pods/wiki-0";
-    let before = get(on, wiki).await?;
-    let collector = "system:serviceaccount:kube-system:pod-garbage-collector";
-    granted(by(collector, machinery, Verb::Delete, wiki, Value::Null)).await?;
     let web = "/api/v1/namespaces/next-door/pods?labelSelector=app=web";
     let of_web = async || {
         let pods = get(on, web).await?;
-        let pods = pods["items"].as_array().context("no list")?.iter().filter(|pod| pod["status"]["phase"] == "Running");
+        let pods =
+            pods["items"].as_array().context("no list")?.iter().filter(|pod| pod["status"]["phase"] == "Running");
         Ok::<_, anyhow::Error>(pods.map(|pod| pod["metadata"]["uid"].to_string()).collect::<Vec<_>>())
     };
     let old = of_web().await?;
@@ -130,10 +124,8 @@ async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
     let free = json!({ "metadata": { "name": "free" }, "spec": { "restartPolicy": "Never", "containers": [{ "name": "free", "image": "free:1" }] } });
     granted(by("alice", &["system:masters"], Verb::Create, PODS, free)).await?;
     eventually("they run again", Duration::from_secs(30), async || {
-        let (wiki, free) = (get(on, wiki).await?, get(on, &format!("{PODS}/free")).await?);
+        let free = get(on, &format!("{PODS}/free")).await?;
         let web = of_web().await?;
-        let is_new = wiki["metadata"]["uid"] != before["metadata"]["uid"];
-        ensure!(is_new && wiki["status"]["phase"] == "Running", "wiki-0: {}", wiki["status"]);
         ensure!(free["status"]["phase"] == "Running", "free: {}", free["status"]);
         ensure!(web.len() == 2 && !web.iter().any(|uid| old.contains(uid)), "web: {old:?}, then {web:?}");
         Ok(Some(()))
@@ -145,17 +137,6 @@ const NEIGHBOURS: &str = "
 apiVersion: v1
 kind: Namespace
 metadata: { name: next-door }
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: wiki, namespace: next-door }
-spec:
-  replicas: 2
-  serviceName: wiki
-  selector: { matchLabels: { app: wiki } }
-  template:
-    metadata: { labels: { app: wiki } }
-    spec: { containers: [{ name: wiki, image: 'wiki:1' }] }
 ---
 apiVersion: apps/v1
 kind: Deployment

@@ -36,9 +36,11 @@ async fn a_manager_that_is_held(on: &Installed) -> Result<()> {
     granted(on, MALLORY, Verb::Delete, MANAGER, Value::Null).await?;
     let held = get(on, MANAGER).await?;
     ensure!(held["metadata"]["deletionTimestamp"].is_string(), "{held}");
-    refused(on, MALLORY, Verb::Merge, MANAGER, json!({ "metadata": { "labels": { "stateward.dev/role": "worker" } } })).await?;
+    refused(on, MALLORY, Verb::Merge, MANAGER, json!({ "metadata": { "labels": { "stateward.dev/role": "worker" } } }))
+        .await?;
     let status = format!("{MANAGER}/status");
-    refused(on, OPERATOR, Verb::Merge, &status, json!({ "metadata": { "labels": { "stateward.dev/set": "other" } } })).await?;
+    refused(on, OPERATOR, Verb::Merge, &status, json!({ "metadata": { "labels": { "stateward.dev/set": "other" } } }))
+        .await?;
     let start = json!({ "spec": { "ordinals": { "start": 1 } } });
     let said = refused(on, MALLORY, Verb::Merge, LEDGER, start).await?;
     ensure!(said.contains("[manager-writes/moved-manager]"), "{said}");
@@ -63,7 +65,8 @@ async fn a_forged_template(on: &Installed) -> Result<()> {
     } } } });
     let mut forged = but(true_one.clone(), &forged);
     let metadata = &true_one["metadata"];
-    forged["metadata"] = json!({ "name": name, "labels": metadata["labels"], "ownerReferences": metadata["ownerReferences"] });
+    forged["metadata"] =
+        json!({ "name": name, "labels": metadata["labels"], "ownerReferences": metadata["ownerReferences"] });
     // The controller makes the true one again when it looks in between.
     eventually("the forged revision is there", PATIENCE, async || {
         granted(on, OPERATOR, Verb::Delete, &path, Value::Null).await?;
@@ -120,7 +123,11 @@ async fn claims_of_one_name(on: &Installed) -> Result<()> {
     granted(on, MALLORY, Verb::Create, SETS, but(vault("vault"), &rename("vault-data"))).await?;
     has_role(on, &format!("{PODS}/vault-1"), "worker", |_| true).await?;
     let made = granted(on, MALLORY, Verb::Create, SETS, but(vault("data-vault"), &rename("vault"))).await?;
-    ensure!(made.warnings.iter().any(|warning| warning.starts_with("[remote-volumes/claim-collision]")), "{:?}", made.warnings);
+    ensure!(
+        made.warnings.iter().any(|warning| warning.starts_with("[remote-volumes/claim-collision]")),
+        "{:?}",
+        made.warnings
+    );
     has_role(on, &format!("{PODS}/data-vault-0"), "manager", |pod| {
         pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == "vault-data-vault-0"
     })
@@ -153,7 +160,10 @@ async fn fixed_rules_are_not_exempted(on: &Installed) -> Result<()> {
         Ok(said().await?.iter().all(Answer::is_granted).then_some(()))
     })
     .await;
-    stateward_cluster_tests::measured(&format!("an exemption that names a fixed rule exempts the others: {}", took_effect.is_ok()));
+    stateward_cluster_tests::measured(&format!(
+        "an exemption that names a fixed rule exempts the others: {}",
+        took_effect.is_ok()
+    ));
     let member = pod("ledger-7", &json!({ "app": "ledger" }));
     let said = refused(on, MALLORY, Verb::Create, PODS, member).await?;
     ensure!(said.contains("[manager-writes/unbound-pod]"), "{said}");
@@ -199,7 +209,10 @@ async fn a_manager_let_go(on: &Installed) -> Result<()> {
     })
     .await?;
     // Nobody takes its place, since nobody can have its name.
-    eventually("the set misses it", PATIENCE, async || Ok((get(on, LEDGER).await?["status"]["replicas"] == 1).then_some(()))).await?;
+    eventually("the set misses it", PATIENCE, async || {
+        Ok((get(on, LEDGER).await?["status"]["replicas"] == 1).then_some(()))
+    })
+    .await?;
     granted(on, MALLORY, Verb::Merge, LEDGER, json!({ "spec": { "replicas": 0 } })).await?;
     eventually("the set believes that nobody is left", PATIENCE, async || {
         let set = get(on, LEDGER).await?;
@@ -227,7 +240,8 @@ async fn a_manager_let_go(on: &Installed) -> Result<()> {
     granted(on, MALLORY, Verb::Create, SETS, anew).await?;
     eventually("its first pod is there, without a role", PATIENCE, async || {
         let pod = get(on, WORKER).await?;
-        Ok((pod["status"]["phase"] == "Running" && pod["metadata"]["labels"]["stateward.dev/role"].is_null()).then_some(()))
+        Ok((pod["status"]["phase"] == "Running" && pod["metadata"]["labels"]["stateward.dev/role"].is_null())
+            .then_some(()))
     })
     .await?;
     granted(on, MALLORY, Verb::Merge, LEDGER, json!({ "metadata": { "annotations": intent } })).await?;
@@ -294,7 +308,8 @@ async fn is_gone(on: &Installed, path: &str) -> Result<bool> {
 
 async fn gone(on: &Installed, what: &[&str]) -> Result<()> {
     eventually(&format!("{what:?} are gone"), PATIENCE, async || {
-        let output = on.plane.kubectl(&[&["get"], what, &["-n", "shop", "--ignore-not-found", "-o", "name"]].concat()).await?;
+        let output =
+            on.plane.kubectl(&[&["get"], what, &["-n", "shop", "--ignore-not-found", "-o", "name"]].concat()).await?;
         ensure!(output.status.success(), "{output:?}");
         Ok(output.stdout.is_empty().then_some(()))
     })

@@ -36,7 +36,8 @@ fn the_table_and_the_attacks_agree() {
 fn exists(way: &str, test: &str) {
     let (file, function) = test.split_once("::").unwrap_or_else(|| panic!("{way}: `{test}` names no function"));
     let folder = if file.starts_with("policies/") || file.starts_with("tests/") { "" } else { "tests/cluster/tests" };
-    let source = fs::read_to_string(root().join(folder).join(file)).unwrap_or_else(|error| panic!("{way}: {file}: {error}"));
+    let source =
+        fs::read_to_string(root().join(folder).join(file)).unwrap_or_else(|error| panic!("{way}: {file}: {error}"));
     assert!(source.contains(&format!("fn {function}(")), "{way}: {file} has no `{function}`");
 }
 
