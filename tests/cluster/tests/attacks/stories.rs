@@ -52,39 +52,43 @@ async fn a_manager_that_is_held(on: &Installed) -> Result<()> {
 async fn a_forged_template(on: &Installed) -> Result<()> {
     let partition = |number: u32| json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": number } } } });
     granted(on, MALLORY, Verb::Merge, LEDGER, partition(2)).await?;
+    // When the controller looks in between, it makes a true one of another name: then again.
+    eventually("the forged template is used", PATIENCE, async || {
+        let before = get(on, WORKER).await?;
+        forge_current(on).await?;
+        granted(on, MALLORY, Verb::Delete, WORKER, Value::Null).await?;
+        has_role(on, WORKER, "worker", |pod| pod["metadata"]["uid"] != before["metadata"]["uid"]).await?;
+        let image = get(on, WORKER).await?["spec"]["containers"][0]["image"].clone();
+        ensure!(image == "evil:1", "{image}");
+        Ok(Some(()))
+    })
+    .await?;
+    // The true template again, by a revision of its own.
+    granted(on, MALLORY, Verb::Merge, LEDGER, partition(0)).await?;
+    has_role(on, WORKER, "worker", |pod| pod["spec"]["containers"][0]["image"] == "ledger:1").await?;
+    on.granted(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await
+}
+
+/// Writes the revision anew that the set has now.
+async fn forge_current(on: &Installed) -> Result<()> {
     let set = get(on, LEDGER).await?;
-    let name = set["status"]["currentRevision"].as_str().context("no revision")?.to_owned();
+    let name = set["status"]["currentRevision"].as_str().context("no revision")?;
     let path = format!("{REVISIONS}/{name}");
     let true_one = get(on, &path).await?;
-    let forged = json!({ "data": { "spec": { "template": {
+    let role = json!({ "data": { "spec": { "template": {
         "metadata": {
             "labels": { "stateward.dev/role": "manager", "stateward.dev/set": "ledger" },
             "annotations": { "stateward.dev/write": "allow", "stateward.dev/ordinal": "1" },
         },
         "spec": { "containers": [{ "name": "ledger", "image": "evil:1" }] },
     } } } });
-    let mut forged = but(true_one.clone(), &forged);
+    let mut forged = but(true_one.clone(), &role);
     let metadata = &true_one["metadata"];
     forged["metadata"] =
         json!({ "name": name, "labels": metadata["labels"], "ownerReferences": metadata["ownerReferences"] });
-    // The controller makes the true one again when it looks in between.
-    eventually("the forged revision is there", PATIENCE, async || {
-        granted(on, OPERATOR, Verb::Delete, &path, Value::Null).await?;
-        granted(on, OPERATOR, Verb::Create, REVISIONS, forged.clone()).await?;
-        Ok(Some(()))
-    })
-    .await?;
-    let before = get(on, WORKER).await?;
-    granted(on, MALLORY, Verb::Delete, WORKER, Value::Null).await?;
-    has_role(on, WORKER, "worker", |pod| {
-        pod["metadata"]["uid"] != before["metadata"]["uid"] && pod["spec"]["containers"][0]["image"] == "evil:1"
-    })
-    .await
-    .context("the forged template was not used")?;
-    // The true template again, by a revision of its own.
-    granted(on, MALLORY, Verb::Merge, LEDGER, partition(0)).await?;
-    has_role(on, WORKER, "worker", |pod| pod["spec"]["containers"][0]["image"] == "ledger:1").await?;
-    on.granted(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await
+    granted(on, OPERATOR, Verb::Delete, &path, Value::Null).await?;
+    granted(on, OPERATOR, Verb::Create, REVISIONS, forged).await?;
+    Ok(())
 }
 
 /// What was there before the set joins as a worker. Nobody writes then, and the claim that somebody else mounts is taken as it is.
