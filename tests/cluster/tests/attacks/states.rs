@@ -121,10 +121,10 @@ async fn everybody_else_goes_on(on: &Installed) -> Result<()> {
     let old = of_web().await?;
     granted(by("alice", &["system:masters"], Verb::Delete, web, Value::Null)).await?;
     // One that restarts is asked about: it may be a database.
-    let free = json!({ "metadata": { "name": "free" }, "spec": { "restartPolicy": "Never", "containers": [{ "name": "free", "image": "free:1" }] } });
+    let free = json!({ "metadata": { "name": "idle" }, "spec": { "restartPolicy": "Never", "containers": [{ "name": "free", "image": "free:1" }] } });
     granted(by("alice", &["system:masters"], Verb::Create, PODS, free)).await?;
     eventually("they run again", Duration::from_secs(30), async || {
-        let free = get(on, &format!("{PODS}/free")).await?;
+        let free = get(on, &format!("{PODS}/idle")).await?;
         let web = of_web().await?;
         ensure!(free["status"]["phase"] == "Running", "free: {}", free["status"]);
         ensure!(web.len() == 2 && !web.iter().any(|uid| old.contains(uid)), "web: {old:?}, then {web:?}");
