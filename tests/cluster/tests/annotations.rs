@@ -58,9 +58,11 @@ async fn a_refusal_says_why(on: &Installed) -> Result<()> {
 }
 
 async fn a_controllers_warning_is_an_event(on: &Installed) -> Result<()> {
+    // It has the right to scale; kubectl wants to read first, which the group of administrators lends it.
     let autoscaler = [
         "--as=system:serviceaccount:kube-system:horizontal-pod-autoscaler",
         "--as-group=system:serviceaccounts:kube-system",
+        "--as-group=system:masters",
     ];
     let events = async || -> Result<Vec<Value>> {
         let args = ["get", "events", "-n", AUDITED, "--field-selector=reason=PolicyWarning", "-o", "json"];
