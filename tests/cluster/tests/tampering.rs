@@ -24,7 +24,8 @@ async fn all(installed: &Installed) -> Result<()> {
     edits_are_restored(installed).await.context("edits are restored")?;
     a_broken_policy_stays_as_it_was(installed).await.context("a broken policy stays as it was")?;
     a_replica_that_lags_is_seen(installed).await.context("a replica that lags is seen")?;
-    a_deleted_configuration_stays_away(installed).await.context("a deleted configuration stays away")
+    a_deleted_configuration_stays_away(installed).await.context("a deleted configuration stays away")?;
+    a_dispute_is_braked_and_said(installed).await.context("a dispute is braked and said")
 }
 
 async fn edits_are_restored(installed: &Installed) -> Result<()> {
@@ -176,5 +177,48 @@ async fn a_deleted_configuration_stays_away(installed: &Installed) -> Result<()>
     installed.fails("validate-fail.stateward.dev").await?;
     installed.refuses().await
 }
+
+/// Somebody restores his own as often as we restore ours: two installations, or a repository that has our configurations.
+async fn a_dispute_is_braked_and_said(installed: &Installed) -> Result<()> {
+    let edit = [
+        "patch",
+        "validatingwebhookconfiguration",
+        APP,
+        "--type=json",
+        "--field-manager=argocd-controller",
+        "-p",
+        r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#,
+    ];
+    let whole = configuration(installed).await?.webhooks;
+    let restored = async || {
+        eventually("it is restored", PATIENCE, async || {
+            Ok((configuration(installed).await?.webhooks == whole).then_some(()))
+        })
+        .await
+    };
+    for _ in 0..MANY {
+        installed.granted(&edit).await?;
+        restored().await?;
+    }
+    eventually("an Event names the other", PATIENCE, async || {
+        installed.granted(&edit).await?;
+        let events = [
+            "get",
+            "events",
+            "-n",
+            NAMESPACE,
+            "--field-selector=reason=Disputed",
+            "-o",
+            "jsonpath={.items[*].message}",
+        ];
+        let said = installed.plane.kubectl(&events).await?.stdout;
+        Ok(String::from_utf8_lossy(&said).contains("last by `argocd-controller`").then_some(()))
+    })
+    .await?;
+    restored().await
+}
+
+/// As many as are restored at once; one more is too many within a minute.
+const MANY: usize = 10;
 
 const PATIENCE: Duration = Duration::from_secs(60);
