@@ -187,7 +187,7 @@ async fn a_dispute_is_braked_and_said(installed: &Installed) -> Result<()> {
         "--type=json",
         "--field-manager=argocd-controller",
         "-p",
-        r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#,
+        r#"[{"op":"replace","path":"/webhooks/0/timeoutSeconds","value":7}]"#,
     ];
     let whole = configuration(installed).await?.webhooks;
     let restored = async || {
