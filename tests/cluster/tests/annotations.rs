@@ -107,7 +107,8 @@ async fn a_mode_is_told(on: &Installed) -> Result<()> {
             // Its rules have moved to the entry whose failure refuses nothing, which has to be registered first.
             let dry = ["create", "--dry-run=server", "-f", "-"];
             eventually("its warnings are heard", PATIENCE, async || {
-                let said = send(on, &dry, &abrupt(&name).to_string()).await?;
+                // Of another name: what is audited is looked for by it.
+                let said = send(on, &dry, &abrupt("trial").to_string()).await?;
                 Ok(said.contains("Warning: [ordered-identity/zero-grace] ").then_some(()))
             })
             .await?;

@@ -147,7 +147,12 @@ pub async fn keep(registrar: &Registrar, mut inputs: Inputs, state: &watch::Send
         let looked = look::look(registrar, policies.as_deref(), ca_bundle, &proofs, Timestamp::now()).await;
         let Looked { state: mut now, look_again, wants_probe, is_new, owner, corrected } = looked;
         for (which, by) in &corrected {
-            info!(configuration = which.resource(), last_written_by = by, "restored: it was not as derived");
+            let configuration = which.resource();
+            if by == names::FIELD_MANAGER {
+                info!(configuration, "written: what it is derived from has changed");
+            } else {
+                warn!(configuration, last_written_by = by, "restored: somebody had changed it");
+            }
         }
         now.disputed = dispute.see(&corrected, tokio::time::Instant::now());
         now.problems.extend(now.disputed.clone());

@@ -130,7 +130,7 @@ fn tell(answers: &mut String, attempt: &Attempt, answer: &Answer) -> Result<()> 
     let by = if attempt.is_operators() { ", by an operator" } else { "" };
     // What the servers choose, and objects that they repeat.
     let message = answer.message.split(": Invalid value: {\"spec\"").next().unwrap_or_default();
-    let message = ["node-0", "node-1"].iter().fold(message.to_owned(), |text, node| text.replace(node, "NODE"));
+    let message = without_nodes(message);
     let revision = message.split_whitespace().find(|word| word.starts_with("\"ledger-") && word.len() > 15);
     let message = revision.map_or(message.clone(), |revision| message.replace(revision, "REVISION"));
     let said = match Refuser::of(answer) {
@@ -142,9 +142,14 @@ fn tell(answers: &mut String, attempt: &Attempt, answer: &Answer) -> Result<()> 
     };
     writeln!(answers, "\n{}{by}\n  {}", attempt.name, said.trim().replace('\n', "\n  "))?;
     for warning in &answer.warnings {
-        writeln!(answers, "  warning: {warning}")?;
+        writeln!(answers, "  warning: {}", without_nodes(warning))?;
     }
     Ok(())
+}
+
+/// The scheduler chooses.
+fn without_nodes(text: &str) -> String {
+    ["node-0", "node-1"].iter().fold(text.to_owned(), |text, node| text.replace(node, "NODE"))
 }
 
 /// The whole of it, so that a change of words or of who speaks is seen by whoever reads the diff.
