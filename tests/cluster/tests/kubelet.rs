@@ -47,6 +47,8 @@ async fn pods_run_as_their_spec_says() -> Result<()> {
 
     // Deleted, it ends in order, and a successor comes; deleted by force, it ends all the same.
     for flags in [&["--wait=false"][..], &["--wait=false", "--force", "--grace-period=0"]] {
+        // A successor that has only just been started knows no signal yet.
+        ready(&plane, 3).await?;
         let victim = kubelet.pods().into_iter().next().context("no pod")?;
         let output = plane.kubectl(&[&["delete", "pod", "-n", NAMESPACE, &victim.name], flags].concat()).await?;
         ensure!(output.status.success(), "{output:?}");
