@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::names::FIELD_MANAGER;
 use crate::webhooks::{Entry, FAIL};
 
 /// The stored configuration as it should be; `None` when it is. All of `webhooks` is ours: an entry or a condition that somebody adds could hide
@@ -51,12 +52,13 @@ fn own(object: &mut Map<String, Value>, derived: &Value) -> Option<()> {
     Some(())
 }
 
-/// Who wrote the object last, by the name that he gave himself: `kubectl-edit`, `argocd-controller`, ..
+/// Who wrote the object last, by the name that he gave himself: `kubectl-edit`, `argocd-controller`, .. Of two within one second, which is all that the API
+/// server notes, the other than us: what we wrote last was as derived.
 pub(super) fn last_writer(stored: &Value) -> String {
     let writers = stored.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
-    let time = |writer: &&Value| writer.get("time").and_then(Value::as_str).map(str::to_owned);
-    let last = writers.max_by_key(time).and_then(|writer| writer.get("manager")?.as_str());
-    last.unwrap_or("somebody").to_owned()
+    let named = writers.filter_map(|writer| Some((writer.get("time")?.as_str()?, writer.get("manager")?.as_str()?)));
+    let last = named.max_by_key(|(time, manager)| (*time, *manager != FIELD_MANAGER));
+    last.map_or("somebody", |(_, manager)| manager).to_owned()
 }
 
 /// The entries of which a failure refuses.
@@ -177,7 +179,8 @@ mod tests {
     fn the_last_writer_is_named() {
         let stored = json!({"metadata": {"managedFields": [
             {"manager": "kubectl-edit", "time": "2026-11-23T05:00:01Z"},
-            {"manager": "stateward", "time": "2026-11-23T05:00:00Z"},
+            {"manager": "stateward", "time": "2026-11-23T05:00:01Z"},
+            {"manager": "helm", "time": "2026-11-23T05:00:00Z"},
         ]}});
         assert_eq!([last_writer(&stored), last_writer(&json!({}))], ["kubectl-edit", "somebody"]);
     }
