@@ -13,7 +13,7 @@ use crate::events::recorder;
 use crate::follow::said;
 
 /// Writes an Event for each warning, until the sender is gone. What is said again counts up its Event once a minute, however often a controller tries:
-/// it may try ten times in a second.
+/// it may try ten times in a second. Each replica tells what its own answers said, as an Event of its own.
 pub async fn tell(client: Client, replica: &str, mut unread: mpsc::Receiver<Unread>) {
     let recorder = recorder(&client, replica);
     let mut told = Told::default();
