@@ -1,7 +1,8 @@
-//! The host and its guests use the same words: the contract's keys, the promises.
+//! The host and its guests use the same words: the contract's keys, the promises, who is machinery.
 
-use stateward_core::{contract as host, promises::PROMISES};
-use stateward_sdk::{contract as guest, promise};
+use stateward_core::{contract as host, promises::PROMISES, request::User, unread::is_machinery};
+use stateward_sdk::bindings::stateward::policy::types::User as GuestUser;
+use stateward_sdk::{accounts, contract as guest, promise};
 
 #[test]
 fn the_contracts_keys_are_the_same() {
@@ -54,5 +55,38 @@ fn promises_are_the_same_and_every_rule_keeps_one() {
                 rule.id
             );
         }
+    }
+}
+
+#[test]
+fn machinery_is_the_same() {
+    let cases: [(&str, &[&str], bool); 8] = [
+        ("system:node:a", &["system:nodes"], true),
+        ("system:serviceaccount:kube-system:x", &["system:serviceaccounts:kube-system"], true),
+        ("system:kube-scheduler", &[], true),
+        ("system:kube-controller-manager", &[], true),
+        ("system:apiserver", &["system:masters"], true),
+        // A name alone proves no group, and the administrators' group is one of persons.
+        ("system:node:a", &[], false),
+        ("alice", &["system:masters"], false),
+        ("system:serviceaccount:shop:x", &["system:serviceaccounts:shop"], false),
+    ];
+    for (username, groups, expected) in cases {
+        let of_host = User {
+            username: username.into(),
+            groups: groups.iter().map(|&group| group.into()).collect(),
+            ..User::default()
+        };
+        let of_guest = GuestUser {
+            username: username.to_owned(),
+            uid: String::new(),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+            extra: Vec::new(),
+        };
+        assert_eq!(
+            (is_machinery(&of_host), accounts::is_machinery(&of_guest, &[])),
+            (expected, expected),
+            "{username}"
+        );
     }
 }

@@ -158,14 +158,14 @@ pub async fn keep(registrar: &Registrar, mut inputs: Inputs, state: &watch::Send
         now.problems.extend(now.disputed.clone());
         let is_disputed = now.disputed.is_some();
         publish(state, now);
+        proofs.owner = owner.or(proofs.owner);
+        // What is made anew has to prove itself anew.
+        proofs.probed &= !is_new;
         if is_disputed {
             // Whatever is signalled: each of the two would answer the other within milliseconds.
             tokio::time::sleep(dispute::BRAKE).await;
             continue;
         }
-        proofs.owner = owner.or(proofs.owner);
-        // What is made anew has to prove itself anew.
-        proofs.probed &= !is_new;
         let wait = match look_again {
             Some(soon) => soon,
             None if wants_probe => {

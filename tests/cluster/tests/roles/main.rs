@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use command::{Seen, becomes, commands, mend, roles, roles_as, run, stateward_says, the_readme_shows_it};
 use serde_json::{Value, json};
-use shop::{BY_HAND, RIGHTS, SECOND_WRITER, SHOP, set};
+use shop::{BY_HAND, RIGHTS, SECOND_WRITER, SERVICES, set};
 use stateward_cluster_tests::eventually;
 use stateward_cluster_tests::installed::Installed;
 
@@ -20,7 +20,8 @@ async fn roles_says_who_may_write() -> Result<()> {
 
 async fn sections(on: &Installed) -> Result<()> {
     on.replicas(3).await?;
-    on.plane.apply(SHOP).await?;
+    on.open_shop().await?;
+    on.plane.apply(SERVICES).await?;
     on.plane.apply(&set("ledger", 3, true).to_string()).await?;
     on.plane.apply(&set("wiki", 2, false).to_string()).await?;
     for name in ["ledger", "wiki"] {

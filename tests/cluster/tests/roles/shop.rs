@@ -19,16 +19,8 @@ pub(crate) fn set(name: &str, replicas: u32, is_governed: bool) -> Value {
     but(plain, &json!({ "metadata": { "annotations": { "stateward.dev/writes": writes } } }))
 }
 
-pub(crate) const SHOP: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: { name: shop }
----
-apiVersion: v1
-kind: Service
-metadata: { name: ledger, namespace: shop }
-spec: { clusterIP: None, selector: { app: ledger }, ports: [{ port: 5432 }] }
----
+/// Beside the namespace and the governing Service of every shop.
+pub(crate) const SERVICES: &str = "
 apiVersion: v1
 kind: Service
 metadata: { name: ledger-write, namespace: shop }

@@ -27,11 +27,13 @@ pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
         forward(authorities, &bundle),
         while_leading(leading, || async {
             if cluster.tls_dir.is_none() {
-                cluster.certificates.keep(registered.subscribe()).await;
+                tokio::join!(
+                    cluster.certificates.keep(registered.subscribe()),
+                    follow_registered(&cluster.client, &registered),
+                );
             }
         }),
         while_leading(leading, || registration::keep(&registrar, inputs.clone(), &cluster.registration)),
-        while_leading(leading, || follow_registered(&cluster.client, &registered)),
         tell(cluster, state, leading),
     );
 }
