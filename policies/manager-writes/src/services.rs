@@ -1,7 +1,7 @@
 //! Who is reached by a Service: the manager alone, or anybody. Labels stop no process from writing; a Service that selects the manager does.
 
 use stateward_sdk::contract::{SERVICE, WRITES_FIELD};
-use stateward_sdk::objects::POD_NAME;
+use stateward_sdk::objects::{POD_NAME, ServicePort};
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -48,7 +48,7 @@ pub const WRITE_SERVICE_CHANGED: Rule = Rule {
     id: "manager-writes/write-service-changed",
     title: "The write Service stays while the set lives",
     description: "Clients reach the manager by this Service alone. Without it they stop, or find another way in and write to a worker; with another selector \
-                  they write to whatever it leads to. Scale the set to 0 first: then an uninstall (Helm deletes Services before StatefulSets) goes \
+                  or port they write to whatever it leads to. Scale the set to 0 first: then an uninstall (Helm deletes Services before StatefulSets) goes \
                   through.",
     category: promise::ONE_WRITER,
     severity: Severity::High,
@@ -156,14 +156,23 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
         Found::Unknown => return out.unavailable::<StatefulSet>(),
     };
     let is_still = after.is_some_and(|after| is_write_service(after, &set));
-    if !is_governed(&set) || !set.is_live() || !is_write_service(before, &set) || is_still {
+    let lost = after.filter(|_| is_still).and_then(|after| lost_port(before, after));
+    if !is_governed(&set) || !set.is_live() || !is_write_service(before, &set) || (is_still && lost.is_none()) {
         return;
     }
     if cx.user().is_none() {
         return out.needs_user();
     }
     let service = &before.metadata.name;
-    if after.is_some() {
+    if let Some(port) = lost {
+        let port = port.port;
+        out.finding(
+            "/spec/ports",
+            "ports",
+            format!("clients write to the manager of `{name}` through port {port} of Service `{service}`, and it would lead elsewhere"),
+        )
+        .hint(format!("keep port {port} with its protocol and `targetPort`, add another beside it, or scale `{name}` to 0 first"));
+    } else if after.is_some() {
         out.finding(
             SELECTOR,
             "selector",
@@ -180,6 +189,11 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
         )
         .hint(format!("scale StatefulSet `{name}` to 0 first"));
     }
+}
+
+/// A port that clients know and that is gone, or leads to another port of the pods.
+fn lost_port<'s, 'a>(before: &'s Service<'a>, after: &Service) -> Option<&'s ServicePort<'a>> {
+    before.spec.ports.iter().find(|port| !after.spec.ports.iter().any(|other| port.leads_as(other)))
 }
 
 /// Another governed set in which the Service selects somebody. A selector that names a set, or a pod, leads to no other; a headless Service

@@ -33,7 +33,7 @@ pub use namespace::Namespace;
 pub use persistent_volume::PersistentVolume;
 pub use pod::{ContainerPlace, Pod, PodSpec, PodTemplate};
 pub use quantity::Quantity;
-pub use service::Service;
+pub use service::{Service, ServicePort};
 pub use sibling::SiblingSet;
 pub use spread::{Affinity, AntiAffinityTerm, PodAffinityTerm, PodAntiAffinity, TopologySpreadConstraint};
 pub use stateful_set::{POD_INDEX, POD_NAME, StatefulSet, UpdateType, member_of, parent_of};

@@ -1,6 +1,6 @@
 //! Services.
 
-use super::{ObjectMeta, Stored};
+use super::{IntOrString, ObjectMeta, Stored};
 use crate::rule::Kind;
 use crate::text::{Map, Text};
 use crate::view::view;
@@ -26,8 +26,42 @@ view! {
         "clusterIPs" => pub cluster_ips: Vec<Text<'a>>,
         /// Labels of the pods behind it; empty: somebody else writes its endpoints.
         "selector" => pub selector: Map<'a>,
+        /// What it listens on, and where that leads.
+        "ports" => pub ports: Vec<ServicePort<'a>>,
         /// Pods have their DNS names before they are ready.
         "publishNotReadyAddresses" => pub publish_not_ready_addresses: bool,
+    }
+}
+
+view! {
+    /// One of `spec.ports`.
+    pub struct ServicePort<'a> {
+        /// What clients ask for.
+        "port" => pub port: i64,
+        /// Empty: `TCP`.
+        "protocol" => pub protocol: Text<'a>,
+        /// A port of the pods, by number or name; absent: `port`.
+        "targetPort" => pub target_port: Option<IntOrString<'a>>,
+    }
+}
+
+impl ServicePort<'_> {
+    /// Clients who ask for one get to the same port of the pods by the other.
+    pub fn leads_as(&self, other: &Self) -> bool {
+        self.port == other.port && self.protocol() == other.protocol() && self.target() == other.target()
+    }
+
+    fn protocol(&self) -> &str {
+        if self.protocol.is_empty() { "TCP" } else { &self.protocol }
+    }
+
+    /// By name, or else by number.
+    fn target(&self) -> (Option<&str>, i64) {
+        match &self.target_port {
+            None | Some(IntOrString::Int(0)) => (None, self.port),
+            Some(IntOrString::Int(number)) => (None, *number),
+            Some(IntOrString::String(name)) => (Some(name), 0),
+        }
     }
 }
 
