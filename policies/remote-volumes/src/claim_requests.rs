@@ -1,12 +1,13 @@
 //! Claims of members that are made or deleted by themselves, and where their volumes live.
 
+use stateward_sdk::accounts::is_machinery;
 use stateward_sdk::bindings::stateward::policy::types::User;
 use stateward_sdk::objects::MemberClaim;
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::classes::{BETA_DEFAULT, CREATED, DEFAULT, class_read};
-use crate::conditions::{CLAIM_DELETED, CLAIM_MADE, CLAIM_MADE_BY_HAND};
+use crate::conditions::{CLAIM_DELETED, CLAIM_MADE, CLAIM_MADE_BY_OTHERS};
 use crate::drivers::{Placement, placement};
 
 /// VOL-20 of the rule catalogue. A worker's claim may have to go, to let the worker start afresh: a warning, whatever the profile.
@@ -26,19 +27,20 @@ pub const CLAIM_IN_USE: Rule = Rule {
     ..Rule::VALIDATE
 };
 
-/// VOL-21 of the rule catalogue.
+/// VOL-21 of the rule catalogue. A pod's ephemeral volume becomes a claim `<pod>-<volume>`, which a controller of Kubernetes makes: that one belongs to
+/// its pod, and is judged, too.
 pub const SQUATTED_CLAIM: Rule = Rule {
     id: "remote-volumes/squatted-claim",
     title: "Members' claims are made from the template",
     description: "The controller takes a claim that exists under a member's name as it is. One that somebody made by hand becomes the member's \
-                  volume, now or when the set grows, with whatever class, access mode and contents it has. Tools that restore belong into the \
+                  volume, now or when the set grows, with whatever class, access mode and contents it has. So does the claim of another pod's ephemeral volume, and it goes with that pod. Tools that restore belong into the \
                   setting `restorers`.",
     category: "own volume, one writer",
     severity: Severity::High,
     baseline: Action::Warn,
     strict: Action::Deny,
     needs_user: true,
-    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(CLAIM_MADE_BY_HAND)],
+    subjects: &[Subject::of(Resource::CLAIMS, &[Operation::Create]).when(CLAIM_MADE_BY_OTHERS)],
     reads: &[SETS],
     ..Rule::VALIDATE
 };
@@ -70,7 +72,7 @@ pub const LOCAL_CLAIM: Rule = Rule {
 /// Fires when a person deletes a claim that a member of a live set has, or is about to have. Of several sets that could have made its name the one
 /// whose manager's it is counts.
 pub fn claim_in_use(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
-    let members = members_of_live_sets(claim, cx, out, |_| true);
+    let members = members_of_live_sets(claim, cx, out, |_, is_person| is_person);
     let wanted = members.iter().filter(|member| member.is_wanted());
     let Some(member) = wanted.max_by_key(|member| member.is_manager()) else { return };
     let (set, ordinal) = (&member.set, member.ordinal);
@@ -99,7 +101,10 @@ pub fn claim_in_use(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: 
 
 /// Fires when a person who does not restore makes a claim that is, or will be, a member's of a live set.
 pub fn squatted_claim(claim: &PersistentVolumeClaim, cx: &Context<Settings>, out: &mut Findings) {
-    let members = members_of_live_sets(claim, cx, out, |user| !cx.settings.restorers.contains(&user.username));
+    let is_of_pod = claim.metadata.controller().is_some_and(|owner| owner.kind.as_str() == "Pod");
+    let members = members_of_live_sets(claim, cx, out, |user, is_person| {
+        if is_person { !cx.settings.restorers.contains(&user.username) } else { is_of_pod && is_machinery(user, &[]) }
+    });
     let Some(member) = members.iter().find(|member| member.ordinal >= member.set.start()) else { return };
     let (name, set) = (&claim.metadata.name, &member.set.metadata.name);
     out.finding(
@@ -175,12 +180,12 @@ impl Member<'_> {
     }
 }
 
-/// The live sets that could have made the claim's name, if a person asks who is `concerned`. Says what it does not know.
+/// The live sets that could have made the claim's name, if whoever asks, a person or not, is `concerned`. Says what it does not know.
 fn members_of_live_sets<'c>(
     claim: &PersistentVolumeClaim,
     cx: &Context<'c, '_, Settings>,
     out: &mut Findings,
-    is_concerned: impl Fn(&User) -> bool,
+    is_concerned: impl Fn(&User, bool) -> bool,
 ) -> Vec<Member<'c>> {
     let mut members = Vec::new();
     let Some(read) = MemberClaim::of(&claim.metadata.name) else { return members };
@@ -188,7 +193,7 @@ fn members_of_live_sets<'c>(
         out.needs_user();
         return members;
     };
-    if !is_person || !is_concerned(user) {
+    if !is_concerned(user, is_person) {
         return members;
     }
     for (template, name) in read.readings() {

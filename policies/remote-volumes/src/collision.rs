@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use stateward_sdk::contract::{WRITES_FIELD, is_governed};
 use stateward_sdk::objects::{Quantity, member_of, readings};
 use stateward_sdk::prelude::*;
 
@@ -14,14 +15,18 @@ pub const CLAIM_COLLISION: Rule = Rule {
     description: "Claims are named `<template>-<set>-<ordinal>`, and a claim that exists under that name is taken as it is. So template `data` of \
                   set `a-b` and template `data-a` of set `b` share their disks, and a claim left over or made by hand with another class, mode or \
                   a smaller size becomes the member's volume, past every rule on the template. Sets whose claims differ by their ordinals alone \
-                  are warned about: whoever scales one of them later is not asked.",
+                  are warned about: whoever scales one of them later is not asked. In baseline it is refused where one of the two sets has one writer: \
+                  the members of the other would write to the manager's disk.",
     category: "own volume, re-attaching",
     severity: Severity::High,
-    baseline: Action::Warn,
+    baseline: Action::Deny,
     strict: Action::Deny,
     subjects: &[Subject::STATEFUL_SETS],
     reads: &[
-        Read::by_name(StatefulSet::KIND, &["/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates"]),
+        Read::by_name(
+            StatefulSet::KIND,
+            &[WRITES_FIELD, "/spec/ordinals", "/spec/replicas", "/spec/volumeClaimTemplates"],
+        ),
         Read::of(
             PersistentVolumeClaim::KIND,
             &[
@@ -46,7 +51,7 @@ pub fn claim_collision(set: &StatefulSet, cx: &Context<Settings>, out: &mut Find
     for template in set.claim_templates().filter(|template| !template.claim.metadata.name.is_empty()) {
         let rival = rival(set, &template, cx, out);
         if let Some(rival) = &rival {
-            report_rival(&template, rival, out);
+            report_rival(&template, rival, cx, out);
         }
         if rival.is_none_or(|rival| !rival.is_met) {
             check_existing(set, &template, cx, out);
@@ -63,6 +68,8 @@ struct Rival {
     claim: String,
     /// Both have it with the replicas that they have now.
     is_met: bool,
+    /// One of the two is, so that a disk would have two writers.
+    is_governed: bool,
 }
 
 /// The set that makes claims of the same names, or will once it or this one grows: nobody asks this rule then. Only names with more dashes than
@@ -73,7 +80,7 @@ fn rival(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, ou
         return None;
     }
     let stem = format!("{name}-{set_name}");
-    let mut rival = None;
+    let mut rival: Option<Rival> = None;
     for (other_template, other_name) in readings(&stem).filter(|(_, other)| *other != set_name.as_str()) {
         match cx.find::<StatefulSet>(other_name) {
             Found::Unknown => {
@@ -86,23 +93,31 @@ fn rival(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Settings>, ou
                 let (ours, theirs) = (ordinals(set), ordinals(&other));
                 let is_met = ours.start < theirs.end && theirs.start < ours.end;
                 let claim = format!("{stem}-{}", ours.start.max(theirs.start));
-                let found = Rival { name: other_name.to_owned(), template: other_template.to_owned(), claim, is_met };
-                if is_met {
-                    return Some(found);
+                let is_governed = is_governed(set) || is_governed(&other);
+                let found = Rival {
+                    name: other_name.to_owned(),
+                    template: other_template.to_owned(),
+                    claim,
+                    is_met,
+                    is_governed,
+                };
+                let weight = |rival: &Rival| (rival.is_met, rival.is_governed);
+                if rival.as_ref().is_none_or(|known| weight(known) < weight(&found)) {
+                    rival = Some(found);
                 }
-                rival.get_or_insert(found);
             }
         }
     }
     rival
 }
 
-fn report_rival(template: &ClaimTemplate, rival: &Rival, out: &mut Findings) {
-    let Rival { name, template: theirs, claim, is_met } = rival;
+fn report_rival(template: &ClaimTemplate, rival: &Rival, cx: &Context<Settings>, out: &mut Findings) {
+    let Rival { name, template: theirs, claim, is_met, is_governed } = rival;
     let path = template.path().key("metadata").key("name");
     let finding = if *is_met {
         let what = format!("StatefulSet `{name}` has a claim `{claim}` too: members of both sets get one volume");
-        out.finding(path, template.place(), what)
+        let finding = out.finding(path, template.place(), what);
+        if *is_governed { finding } else { lower(finding, cx) }
     } else {
         let what = format!(
             "StatefulSet `{name}` names its claims alike: once one of the sets grows to `{claim}`, members of both get one volume"
@@ -134,7 +149,7 @@ fn check_existing(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Sett
                 Found::Unknown => return out.unavailable::<PersistentVolumeClaim>(),
                 Found::Absent => {}
                 Found::Found(claim) => {
-                    if report_other(template, &claim, out) {
+                    if report_other(template, &claim, cx, out) {
                         return;
                     }
                 }
@@ -149,11 +164,16 @@ fn check_existing(set: &StatefulSet, template: &ClaimTemplate, cx: &Context<Sett
         // `data-db-007` is no member's.
         member_of(&claim.metadata.name).is_some_and(|(of, ordinal)| of == stem && ordinals.contains(&ordinal))
     });
-    members.any(|claim| report_other(template, claim, out));
+    members.any(|claim| report_other(template, claim, cx, out));
 }
 
 /// Reports a claim that is not what the template makes; answers whether it is one.
-fn report_other(template: &ClaimTemplate, claim: &PersistentVolumeClaim, out: &mut Findings) -> bool {
+fn report_other(
+    template: &ClaimTemplate,
+    claim: &PersistentVolumeClaim,
+    cx: &Context<Settings>,
+    out: &mut Findings,
+) -> bool {
     let (wanted, name) = (&template.claim.spec, &claim.metadata.name);
     let spec = template.path().key("spec");
     let (path, what) = if let (Some(is_block), Some(wants_block)) = (claim.is_block(), template.claim.is_block())
@@ -177,9 +197,14 @@ fn report_other(template: &ClaimTemplate, claim: &PersistentVolumeClaim, out: &m
     } else {
         return false;
     };
-    out.finding(path, template.place(), format!("{what}: the member gets it as it is"))
+    lower(out.finding(path, template.place(), format!("{what}: the member gets it as it is")), cx)
         .hint(format!("delete or move the claim `{name}` if nothing needs it, or make the template fit it"));
     true
+}
+
+/// In baseline, whoever is not one writer's is warned.
+fn lower<'f>(finding: Made<'f>, cx: &Context<Settings>) -> Made<'f> {
+    if cx.profile() == Profile::Baseline { finding.at_most(Action::Warn) } else { finding }
 }
 
 /// Without order; `None` where none is said.
@@ -210,6 +235,7 @@ mod tests {
     use crate::RemoteVolumes;
     use proptest::prelude::*;
     use serde_json::Value;
+    use stateward_sdk::prelude::Action;
     use stateward_sdk::testing::{Test, json};
 
     fn set(name: &str, template: &str, start: u8, replicas: u8) -> Value {
@@ -239,7 +265,34 @@ mod tests {
                 .knowing("PersistentVolumeClaim")
                 .judge(&CLAIM_COLLISION);
             prop_assert_eq!(!said.findings.is_empty(), may_be_shared);
-            prop_assert_eq!(said.findings.iter().any(|finding| finding.at_most.is_none()), are_shared);
+            // Nobody governs them: a warning.
+            prop_assert!(said.findings.iter().all(|finding| finding.at_most == Some(Action::Warn)));
+            let said_strictly = Test::<RemoteVolumes>::create(set(&names.0, &templates.0, starts.0, replicas.0))
+                .beside(set(&names.1, &templates.1, starts.1, replicas.1))
+                .knowing("PersistentVolumeClaim")
+                .strict()
+                .judge(&CLAIM_COLLISION);
+            prop_assert_eq!(said_strictly.findings.iter().any(|finding| finding.at_most.is_none()), are_shared);
+        }
+    }
+
+    #[test]
+    fn a_disk_of_one_writer_is_not_shared_in_any_profile() {
+        let governed = |mut set: Value| {
+            set["metadata"]["annotations"] = json!({"stateward.dev/writes": "manager-only"});
+            set
+        };
+        let (plain, rival) = (set("b", "data-a", 0, 1), set("a-b", "data", 0, 1));
+        for (set, beside, is_refused) in [
+            (plain.clone(), rival.clone(), false),
+            (governed(plain.clone()), rival.clone(), true),
+            (plain, governed(rival), true),
+        ] {
+            let said = Test::<RemoteVolumes>::create(set)
+                .beside(beside)
+                .knowing("PersistentVolumeClaim")
+                .judge(&CLAIM_COLLISION);
+            assert_eq!(said.findings.iter().map(|finding| finding.at_most.is_none()).collect::<Vec<_>>(), [is_refused]);
         }
     }
 }

@@ -40,8 +40,14 @@ macro_rules! templates {
 /// A member's claim is made.
 pub const CLAIM_MADE: &str = is_members!("object");
 
-/// The same, and not by the StatefulSet controller.
-pub const CLAIM_MADE_BY_HAND: &str = concat!(is_members!("object"), " && ", not_by_controller!());
+/// The same, and not by the StatefulSet controller; also by the one that makes the claims of ephemeral volumes, which belong to a pod.
+pub const CLAIM_MADE_BY_OTHERS: &str = concat!(
+    is_members!("object"),
+    " && (",
+    not_by_controller!(),
+    " || has(object.metadata.ownerReferences) && ",
+    "object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true && r.kind == 'Pod'))"
+);
 
 /// A member's claim is deleted.
 pub const CLAIM_DELETED: &str = concat!(is_members!("oldObject"), " && ", not_by_controller!());
@@ -144,7 +150,7 @@ mod tests {
         let claims = "persistentvolumeclaims";
         let by_user = "create-persistentvolumeclaims-by-user";
         assert_eq!(sent(CLAIM_MADE, claims, "CREATE"), ["create-persistentvolumeclaims-by-controller", by_user]);
-        assert_eq!(sent(CLAIM_MADE_BY_HAND, claims, "CREATE"), [by_user]);
+        assert_eq!(sent(CLAIM_MADE_BY_OTHERS, claims, "CREATE"), [by_user]);
         assert_eq!(sent(CLAIM_DELETED, claims, "DELETE"), ["delete-persistentvolumeclaims-by-user"]);
         assert_eq!(sent(CLASS_LOST, "statefulsets", "UPDATE"), [""; 0]);
     }

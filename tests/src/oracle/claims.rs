@@ -64,7 +64,10 @@ fn collision(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
             prefixes.any(|theirs| theirs == prefix)
         };
         let alike: Vec<Set<'_>> = others.iter().flatten().map(|other| Set(other)).filter(is_alike).collect();
-        let is_taken = alike.iter().any(|other| ordinals(set).any(|ordinal| ordinals(*other).contains(&ordinal)));
+        let takes = |other: &Set<'_>| ordinals(set).any(|ordinal| ordinals(*other).contains(&ordinal));
+        let is_taken = alike.iter().any(takes);
+        let is_governed =
+            is_taken && (set.is_governed() || alike.iter().any(|other| takes(other) && other.is_governed()));
         if !is_taken && !alike.is_empty() {
             verdicts.fires(RULE, &format!("{} one day", name(template)), "warn", "warn");
         }
@@ -74,7 +77,7 @@ fn collision(set: Set<'_>, asker: &Asker<'_>, verdicts: &mut Verdicts) {
         };
         let mut existing = claims.iter().flatten().filter(is_derived);
         if is_taken || existing.any(|claim| !fits(claim, template)) {
-            verdicts.fires(RULE, name(template), "warn", "deny");
+            verdicts.fires(RULE, name(template), if is_governed { "deny" } else { "warn" }, "deny");
             is_broken = true;
         }
     }
