@@ -1,7 +1,7 @@
 //! Claims of a StatefulSet's members that somebody else mounts.
 
 use stateward_sdk::accounts::is_machinery;
-use stateward_sdk::contract::{WRITES_FIELD, is_governed};
+use stateward_sdk::contract::{ROLE, WRITES_FIELD, is_governed};
 use stateward_sdk::lists::matches;
 use stateward_sdk::objects::readings;
 use stateward_sdk::prelude::*;
@@ -11,7 +11,8 @@ use crate::conditions::{POD_WITH_FOREIGN_CLAIM, TEMPLATE_WITH_CLAIM};
 
 /// WL-4 of the rule catalogue. Looks at pods that have a controller, too: a Job's pod is as foreign as any.
 ///
-/// A claim belongs to a member that the set has or wants. What a scaled-down set left behind has no writer, so it may be mounted: the honest way
+/// A claim belongs to a member that the set has or wants, and to one with a role that is still there, whatever became of its set: the set may have been
+/// orphaned, or scaled to 0 with its manager's labels hidden from it. What a scaled-down set left behind has no writer, so it may be mounted: the honest way
 /// to look at a member's data. Back-up tools run as Jobs, whose pods the Job controller makes (K8up, VolSync, Stash), so of pods that the machinery
 /// makes the account counts that they run as. Those Jobs run beside the application, and whoever may make a Job there may give its account their
 /// names: good enough for a set that trusts its namespace, not for a governed one.
@@ -33,10 +34,13 @@ pub const FOREIGN_CLAIM: Rule = Rule {
         Subject::of(Resource::REPLICA_SETS, &[Operation::Create, Operation::Update]).when(TEMPLATE_WITH_CLAIM),
         Subject::of(Resource::PODS, &[Operation::Create]).when(POD_WITH_FOREIGN_CLAIM),
     ],
-    reads: &[Read::of(
-        StatefulSet::KIND,
-        &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/volumeClaimTemplates", "/status/replicas"],
-    )],
+    reads: &[
+        Read::of(
+            StatefulSet::KIND,
+            &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/volumeClaimTemplates", "/status/replicas"],
+        ),
+        Read::by_name(Pod::KIND, &["/metadata/labels/stateward.dev~1role", "/spec/volumes"]).live(),
+    ],
     ..Rule::VALIDATE
 };
 
@@ -69,20 +73,38 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
         }
         let Some(sets) = cx.list::<StatefulSet>() else { return out.unavailable::<StatefulSet>() };
         let makers = || sets.iter().filter(|set| makes_claim(set, stem));
-        // Names are unique: whoever this is, it stands in the member's place. Where two sets derive one name, the sets' own rules say so.
-        if makers().any(|set| pod_name.is_some_and(|pod| is_member(pod, &set.metadata.name, ordinal))) {
-            continue;
-        }
-        let wanting = makers().filter(|set| wants(set, ordinal));
-        let Some(set) = wanting.max_by_key(|set| is_governed(set)) else { continue };
+        // Names are unique: whoever this is, it stands in the member's place by this reading. By another one the claim may be the manager's of a set that is
+        // governed, or was.
+        let is_own = |set: &str| pod_name.is_some_and(|pod| is_member(pod, set, ordinal));
+        let stands_in = makers().any(|set| is_own(&set.metadata.name));
+        let others = makers().filter(|set| !is_own(&set.metadata.name) && (!stands_in || is_governed(set)));
+        let wanting = others.filter(|set| wants(set, ordinal)).max_by_key(|set| is_governed(set));
+        let left = match wanting {
+            Some(set) if is_governed(set) => Found::Absent,
+            Some(_) | None => left_member(pod_name, name, stem, ordinal, cx),
+        };
+        let (member, is_governed, remedy) = match (wanting, left) {
+            (_, Found::Found(member)) => {
+                let remedy = format!("mount it `readOnly`, mount a clone of it, or wait until pod `{member}` is gone");
+                (member, true, remedy)
+            }
+            (Some(set), _) => {
+                let remedy = "mount it `readOnly`, mount a clone of it, or scale the set down first".to_owned();
+                (format!("{}-{ordinal}", set.metadata.name), is_governed(set), remedy)
+            }
+            (None, Found::Absent) => continue,
+            (None, Found::Unknown) => {
+                out.unavailable::<Pod>();
+                continue;
+            }
+        };
         let is_mover = is_mover(pod, cx);
-        if is_mover && !is_governed(set) {
+        if is_mover && !is_governed {
             continue;
         }
         if cx.user().is_none() {
             return out.needs_user();
         }
-        let member = format!("{}-{ordinal}", set.metadata.name);
         let finding = out.finding(
             Pointer::new(path).index(index).key("persistentVolumeClaim").key("claimName"),
             format!("volumes[{}]", volume.name),
@@ -92,12 +114,41 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
             let account = runs_as(pod, cx);
             format!("if it is a back-up tool's, add `{account}` to the setting `backupAccounts`: the set is governed, and the name could be anybody's")
         } else {
-            "mount it `readOnly`, mount a clone of it, or scale the set down first".to_owned()
+            remedy
         });
-        if cx.profile() == Profile::Baseline && !is_governed(set) {
+        if cx.profile() == Profile::Baseline && !is_governed {
             finding.at_most(Action::Warn);
         }
     }
+}
+
+/// The member with a role that has the claim, though no governed set wants it: also one that is on its way out still writes. A file says nothing of what runs.
+fn left_member(pod: Option<&str>, claim: &str, stem: &str, ordinal: i64, cx: &Context<Settings>) -> Found<String> {
+    if cx.user().is_none() {
+        return Found::Absent;
+    }
+    for (_, set) in readings(stem) {
+        let member = format!("{set}-{ordinal}");
+        // A member's name is its host name: no longer one is made.
+        if pod == Some(member.as_str()) || member.len() > 63 {
+            continue;
+        }
+        match cx.find_live::<Pod>(&member) {
+            Found::Unknown => return Found::Unknown,
+            Found::Found(found) if found.metadata.labels.has(ROLE) && mounts(&found.spec, claim) => {
+                return Found::Found(member);
+            }
+            Found::Found(_) | Found::Absent => {}
+        }
+    }
+    Found::Absent
+}
+
+fn mounts(pod: &PodSpec, claim: &str) -> bool {
+    pod.volumes
+        .iter()
+        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+        .any(|of| of.claim_name.as_str() == claim)
 }
 
 /// A pod that the machinery makes, with a claim whose name can only be read as that of this very member's: nothing has to be looked up. The claim
@@ -185,8 +236,74 @@ mod tests {
                 "spec": {"volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": claim}}]}});
             let owner = json!({"kind": "StatefulSet", "metadata": {"name": set}, "spec": {
                 "replicas": replicas, "ordinals": {"start": start}, "volumeClaimTemplates": [{"metadata": {"name": template}}]}});
-            let said = Test::<WorkloadKind>::create(pod).by("alice").beside(owner).judge(&FOREIGN_CLAIM);
+            let said = Test::<WorkloadKind>::create(pod).by("alice").beside(owner).knowing("Pod").judge(&FOREIGN_CLAIM);
             prop_assert_eq!(!said.findings.is_empty(), (start..start + replicas).contains(&ordinal));
         }
+    }
+
+    /// Orphaned, or hidden from its set: it writes all the same.
+    #[test]
+    fn a_member_that_is_left_keeps_its_claim() {
+        let pod = |name: &str, claim: &str| {
+            json!({"kind": "Pod", "metadata": {"name": name},
+            "spec": {"volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": claim}}]}})
+        };
+        let stamped = |claim: &str| {
+            let mut member = pod("db-0", claim);
+            member["metadata"]["labels"] = json!({"stateward.dev/role": "manager"});
+            member
+        };
+        let by = |user: &str, member| {
+            Test::<WorkloadKind>::create(pod("look", "data-db-0"))
+                .by(user)
+                .beside(member)
+                .knowing("StatefulSet")
+                .judge(&FOREIGN_CLAIM)
+        };
+        let said = by("alice", stamped("data-db-0"));
+        assert_eq!(said.findings.iter().map(|finding| finding.at_most.is_none()).collect::<Vec<_>>(), [true]);
+        assert!(by("alice", stamped("other-db-0")).is_silent());
+        // A plain set whose claim is read the other way wants it by now.
+        let plain = json!({"kind": "StatefulSet", "metadata": {"name": "b"}, "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data-a"}}]}});
+        let mut orphan = stamped("data-a-b-0");
+        orphan["metadata"]["name"] = "a-b-0".into();
+        let said = Test::<WorkloadKind>::create(pod("look", "data-a-b-0"))
+            .by("alice")
+            .beside(orphan)
+            .beside(plain)
+            .judge(&FOREIGN_CLAIM);
+        assert_eq!(said.findings.iter().map(|finding| finding.at_most.is_none()).collect::<Vec<_>>(), [true]);
+        assert!(by("alice", pod("db-0", "data-db-0")).is_silent());
+        assert!(by("system:serviceaccount:velero:velero", stamped("data-db-0")).is_silent());
+        let test = Test::<WorkloadKind>::create(pod("look", "data-db-0")).knowing("StatefulSet");
+        assert!(test.judge(&FOREIGN_CLAIM).is_silent(), "a file");
+        assert!(test.by("alice").judge(&FOREIGN_CLAIM).is_undecided());
+        let again =
+            Test::<WorkloadKind>::create(stamped("data-db-0")).by("alice").knowing("StatefulSet").knowing("Pod");
+        assert!(again.judge(&FOREIGN_CLAIM).is_silent(), "itself");
+    }
+
+    /// By one reading of the claim's name it is the member's own; by another one it is a manager's.
+    #[test]
+    fn a_member_of_another_set_gets_no_disk_of_one_writer() {
+        let set = |name: &str, template: &str, start: i64, writes: &str| {
+            json!({"kind": "StatefulSet",
+            "metadata": {"name": name, "annotations": {"stateward.dev/writes": writes}},
+            "spec": {"replicas": 6, "ordinals": {"start": start}, "volumeClaimTemplates": [{"metadata": {"name": template}}]}})
+        };
+        let member = json!({"kind": "Pod", "metadata": {"name": "b-5"},
+            "spec": {"volumes": [{"name": "data-a", "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}});
+        let test = |rival| {
+            Test::<WorkloadKind>::create(member.clone())
+                .by("system:serviceaccount:kube-system:statefulset-controller")
+                .beside(set("b", "data-a", 0, "any"))
+                .beside(rival)
+        };
+        let said = test(set("a-b", "data", 5, "manager-only")).knowing("Pod").judge(&FOREIGN_CLAIM);
+        assert_eq!(said.findings.iter().map(|finding| finding.at_most.is_none()).collect::<Vec<_>>(), [true]);
+        assert!(test(set("a-b", "data", 5, "any")).knowing("Pod").judge(&FOREIGN_CLAIM).is_silent(), "its rule warns");
+        let orphan = json!({"kind": "Pod", "metadata": {"name": "a-b-5", "labels": {"stateward.dev/role": "manager"}},
+            "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}});
+        assert_eq!(test(orphan).judge(&FOREIGN_CLAIM).findings.len(), 1);
     }
 }
