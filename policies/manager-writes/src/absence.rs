@@ -5,7 +5,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::conditions;
-use crate::keys::is_governed;
+use crate::keys::{ROLE, is_governed, stamped_set};
 use crate::member::{Owner, SET_FIELDS, look_up, owner_of};
 
 /// §4 of the rule catalogue.
@@ -25,7 +25,16 @@ pub const MANAGER_DELETE: Rule = Rule {
         Subject::of(Resource::PODS.sub("eviction"), &[Operation::Create]).when(conditions::MEMBER_EVICTED),
     ],
     reads: &[
-        Read::by_name(Pod::KIND, &["/metadata/ownerReferences", "/metadata/deletionTimestamp"]).live(),
+        Read::by_name(
+            Pod::KIND,
+            &[
+                "/metadata/ownerReferences",
+                "/metadata/deletionTimestamp",
+                "/metadata/labels/stateward.dev~1role",
+                "/metadata/labels/stateward.dev~1set",
+            ],
+        )
+        .live(),
         Read::by_name(StatefulSet::KIND, SET_FIELDS),
     ],
     ..Rule::VALIDATE
@@ -79,34 +88,55 @@ pub fn scaled_to_zero(set: &StatefulSet, _: &Context<Settings>, out: &mut Findin
 }
 
 fn judge<'f>(pod: &Pod, doing: &str, cx: &Context<Settings>, out: &'f mut Findings) -> Option<Made<'f>> {
-    let owner = owner_of(pod)?;
     let name = &pod.metadata.name;
-    let (parent, ordinal) = member_of(name)?;
-    if parent != owner.name.as_str() || !pod.metadata.deletion_timestamp.is_empty() {
+    if !pod.metadata.deletion_timestamp.is_empty() || cx.is_person(&cx.settings.trusted_users) == Some(false) {
         return None;
     }
-    if cx.is_person(&cx.settings.trusted_users) == Some(false) {
-        return None;
-    }
-    match look_up(owner, cx, false) {
-        Owner::Governed(set) if set.start() == ordinal => {}
-        Owner::Governed(_) | Owner::Other => return None,
-        Owner::Unknown => {
-            out.unavailable::<StatefulSet>();
-            return None;
-        }
-        Owner::WithoutUid => {
-            out.undecided(format!("StatefulSet `{}` has no uid here", owner.name));
-            return None;
-        }
-    }
+    let parent = managed_by(pod, cx, out)?;
     if cx.user().is_none() {
         out.needs_user();
         return None;
     }
-    Some(out.finding(
+    let finding = out.finding(
         "/metadata/name",
         "name",
         format!("`{name}` is the manager of `{parent}`: {doing} it stops all writes until it is back"),
-    ))
+    );
+    // Made anew it gets its role: the last step of joining while members run.
+    Some(if pod.metadata.labels.has(ROLE) { finding } else { finding.at_most(Action::Warn) })
+}
+
+/// The governed set whose manager the pod is, by its role, or by its reference where it has none.
+fn managed_by<'p>(pod: &'p Pod, cx: &Context<Settings>, out: &mut Findings) -> Option<&'p str> {
+    let (parent, ordinal) = member_of(&pod.metadata.name)?;
+    if let Some(set) = stamped_set(&pod.metadata) {
+        if pod.metadata.labels.get(ROLE) != Some("manager") || parent != set {
+            return None;
+        }
+        return match cx.find::<StatefulSet>(set) {
+            // Of a set that starts elsewhere by now it is in the way.
+            Found::Found(found) if is_governed(&found) && found.start() == ordinal => Some(set),
+            Found::Found(_) | Found::Absent => None,
+            Found::Unknown => {
+                out.unavailable::<StatefulSet>();
+                None
+            }
+        };
+    }
+    let owner = owner_of(pod)?;
+    if parent != owner.name.as_str() {
+        return None;
+    }
+    match look_up(owner, cx, false) {
+        Owner::Governed(set) if set.start() == ordinal => Some(parent),
+        Owner::Governed(_) | Owner::Other => None,
+        Owner::Unknown => {
+            out.unavailable::<StatefulSet>();
+            None
+        }
+        Owner::WithoutUid => {
+            out.undecided(format!("StatefulSet `{}` has no uid here", owner.name));
+            None
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! What the API server evaluates to save calls: CEL, at most 1 KiB each. The rules decide again themselves, so a condition may let too much
 //! through, never too little, and it must not fail on any request: it is evaluated for every operation on its resource.
 
-/// A member of a set is deleted with a grace period of 0, and not by its kubelet.
+/// A member of a set is deleted with a grace period of 0, and not by its kubelet. Of a governed set the role says that it is one, whatever its references do.
 pub const POD_FORCED: &str = "oldObject != null && has(request.options) && request.options != null && \
      has(request.options.gracePeriodSeconds) && request.options.gracePeriodSeconds == 0 && \
-     has(oldObject.metadata.ownerReferences) && \
-     oldObject.metadata.ownerReferences.exists(r, has(r.kind) && r.kind == 'StatefulSet') && \
+     (has(oldObject.metadata.ownerReferences) && \
+     oldObject.metadata.ownerReferences.exists(r, has(r.kind) && r.kind == 'StatefulSet') || \
+     has(oldObject.metadata.labels) && 'stateward.dev/role' in oldObject.metadata.labels) && \
      !(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups)";
 
 /// Any pod is evicted with a grace period of 0.
@@ -113,6 +114,21 @@ mod tests {
         assert_eq!(sent(EVICTION_FORCED, "pods/eviction"), [""; 0]);
         assert_eq!(sent(OWNER_ADDED, "statefulsets/status"), ["update-statefulsets.status-patch-labels"]);
         assert_eq!(sent(SERVICE_REMOVED, "services"), [""; 0]);
+    }
+
+    #[test]
+    fn members_are_judged_by_their_role_or_their_reference() {
+        let deleted = |metadata: Json| {
+            let request = json!({"object": null, "oldObject": {"metadata": metadata}, "userInfo": {"username": "alice"}, "options": {"gracePeriodSeconds": 0}});
+            is_true(POD_FORCED, &request)
+        };
+        let of = |kind: &str| json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": kind, "name": "db", "uid": "1", "controller": true}]});
+        let role = json!({"stateward.dev/role": "worker"});
+        assert!(deleted(of("StatefulSet")));
+        assert!(!deleted(of("Ledger")));
+        assert!(deleted(json!({"labels": role, "ownerReferences": of("Ledger")["ownerReferences"]})));
+        assert!(deleted(json!({"labels": role})));
+        assert!(!deleted(json!({"labels": {"app": "db"}})));
     }
 
     #[test]

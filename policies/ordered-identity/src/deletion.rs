@@ -1,6 +1,7 @@
 //! Deletions that keep neither order nor identity.
 
 use stateward_sdk::accounts::is_machinery;
+use stateward_sdk::contract::stamped_set;
 use stateward_sdk::prelude::*;
 
 use crate::{Settings, conditions};
@@ -57,7 +58,14 @@ pub const FORCE_DELETE: Rule = Rule {
     ],
     reads: &[Read::by_name(
         Pod::KIND,
-        &["/metadata/ownerReferences", "/spec/nodeName", "/spec/terminationGracePeriodSeconds", "/status/phase"],
+        &[
+            "/metadata/ownerReferences",
+            "/metadata/labels/stateward.dev~1role",
+            "/metadata/labels/stateward.dev~1set",
+            "/spec/nodeName",
+            "/spec/terminationGracePeriodSeconds",
+            "/status/phase",
+        ],
     )],
     ..Rule::VALIDATE
 };
@@ -129,7 +137,8 @@ pub fn force_eviction(eviction: &Eviction, cx: &Context<Settings>, out: &mut Fin
 }
 
 fn judge(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
-    let Some(set) = pod.metadata.controlling_set() else { return };
+    let by_reference = || pod.metadata.controlling_set().map(|set| set.name.as_str());
+    let Some(set) = stamped_set(&pod.metadata).or_else(by_reference) else { return };
     // A pod that is on no node runs nowhere. One whose own grace is 0 vanishes at once however it is deleted: `zero-grace` is about that.
     if pod.spec.node_name.is_empty() || pod.is_terminal() || pod.spec.grace() == 0 {
         return;
@@ -142,7 +151,7 @@ fn judge(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
             out.finding(
                 "/metadata/name",
                 "name",
-                format!("`{member}` may still run on node `{node}` when `{}` gets another `{member}`", set.name),
+                format!("`{member}` may still run on node `{node}` when `{set}` gets another `{member}`"),
             )
             .hint("delete it without `--grace-period=0`; taint a lost node with `node.kubernetes.io/out-of-service:NoExecute`");
         }

@@ -107,3 +107,9 @@ pub fn manager_name(set: &StatefulSet) -> Option<String> {
 pub fn carries_keys(metadata: &ObjectMeta) -> bool {
     Key::protected().any(|key| key.of(metadata).is_some())
 }
+
+/// The governed set that a pod with a role is a member of. Nobody can take these keys off a pod; references and other labels, whoever may patch it can
+/// change: the controller goes by a reference's uid alone.
+pub fn stamped_set<'m>(metadata: &'m ObjectMeta) -> Option<&'m str> {
+    metadata.labels.get(SET).filter(|_| metadata.labels.has(ROLE))
+}
