@@ -113,6 +113,10 @@ pub const POD_ADOPTED: &str = concat!(both!(), controller_added!());
 /// A pod with protected keys, or a binding that would write them onto one.
 pub const WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.metadata"));
 
+/// A pod that a StatefulSet controls, without a key.
+pub const MEMBER_WITHOUT_KEYS: &str =
+    concat!("object != null && ", is_of_set!(), " && !(", carries_keys!("object.metadata"), ")");
+
 /// A pod with a member's name, by someone else than the controller or without a controller reference, or with a host name and a subdomain that could be a
 /// member's; not a node's mirror pod. Whatever it
 /// refers to: the controller looks at a reference's uid alone. It names the controller's usual account: where the setting
@@ -217,11 +221,13 @@ pub const SET_STAMPED: &str = concat!(
      has(o.spec.template.metadata.labels) && 'stateward.dev/governed' in o.spec.template.metadata.labels))"
 );
 
-/// A person deletes what could be the first member of a set.
+/// A person deletes what could be the first member of a set: by its reference, which whoever may patch the pod can change (the controller looks at the
+/// uid alone), or by its role, which nobody can.
 pub const MEMBER_DELETED: &str = concat!(
     "object == null && oldObject != null && has(oldObject.metadata.name) && oldObject.metadata.name.matches('-[0-9]+$') && ",
-    "has(oldObject.metadata.ownerReferences) && ",
-    "oldObject.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true && r.kind == 'StatefulSet') && ",
+    "(has(oldObject.metadata.ownerReferences) && ",
+    "oldObject.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true && r.kind == 'StatefulSet') || ",
+    "has(oldObject.metadata.labels) && 'stateward.dev/role' in oldObject.metadata.labels) && ",
     "!(has(request.userInfo.groups) && ",
     "request.userInfo.groups.exists(g, g in ['system:nodes', 'system:serviceaccounts:kube-system']))"
 );
@@ -234,12 +240,13 @@ pub const MEMBER_EVICTED: &str =
 pub const SERVICE_SELECTS: &str =
     "object != null && has(object.spec) && has(object.spec.selector) && size(object.spec.selector) > 0";
 
-/// A Service that could lead to a manager goes, or selects something else, or becomes another type.
+/// A Service that could lead to a manager goes, selects something else, becomes another type or has other ports.
 pub const WRITE_SERVICE_CHANGED: &str = concat!(
     "oldObject != null && has(oldObject.spec) && has(oldObject.spec.selector) && ",
     "['stateward.dev/role', 'statefulset.kubernetes.io/pod-name'].exists(k, k in oldObject.spec.selector) && ",
     "(object == null || !has(object.spec) || !has(object.spec.selector) || ",
     "object.spec.selector != oldObject.spec.selector || ",
+    "(has(object.spec.ports) ? object.spec.ports : []) != (has(oldObject.spec.ports) ? oldObject.spec.ports : []) || ",
     "(has(object.spec.type) ? object.spec.type : '') != (has(oldObject.spec.type) ? oldObject.spec.type : ''))"
 );
 

@@ -39,6 +39,10 @@ pub fn forged_role_of_set(set: &StatefulSet, cx: &Context<Settings>, out: &mut F
 
 /// Fires on a member whose keys are not the computed ones, and on any other pod that carries some.
 pub fn forged_role_of_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
+    // One that carries none lacks its role, if anything: `missing-role`.
+    if !carries_keys(&pod.metadata) {
+        return;
+    }
     let Some(owner) = owner_of(pod) else { return judge_stranger(pod, out) };
     match look_up(owner, cx, true) {
         Owner::Unknown => out.unavailable::<StatefulSet>(),
@@ -135,10 +139,8 @@ fn judge_member(pod: &Pod, keys: &MemberKeys, out: &mut Findings) {
 }
 
 fn judge_stranger(pod: &Pod, out: &mut Findings) {
-    if carries_keys(&pod.metadata) {
-        for key in Key::protected().filter(|key| key.of(&pod.metadata).is_some()) {
-            forged(key.path("/metadata"), key.place(""), key, out);
-        }
+    for key in Key::protected().filter(|key| key.of(&pod.metadata).is_some()) {
+        forged(key.path("/metadata"), key.place(""), key, out);
     }
 }
 

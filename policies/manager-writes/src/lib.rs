@@ -18,6 +18,7 @@ pub mod intent;
 pub mod keys;
 pub mod member;
 pub mod members;
+pub mod missing_role;
 pub mod moved_manager;
 pub mod refusal;
 pub mod role_change;
@@ -37,6 +38,7 @@ use declare_writes::{DECLARE_WRITES, declare_writes};
 use forged_role::{FORGED_ROLE, forged_role_of_pod, forged_role_of_set};
 use hazards::{MANAGER_DATA_LOSS, PARALLEL_MANAGER, SHARED_DATA, manager_data_loss, parallel_manager, shared_data};
 use intent::{INVALID_CONTRACT, UNDECLARED_WRITES, invalid_contract, undeclared_writes};
+use missing_role::{MISSING_ROLE, missing_role};
 use moved_manager::{MOVED_MANAGER, moved_manager};
 use role_change::{
     ROLE_CHANGE, role_change_of_binding, role_change_of_pod, role_change_of_pod_status, role_change_of_set,
@@ -62,6 +64,7 @@ stateward_sdk::rules! {
         INVALID_CONTRACT => StatefulSet: invalid_contract;
         FORGED_ROLE => StatefulSet: forged_role_of_set, Pod: forged_role_of_pod;
         UNBOUND_POD => Pod: unbound_pod;
+        MISSING_ROLE => Pod: missing_role;
         SECOND_MANAGER => Pod: second_manager;
         ADOPTED_POD => Pod: adopted_pod, StatefulSet: adopted_pod_of_set;
         ROLE_CHANGE =>

@@ -69,7 +69,9 @@ fn conditions_of_components_that_we_did_not_test_are_left_out() {
     let of_builtin = entries(&derived(&shipped()));
     for ((entry, rules, conditions), (same, same_rules, _)) in of_custom.iter().zip(&of_builtin) {
         assert_eq!((entry, rules), (same, same_rules));
-        assert!(conditions.is_empty(), "{entry}: {conditions:?}");
+        // Where none of our rules is about sets, they are asked about for the probe alone.
+        let is_probes = |condition: &MatchCondition| condition.expression.contains("'stateward.dev/probe' in");
+        assert!(conditions.iter().all(is_probes), "{entry}: {conditions:?}");
     }
     law_on(&set, captured());
 }

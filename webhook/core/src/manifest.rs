@@ -59,6 +59,14 @@ pub struct Rule {
     pub reads: Vec<Read>,
 }
 
+impl Rule {
+    /// Whether a request goes on without its judgement, whatever its policy's `failurePolicy`, except where a subject is fail-closed. What a fixed rule means
+    /// is no choice of the policy's: one that lets pass what it cannot decide lets pass what it was not asked about.
+    pub fn is_unawaited(&self) -> bool {
+        self.kind == RuleKind::Validate && self.fixed && self.when_undecided != Action::Deny
+    }
+}
+
 /// Judges or changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

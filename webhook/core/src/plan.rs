@@ -277,14 +277,17 @@ impl<'s> Planned<'s> {
 impl Wanted {
     fn of<'s>(self, entry: &'s Entry, policy: &Policy, profile: Profile) -> (&'s [RuleIndex], FailurePolicy) {
         let own = policy.failure_policy;
-        let open_if = |is_route: bool| if is_route { entry.open.of(profile) } else { &[] };
         match self {
             // What refuses nothing is asked where a missing answer refuses nothing either.
             Self::Validating(Route::Closed | Route::Fail) if !policy.may_refuse() => (&[], own),
             Self::Validating(Route::Ignore) if !policy.may_refuse() => (entry.all.of(profile), own),
             Self::Validating(Route::Closed) => (entry.closed.of(profile), FailurePolicy::Fail),
-            Self::Validating(Route::Fail) => (open_if(own == FailurePolicy::Fail), own),
-            Self::Validating(Route::Ignore) => (open_if(own == FailurePolicy::Ignore), own),
+            Self::Validating(Route::Fail) if own == FailurePolicy::Fail => (entry.open.of(profile), own),
+            Self::Validating(Route::Fail) => (&[], own),
+            Self::Validating(Route::Ignore) if own == FailurePolicy::Fail => {
+                (entry.unawaited.of(profile), FailurePolicy::Ignore)
+            }
+            Self::Validating(Route::Ignore) => (entry.open.of(profile), own),
             Self::Validating(Route::All) => {
                 let is_closed = policy.may_refuse() && !entry.closed.of(profile).is_empty();
                 (entry.all.of(profile), if is_closed { FailurePolicy::Fail } else { own })

@@ -14,7 +14,7 @@ use crate::exemption::{self, Complaint, Exemption};
 use crate::manifest::{Action, Profile, Read, RuleKind};
 use crate::policy::{Policy, SpecError};
 use crate::request::{GroupVersionKind, GroupVersionResource, Operation};
-use crate::resources::{Mode, PolicyExemption};
+use crate::resources::{FailurePolicy, Mode, PolicyExemption};
 
 /// All policies and exemptions in force at one instant.
 #[derive(Default)]
@@ -33,9 +33,11 @@ pub(crate) struct Entry {
     pub policy: usize,
     /// Validating rules with a fail-closed subject.
     pub closed: ByProfile,
-    /// The other validating rules.
+    /// The other validating rules: what a missing answer means, the policy says.
     pub open: ByProfile,
-    /// Both.
+    /// Those of a policy with `failurePolicy: Fail` that nobody waits for all the same.
+    pub unawaited: ByProfile,
+    /// All of these.
     pub all: ByProfile,
     /// Mutating rules.
     pub mutating: ByProfile,
@@ -207,6 +209,7 @@ fn entries_of(policy: &Policy, at: usize) -> impl Iterator<Item = (GroupVersionR
     struct Rules {
         closed: Vec<RuleIndex>,
         open: Vec<RuleIndex>,
+        unawaited: Vec<RuleIndex>,
         all: Vec<RuleIndex>,
         mutating: Vec<RuleIndex>,
     }
@@ -221,6 +224,11 @@ fn entries_of(policy: &Policy, at: usize) -> impl Iterator<Item = (GroupVersionR
                 let lists = match (rule.kind, subject.fail_closed) {
                     (RuleKind::Mutate, _) => [Some(&mut rules.mutating), None],
                     (RuleKind::Validate, true) => [Some(&mut rules.closed), Some(&mut rules.all)],
+                    (RuleKind::Validate, false)
+                        if policy.failure_policy == FailurePolicy::Fail && rule.is_unawaited() =>
+                    {
+                        [Some(&mut rules.unawaited), Some(&mut rules.all)]
+                    }
                     (RuleKind::Validate, false) => [Some(&mut rules.open), Some(&mut rules.all)],
                 };
                 for list in lists.into_iter().flatten() {
@@ -238,6 +246,7 @@ fn entries_of(policy: &Policy, at: usize) -> impl Iterator<Item = (GroupVersionR
             policy: at,
             closed: by_profile(&rules.closed),
             open: by_profile(&rules.open),
+            unawaited: by_profile(&rules.unawaited),
             all: by_profile(&rules.all),
             mutating: by_profile(&rules.mutating),
         };

@@ -191,6 +191,10 @@ fn deletions_of_members_by_persons_are_judged() {
     assert!(!deleted(&pod(json!({"name": "db", "ownerReferences": owner("StatefulSet")})), &[]));
     assert!(!deleted(&pod(json!({"name": "db-0", "ownerReferences": owner("ReplicaSet")})), &[]));
     assert!(!deleted(&pod(json!({"name": "db-0"})), &[]) && !between(MEMBER_DELETED, &member, &member));
+    // In disguise.
+    let role = json!({"stateward.dev/role": "manager"});
+    assert!(deleted(&pod(json!({"name": "db-0", "labels": role, "ownerReferences": owner("Ledger")})), &[]));
+    assert!(deleted(&pod(json!({"name": "db-0", "labels": role})), &[]));
     assert!(
         on(MEMBER_EVICTED, &json!({"metadata": {"name": "db-0"}}))
             && !on(MEMBER_EVICTED, &json!({"metadata": {"name": "db"}}))
@@ -214,4 +218,22 @@ fn changes_of_what_could_be_a_write_service_are_judged() {
     let other = service(json!({"selector": {"app": "db"}}));
     assert!(!between(WRITE_SERVICE_CHANGED, &other, &Json::Null));
     assert!(on(SERVICE_SELECTS, &other) && !on(SERVICE_SELECTS, &service(json!({"selector": {}}))));
+}
+
+#[test]
+fn members_without_a_key_are_asked_about() {
+    let of = |labels: Json, kind: &str| pod(json!({"name": "db-0", "labels": labels, "ownerReferences": owner(kind)}));
+    assert!(on(MEMBER_WITHOUT_KEYS, &of(json!({"app": "db"}), "StatefulSet")));
+    assert!(!on(MEMBER_WITHOUT_KEYS, &of(json!({"stateward.dev/role": "worker"}), "StatefulSet")));
+    assert!(!on(MEMBER_WITHOUT_KEYS, &of(json!({"app": "db"}), "ReplicaSet")));
+    assert!(!on(MEMBER_WITHOUT_KEYS, &pod(json!({"name": "db-0"}))));
+}
+
+#[test]
+fn a_write_services_ports_are_asked_about() {
+    let service =
+        |ports: Json| json!({"metadata": {}, "spec": {"selector": {"stateward.dev/role": "manager"}, "ports": ports}});
+    let (one, other) = (service(json!([{"port": 5432}])), service(json!([{"port": 5433}])));
+    assert!(between(WRITE_SERVICE_CHANGED, &one, &other));
+    assert!(!between(WRITE_SERVICE_CHANGED, &one, &one));
 }

@@ -244,6 +244,35 @@ fn each_rule_runs_on_one_route() {
     }
 }
 
+/// Whatever its policy's `failurePolicy`: where nobody waits for it, its failure refuses nothing.
+#[test]
+fn a_rule_that_nobody_waits_for_runs_on_the_route_that_is_ignored() {
+    let mut manifest = manifest();
+    manifest.rules[0].fixed = true;
+    manifest.rules[0].when_undecided = Action::Audit;
+    let fail = |_: &Call<'_>, _: &Request<'_>| Err(EvaluateError::Overloaded { waiting: 64 });
+    for (failure_policy, on_fail, on_ignore) in
+        [(FailurePolicy::Fail, &[1, 2][..], &[0][..]), (FailurePolicy::Ignore, &[], &[0, 1, 2])]
+    {
+        let of = |p: &mut WasmPolicy| p.spec.failure_policy = failure_policy;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let note = move |call: &Call<'_>, _: &Request<'_>| {
+            seen.lock().unwrap().extend(call.units.iter().flat_map(|unit| unit.rules.to_vec()));
+            Ok(call.units.iter().map(|_| Judgement::default()).collect())
+        };
+        let noting = set(vec![Policy::new(&wasm_policy("p", of), component(manifest.clone(), note)).unwrap()]);
+        for (route, rules) in [(Route::Fail, on_fail), (Route::Ignore, on_ignore), (Route::Closed, &[])] {
+            asked.lock().unwrap().clear();
+            block_on(validate(&noting, &request(Operation::Create, "{}"), route, &facts()));
+            assert_eq!(*asked.lock().unwrap(), rules, "{failure_policy:?} {route:?}");
+        }
+        let failing = set(vec![Policy::new(&wasm_policy("p", of), component(manifest.clone(), fail)).unwrap()]);
+        let verdict = block_on(validate(&failing, &request(Operation::Create, "{}"), Route::Ignore, &facts()));
+        assert!(verdict.allowed && verdict.failures.len() == 1, "{failure_policy:?}");
+    }
+}
+
 #[test]
 fn a_failure_of_a_fail_closed_rule_always_refuses() {
     let fail = |_: &Call<'_>, _: &Request<'_>| Err(EvaluateError::Overloaded { waiting: 64 });

@@ -85,6 +85,7 @@ fn asker(policy: &Policy, selected: &SelectedRule, rule: &Rule, operation: Opera
         }
         (RuleKind::Mutate, _, _) => Asker::Mutate,
         (RuleKind::Validate, true, _) if policy.may_refuse() => Asker::Closed,
+        (RuleKind::Validate, false, FailurePolicy::Fail) if rule.is_unawaited() => Asker::Ignore,
         (RuleKind::Validate, _, FailurePolicy::Fail) => Asker::Fail,
         (RuleKind::Validate, _, FailurePolicy::Ignore) => Asker::Ignore,
     }
@@ -124,6 +125,11 @@ mod tests {
         manifest.rules[2].subjects[0].condition = Some("object != null".to_owned());
         let all = ["Closed pods CREATE always", "Fail pods DELETE always", "Mutate pods UPDATE object != null"];
         assert_eq!(ask(&manifest, |_| {}, "builtin:demo"), all);
+        let mut unawaited = manifest.clone();
+        unawaited.rules[1].fixed = true;
+        assert_eq!(ask(&unawaited, |_| {}, "builtin:demo")[1], "Ignore pods DELETE always");
+        unawaited.rules[1].when_undecided = Action::Deny;
+        assert_eq!(ask(&unawaited, |_| {}, "builtin:demo")[1], all[1]);
         let ignoring = |p: &mut WasmPolicy| p.spec.failure_policy = FailurePolicy::Ignore;
         assert_eq!(ask(&manifest, ignoring, "builtin:demo")[1], "Ignore pods DELETE always");
         assert_eq!(
