@@ -120,7 +120,7 @@ async fn serves(on: &Installed, issued: &Issued, authorities: &[&Authority]) -> 
     trusted.sort();
     eventually("what is served and what is registered", PATIENCE, async || {
         let bundles = bundles(on).await?;
-        ensure!(bundles.len() == 4, "{} entries", bundles.len());
+        ensure!(bundles.len() == 5, "{} entries", bundles.len());
         let mut roots = RootCertStore::empty();
         for bundle in &bundles {
             let mut found: Vec<String> = String::from_utf8(bundle.clone())?

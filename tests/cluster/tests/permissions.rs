@@ -32,6 +32,7 @@ async fn sections(on: &Installed) -> Result<()> {
     on.fails("validate-closed.stateward.dev").await?;
     ensure!(doctor(on).await? == (Some(0), "\nnothing is wrong\n".to_owned()));
     a_class_that_cannot_be_seen_lets_through(on).await.context("a class that cannot be seen lets through")?;
+    a_member_that_is_not_stamped_does_not_start(on).await.context("a member that is not stamped does not start")?;
     a_set_that_cannot_be_seen_refuses_its_members(on).await.context("a set that cannot be seen refuses its members")?;
     without_policies_a_replica_is_not_ready(on).await.context("without policies a replica is not ready")
 }
@@ -68,6 +69,34 @@ async fn a_class_that_cannot_be_seen_lets_through(on: &Installed) -> Result<()> 
     Ok(())
 }
 
+/// The change is skipped, since a set must be read live for it; what judges is asked. Nothing on the pod says that its set joined.
+async fn a_member_that_is_not_stamped_does_not_start(on: &Installed) -> Result<()> {
+    let labels = json!({ "app": "late" });
+    let change = json!({
+        "metadata": { "namespace": AUDITED, "annotations": { "stateward.dev/writes": "any" } },
+        "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels } } },
+    });
+    on.plane.apply(&but(stateful_set("late", 1), &change).to_string()).await?;
+    let rolled = ["rollout", "status", "statefulset/late", "-n", AUDITED, "--timeout=60s"];
+    on.granted(&rolled).await?;
+    take_get(on, "statefulsets").await?;
+    let joins = ["annotate", "statefulset/late", "-n", AUDITED, "--overwrite", "stateward.dev/writes=manager-only"];
+    on.granted(&joins).await?;
+    on.granted(&["delete", "pod", "late-0", "-n", AUDITED, "--wait=false"]).await?;
+    let refused = audited(on, "create", "pods", "late-0", 2).await?;
+    let words = "\"validate-ignore.stateward.dev\" denied the request: [manager-writes/missing-role] metadata.labels: \
+                 `late-0` is a member of the governed set `late` and has no role";
+    ensure!(refused.code == 422 && refused.message.contains(words), "{refused:?}");
+    give_back(on).await?;
+    degraded(on, &[]).await?;
+    on.granted(&["annotate", "statefulset/late", "-n", AUDITED, "example.com/again=now"]).await?;
+    on.granted(&rolled).await?;
+    let role = "jsonpath={.metadata.labels.stateward\\.dev/role}";
+    let role = on.plane.kubectl(&["get", "pod", "late-0", "-n", AUDITED, "-o", role]).await?;
+    ensure!(role.stdout == b"manager", "{role:?}");
+    on.granted(&["scale", "statefulset/late", "-n", AUDITED, "--replicas=0"]).await
+}
+
 async fn a_set_that_cannot_be_seen_refuses_its_members(on: &Installed) -> Result<()> {
     take(on, &["statefulsets", "pods"]).await?;
     restart(on).await?;
@@ -75,9 +104,9 @@ async fn a_set_that_cannot_be_seen_refuses_its_members(on: &Installed) -> Result
                 apps/v1 StatefulSet: this account may not list `statefulsets.apps`";
     let pods = "v1 Pod: this account may not get `pods`; v1 Pod: this account may not list `pods`";
     let (both, mut expected) = (format!("{sets}; {pods}"), POLICIES.map(|policy| (policy, sets)));
-    // These two look at pods as well.
-    for (_, words) in expected.iter_mut().filter(|(policy, _)| ["manager-writes", "ordered-identity"].contains(policy))
-    {
+    // These look at pods as well.
+    let at_pods = ["manager-writes", "ordered-identity", "workload-kind"];
+    for (_, words) in expected.iter_mut().filter(|(policy, _)| at_pods.contains(policy)) {
         *words = &both;
     }
     degraded(on, &expected).await?;
@@ -165,10 +194,20 @@ hint: apply again what you installed: deploy/base, your overlay of it, or the ch
 
 /// Takes these resources out of every rule of our ClusterRole.
 async fn take(on: &Installed, rights: &[&str]) -> Result<()> {
+    take_of(on, rights, |_| true).await
+}
+
+/// Leaves what watches have, and takes what is read live.
+async fn take_get(on: &Installed, resource: &str) -> Result<()> {
+    take_of(on, &[resource], |verbs| verbs == ["get"]).await
+}
+
+/// Out of the rules with such verbs.
+async fn take_of(on: &Installed, rights: &[&str], is_meant: impl Fn(&[String]) -> bool) -> Result<()> {
     let roles: Api<ClusterRole> = Api::all(on.plane.client()?);
     let mut role = roles.get(APP).await?;
     let mut rules = role.rules.unwrap_or_default();
-    for rule in &mut rules {
+    for rule in rules.iter_mut().filter(|rule| is_meant(&rule.verbs)) {
         rule.resources.get_or_insert_default().retain(|resource| !rights.contains(&resource.as_str()));
     }
     rules.retain(|rule| rule.resources.as_ref().is_some_and(|resources| !resources.is_empty()));

@@ -19,10 +19,12 @@ pub(crate) fn all(facts: &Facts) -> Vec<Attempt> {
     });
     let everybody = json!({ "metadata": { "name": "everybody" }, "spec": { "podSelector": {}, "ingress": [{}] } });
     let nobody = json!({ "metadata": { "name": "nobody" }, "spec": { "podSelector": {}, "ingress": [] } });
+    let other_port = json!({ "spec": { "ports": [{ "port": 5432, "targetPort": 5433 }] } });
     vec![
         works("the write Service led elsewhere", Verb::Merge, WRITE, elsewhere),
         works("the write Service without a selector", Verb::Merge, WRITE, selector(Value::Null)),
         works("the write Service as an alias", Verb::Merge, WRITE, alias),
+        works("another port of the manager behind the write Service", Verb::Merge, WRITE, other_port),
         works("the write Service deleted", Verb::Delete, WRITE, Value::Null),
         works("the governing Service deleted", Verb::Delete, format!("{SERVICES}/ledger"), Value::Null),
         works("a Service over manager and workers", Verb::Create, SERVICES, mixed),

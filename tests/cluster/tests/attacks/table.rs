@@ -5,7 +5,7 @@ use std::fs;
 
 use stateward_cluster_tests::root;
 
-use crate::{attempt, stories};
+use crate::{attempt, stories, strict};
 
 #[test]
 fn the_table_and_the_attacks_agree() {
@@ -14,7 +14,7 @@ fn the_table_and_the_attacks_agree() {
     let rows: Vec<Vec<&str>> = table.lines().filter_map(row).collect();
     assert!(rows.len() > 40, "{} rows", rows.len());
     let mut known = attempt::names();
-    known.extend(stories::ALL.iter().map(|(name, _)| *name));
+    known.extend(stories::ALL.iter().chain(strict::ALL).map(|(name, _)| *name));
     let mut named = BTreeSet::new();
     for row in rows {
         let [way, happens, stopped, down, seen] = row[..] else { panic!("{row:?} has another number of cells") };
