@@ -48,7 +48,7 @@ pub enum InstallError {
 pub async fn apply(client: &Client, manifests: &[Value], dry_run: bool) -> Result<Vec<Done>, InstallError> {
     let mut ordered: Vec<&Value> = manifests.iter().collect();
     // Namespaces and definitions are what others need; the rest comes as it is written.
-    ordered.sort_by_key(|manifest| !matches!(kind_of(manifest), "Namespace" | "CustomResourceDefinition"));
+    ordered.sort_by_key(|manifest| !holds_others(manifest));
     let mut done = Vec::new();
     for manifest in ordered {
         let named = named(manifest)?;
@@ -61,10 +61,14 @@ pub async fn apply(client: &Client, manifests: &[Value], dry_run: bool) -> Resul
             }
             Err(reason) => return Err(named.refused("applied", reason)),
         };
+        if !dry_run && holds_others(manifest) {
+            // What is applied to an object that goes is gone with it, and so is everything in it.
+            await_absence(&api, &named).await.map_err(|reason| named.refused("applied", reason))?;
+        }
         let mut params = PatchParams::apply(names::FIELD_MANAGER).force();
         params.dry_run = dry_run;
-        match api.patch(&named.name, &params, &Patch::Apply(manifest)).await {
-            Ok(_) => {}
+        match applied(&api, &named.name, &params, manifest).await {
+            Ok(()) => {}
             Err(error) if dry_run && is_not_found(&error) => {}
             Err(error) => return Err(named.refused("applied", said(&error))),
         }
@@ -115,6 +119,42 @@ pub async fn delete(client: &Client, manifests: &[Value], keep_definitions: bool
         done.push(Done { object: named.title(), what });
     }
     Ok(done)
+}
+
+/// Namespaces and definitions: what lies in them goes with them.
+fn holds_others(manifest: &Value) -> bool {
+    matches!(kind_of(manifest), "Namespace" | "CustomResourceDefinition")
+}
+
+/// Waits for an object that is being deleted; one that stays is none.
+async fn await_absence(api: &Api<DynamicObject>, named: &Named) -> Result<(), String> {
+    let deadline = Instant::now() + GONE;
+    loop {
+        let found = api.get_metadata_opt(&named.name).await.map_err(|error| said(&error))?;
+        let Some(since) = found.and_then(|found| found.metadata.deletion_timestamp) else { return Ok(()) };
+        if Instant::now() >= deadline {
+            let waited = GONE.as_secs();
+            return Err(format!("it is being deleted since {}, and was still there {waited} s later", since.0));
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// A kind whose definition was replaced a moment ago is found by discovery before it is served, or for a moment longer: both are "not found".
+async fn applied(
+    api: &Api<DynamicObject>,
+    name: &str,
+    params: &PatchParams,
+    manifest: &Value,
+) -> Result<(), kube::Error> {
+    let deadline = Instant::now() + SERVED;
+    loop {
+        match api.patch(name, params, &Patch::Apply(manifest)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if !params.dry_run && is_not_found(&error) && Instant::now() < deadline => sleep(AGAIN).await,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 struct Named {
@@ -175,5 +215,7 @@ fn hint(reason: &str) -> &'static str {
     }
 }
 
+/// A namespace empties in seconds; what takes longer is held by somebody's finalizer.
+const GONE: Duration = Duration::from_secs(60);
 const SERVED: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_millis(200);
