@@ -6,14 +6,14 @@ use stateward_sdk::prelude::*;
 use crate::Settings;
 use crate::conditions;
 use crate::keys::{ROLE, is_governed, stamped_set};
-use crate::member::{Owner, SET_FIELDS, look_up, owner_of};
+use crate::member::{Owner, look_up, owner_of};
 
 /// §4 of the rule catalogue.
 pub const MANAGER_DELETE: Rule = Rule {
     id: "manager-writes/manager-delete",
     title: "The manager is not deleted by hand",
     description: "There is no failover: while the manager is away nobody writes, and it comes back with the same name and volume. Rolling updates \
-                  take it last. An eviction (`kubectl drain`), which may come without a deletion that could be refused \
+                  take it last; with `updateStrategy: OnDelete` a deletion is how it gets its template, so it is only warned about. An eviction (`kubectl drain`), which may come without a deletion that could be refused \
                   (kubernetes/kubernetes#124018), must come to its end, so it is only warned about.",
     category: promise::AVAILABLE,
     severity: Severity::Medium,
@@ -35,7 +35,7 @@ pub const MANAGER_DELETE: Rule = Rule {
             ],
         )
         .live(),
-        Read::by_name(StatefulSet::KIND, SET_FIELDS),
+        Read::by_name(StatefulSet::KIND, &[WRITES_FIELD, "/spec/ordinals", "/spec/updateStrategy/type"]),
     ],
     ..Rule::VALIDATE
 };
@@ -55,9 +55,13 @@ pub const SCALED_TO_ZERO: Rule = Rule {
 
 /// Fires when a person deletes the manager of a governed set. One that is on its way out already is not deleted again.
 pub fn manager_delete(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
-    if let Some(finding) = judge(pod, "deleting", cx, out) {
-        finding.hint("restart the set with `kubectl rollout restart`, which takes the manager last");
-    }
+    let Some((finding, update_type)) = judge(pod, "deleting", cx, out) else { return };
+    match update_type {
+        Some(UpdateType::OnDelete) => finding.at_most(Action::Warn).hint(
+            "with `updateStrategy: OnDelete`, take it when all workers have the new template and writes may pause",
+        ),
+        _ => finding.hint("restart the set with `kubectl rollout restart`, which takes the manager last"),
+    };
 }
 
 /// The same for an eviction, which names nothing but the pod.
@@ -68,7 +72,7 @@ pub fn manager_eviction(eviction: &Eviction, cx: &Context<Settings>, out: &mut F
     }
     match cx.find_live::<Pod>(name) {
         Found::Found(pod) => {
-            if let Some(finding) = judge(&pod, "evicting", cx, out) {
+            if let Some((finding, _)) = judge(&pod, "evicting", cx, out) {
                 finding
                     .at_most(Action::Warn)
                     .hint("drain the node when writes may pause, or let a PodDisruptionBudget keep the manager");
@@ -87,12 +91,19 @@ pub fn scaled_to_zero(set: &StatefulSet, _: &Context<Settings>, out: &mut Findin
     }
 }
 
-fn judge<'f>(pod: &Pod, doing: &str, cx: &Context<Settings>, out: &'f mut Findings) -> Option<Made<'f>> {
+/// With how the set's members come to a new template.
+fn judge<'f>(
+    pod: &Pod,
+    doing: &str,
+    cx: &Context<Settings>,
+    out: &'f mut Findings,
+) -> Option<(Made<'f>, Option<UpdateType>)> {
     let name = &pod.metadata.name;
     if !pod.metadata.deletion_timestamp.is_empty() || cx.is_person(&cx.settings.trusted_users) == Some(false) {
         return None;
     }
-    let parent = managed_by(pod, cx, out)?;
+    let set = managed_by(pod, cx, out)?;
+    let parent = &set.metadata.name;
     if cx.user().is_none() {
         out.needs_user();
         return None;
@@ -103,11 +114,12 @@ fn judge<'f>(pod: &Pod, doing: &str, cx: &Context<Settings>, out: &'f mut Findin
         format!("`{name}` is the manager of `{parent}`: {doing} it stops all writes until it is back"),
     );
     // Made anew it gets its role: the last step of joining while members run.
-    Some(if pod.metadata.labels.has(ROLE) { finding } else { finding.at_most(Action::Warn) })
+    let finding = if pod.metadata.labels.has(ROLE) { finding } else { finding.at_most(Action::Warn) };
+    Some((finding, set.update_type()))
 }
 
 /// The governed set whose manager the pod is, by its role, or by its reference where it has none.
-fn managed_by<'p>(pod: &'p Pod, cx: &Context<Settings>, out: &mut Findings) -> Option<&'p str> {
+fn managed_by<'c>(pod: &Pod, cx: &Context<'c, '_, Settings>, out: &mut Findings) -> Option<StatefulSet<'c>> {
     let (parent, ordinal) = member_of(&pod.metadata.name)?;
     if let Some(set) = stamped_set(&pod.metadata) {
         if pod.metadata.labels.get(ROLE) != Some("manager") || parent != set {
@@ -115,7 +127,7 @@ fn managed_by<'p>(pod: &'p Pod, cx: &Context<Settings>, out: &mut Findings) -> O
         }
         return match cx.find::<StatefulSet>(set) {
             // Of a set that starts elsewhere by now it is in the way.
-            Found::Found(found) if is_governed(&found) && found.start() == ordinal => Some(set),
+            Found::Found(set) if is_governed(&set) && set.start() == ordinal => Some(set),
             Found::Found(_) | Found::Absent => None,
             Found::Unknown => {
                 out.unavailable::<StatefulSet>();
@@ -128,7 +140,7 @@ fn managed_by<'p>(pod: &'p Pod, cx: &Context<Settings>, out: &mut Findings) -> O
         return None;
     }
     match look_up(owner, cx, false) {
-        Owner::Governed(set) if set.start() == ordinal => Some(parent),
+        Owner::Governed(set) if set.start() == ordinal => Some(set),
         Owner::Governed(_) | Owner::Other => None,
         Owner::Unknown => {
             out.unavailable::<StatefulSet>();

@@ -4,7 +4,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::conditions::{self, POD_UPDATED, SET_CREATED};
-use crate::keys::{GOVERNED, Key, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, is_governed};
+use crate::keys::{GOVERNED, Key, MANAGER_HOST, ORDINAL, ROLE, SET, WRITE, is_governed, stamped_set};
 use crate::member::{MemberKeys, Reference, SET_FIELDS, is_managing_elsewhere, sets_meant};
 use crate::refusal::REFUSAL;
 
@@ -14,7 +14,8 @@ pub const ADOPTED_POD: Rule = Rule {
     title: "An adopted pod brings no role",
     description: "The StatefulSet controller adopts pods that have a member's name and labels, whoever made them: pods that were left behind by \
                   `kubectl delete --cascade=orphan`, or one that waited for its set. Only the controller may adopt for a governed set, and the pod then \
-                  carries exactly the keys of its name, or those of a worker. A new set does not start beside pods whose role it would change.",
+                  carries exactly the keys of its name, or those of a worker. A pod with a role is adopted by its governed set alone: one that was made anew without \
+                  `writes` would have left the contract with its manager running. A new set does not start beside pods whose role it would change.",
     compares: true,
     needs_user: true,
     subjects: &[
@@ -34,14 +35,43 @@ pub const MEMBER_FIELDS: &[&str] = &[
     "/metadata/deletionTimestamp",
 ];
 
-/// Fires on a pod that gets a reference to a governed set from anybody but the controller, or keeps keys that do not fit.
+/// Fires on a pod that gets a reference to a governed set from anybody but the controller, or keeps keys that do not fit; and on one with a role that
+/// gets a reference to anything else.
 pub fn adopted_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let Some(old) = cx.old().and_then(Object::as_pod) else { return };
     let before = old.metadata.controller().map(|owner| owner.uid.as_str());
     let Some(owner) = pod.metadata.controller().filter(|owner| before != Some(owner.uid.as_str())) else { return };
+    if stamped_set(&old.metadata).is_some_and(|set| departs(set, owner, &old, cx, out)) {
+        return;
+    }
     for set in sets_meant(pod, Some(owner)) {
         judge(set, owner, pod, cx, out);
     }
+}
+
+/// Of a pod with a role that its set has let go: whoever takes it instead would have a manager, and not be in the contract.
+fn departs(set: &str, owner: &OwnerReference, pod: &Pod, cx: &Context<Settings>, out: &mut Findings) -> bool {
+    let names_set = owner.kind.as_str() == "StatefulSet" && owner.group() == "apps" && owner.name.as_str() == set;
+    let goes_on = || match cx.find_live::<StatefulSet>(set) {
+        Found::Found(set) => is_governed(&set),
+        Found::Absent => false,
+        Found::Unknown => true,
+    };
+    if names_set && goes_on() {
+        return false;
+    }
+    let role = Key::label(ROLE).of(&pod.metadata).unwrap_or_default();
+    let (adopter, pod) = (format!("{} `{}`", owner.kind, owner.name), &pod.metadata.name);
+    let message = format!("pod `{pod}` is a {role} of `{set}`, and {adopter}, which would adopt it, is not governed");
+    let hint = if names_set {
+        format!(
+            "give {adopter} the annotation `stateward.dev/writes: manager-only`, or delete the pod: it is made anew, without a role"
+        )
+    } else {
+        format!("delete the pod, or change its labels so that {adopter} does not select it")
+    };
+    out.finding("/metadata/ownerReferences", "ownerReferences", message).hint(hint);
+    true
 }
 
 fn judge(name: &str, owner: &OwnerReference, pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {

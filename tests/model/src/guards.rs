@@ -68,6 +68,11 @@ pub fn prompt(owner: u8) -> Scope {
     Scope { is_concurrent: false, has_lag: false, has_stale_replica: false, ..races(owner, 1) }
 }
 
+/// The same, and he may delete his set and make it anew.
+pub fn anew(owner: u8) -> Scope {
+    Scope { uids: 2, ..prompt(owner) }
+}
+
 /// The owner makes one set, in an empty namespace, and that is all.
 pub fn one_set() -> Scope {
     let left = Left { owner: 1, attacker: 0 };

@@ -103,10 +103,15 @@ pub enum Event {
 }
 
 impl Scope {
-    /// Nothing is late but the pods that stop, nobody attacks, and no set is made anew.
+    /// Nothing is late but the pods that stop, and nobody attacks.
     pub fn is_prompt(&self) -> bool {
         let is_attacked = self.from.iter().any(|world| world.left.attacker > 0);
-        !self.is_concurrent && !self.has_lag && !is_attacked && self.uids == 1
+        !self.is_concurrent && !self.has_lag && !is_attacked
+    }
+
+    /// A set may be deleted, with or without its members, and made anew.
+    pub fn makes_anew(&self) -> bool {
+        self.uids > 1
     }
 }
 

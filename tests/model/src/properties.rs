@@ -13,7 +13,7 @@ pub const ONE_MANAGER: &str = "no two pods of one set may write";
 pub const ROLES_FROM_THE_CONTROLLER: &str = "no pod has a role that the controller did not make or, as a worker, adopt";
 /// In a prompt scope: what has not been said yet, of pods that were made or let go, makes a set look as if it had none.
 pub const GOVERNED_WITH_A_MANAGER: &str = "a live set with a manager is in the contract";
-/// In a prompt scope.
+/// In a prompt scope without sets that are made anew.
 pub const THE_FIRST_IS_THE_MANAGER: &str = "a member that was made as a worker does not become the first pod";
 /// Where the rule is there that promises it.
 pub const ADOPTED_HAVE_A_ROLE: (&str, &str) =
@@ -44,6 +44,8 @@ pub fn all(scope: &Scope) -> Vec<Property<Contract>> {
         all.push(Property::always(GOVERNED_WITH_A_MANAGER, |model: &Contract, world: &World| {
             governed_with_a_manager(world) || !model.is_first_broken(world)
         }));
+    }
+    if scope.is_prompt() && !scope.makes_anew() {
         all.push(Property::always(THE_FIRST_IS_THE_MANAGER, |model: &Contract, world: &World| {
             the_first_is_the_manager(world) || !model.is_first_broken(world)
         }));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use stateright::{Checker, Model};
-use stateward_model_tests::guards::{self, attacks, explore, late_attacks, one_set, prompt, races, trace};
+use stateward_model_tests::guards::{self, anew, attacks, explore, late_attacks, one_set, prompt, races, trace};
 use stateward_model_tests::model::{Contract, Scope};
 use stateward_model_tests::properties::A_MANAGER;
 
@@ -26,6 +26,7 @@ fn every_state_keeps_the_contract() {
         ("an attacker with more patience", late_attacks(1, 2)),
         ("both, and nothing is late", attacks(2, 2)),
         ("an owner alone, and nothing is late", prompt(5)),
+        ("he makes his set anew", anew(4)),
     ] {
         let began = Instant::now();
         let checker = explore(scope, None, 2);

@@ -26,6 +26,8 @@ pub(crate) const ALL: &[Story] = &[
     ("fixed rules in an exemption", |on| fixed_rules_are_not_exempted(on).boxed_local()),
     ("the controller's name on a token", |on| a_borrowed_name(on).boxed_local()),
     ("a manager let go, and another set", |on| a_manager_let_go(on).boxed_local()),
+    ("a set made anew outside of the contract", |on| a_set_made_anew(on).boxed_local()),
+    ("a manager for a ReplicaSet", |on| a_manager_for_a_replica_set(on).boxed_local()),
 ];
 
 /// On its way out it still is the manager, and nobody else becomes it.
@@ -263,6 +265,58 @@ async fn a_manager_let_go(on: &Installed) -> Result<()> {
     has_role(on, WORKER, "worker", |_| true).await
 }
 
+/// The members are left, and the set comes again without a word of the contract: it gets none of them, and makes none beside them. Then it joins.
+async fn a_set_made_anew(on: &Installed) -> Result<()> {
+    let orphan = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Orphan" });
+    granted(on, MALLORY, Verb::Delete, LEDGER, orphan).await?;
+    gone(on, &["statefulset/ledger"]).await?;
+    let mut plain = ledger();
+    plain["metadata"]["annotations"] = Value::Null;
+    plain["spec"]["template"]["metadata"]["labels"] = json!({ "app": "ledger" });
+    plain["spec"]["replicas"] = 3.into();
+    granted(on, MALLORY, Verb::Create, SETS, plain).await?;
+    event(on, "[manager-writes/adopted-pod] ", "StatefulSet `ledger`, which would adopt it, is not governed").await?;
+    for path in [MANAGER, WORKER] {
+        let pod = get(on, path).await?;
+        ensure!(pod["metadata"]["ownerReferences"].is_null(), "IT WORKS: {pod}");
+    }
+    ensure!(is_gone(on, &format!("{PODS}/ledger-2")).await?, "IT WORKS: a member without a role beside a manager");
+    let joins =
+        json!({ "metadata": { "annotations": { "stateward.dev/writes": "manager-only" } }, "spec": { "replicas": 2 } });
+    granted(on, MALLORY, Verb::Merge, LEDGER, joins).await?;
+    let set = get(on, LEDGER).await?;
+    // It adopts them, and rolls: its template lacks a label that they have.
+    for (path, role) in [(MANAGER, "manager"), (WORKER, "worker")] {
+        has_role(on, path, role, |pod| pod["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"]).await?;
+    }
+    on.granted(&["rollout", "status", "statefulset/ledger", "-n", "shop", "--timeout=60s"]).await?;
+    granted(on, MALLORY, Verb::Delete, LEDGER, Value::Null).await?;
+    gone(on, &["statefulset/ledger", "pod/ledger-0", "pod/ledger-1"]).await?;
+    crate::make_ledger(on).await?;
+    has_role(on, MANAGER, "manager", |_| true).await?;
+    has_role(on, WORKER, "worker", |_| true).await
+}
+
+/// A ReplicaSet that adopts the manager deletes it when it is scaled down.
+async fn a_manager_for_a_replica_set(on: &Installed) -> Result<()> {
+    let label = |value: &str| json!({ "metadata": { "labels": { "app": value } } });
+    let template = json!({ "metadata": { "labels": { "app": "web" } }, "spec": ledger()["spec"]["template"]["spec"] });
+    let spec = json!({ "replicas": 1, "selector": { "matchLabels": { "app": "web" } }, "template": template });
+    let web = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": { "name": "web" }, "spec": spec });
+    granted(on, MALLORY, Verb::Merge, MANAGER, label("web")).await?;
+    eventually("the controller lets it go", PATIENCE, async || {
+        Ok(get(on, MANAGER).await?["metadata"]["ownerReferences"].is_null().then_some(()))
+    })
+    .await?;
+    granted(on, MALLORY, Verb::Create, REPLICA_SETS, web).await?;
+    event(on, "[manager-writes/adopted-pod] ", "ReplicaSet `web`, which would adopt it, is not governed").await?;
+    let pod = get(on, MANAGER).await?;
+    ensure!(pod["metadata"]["ownerReferences"].is_null(), "IT WORKS: {pod}");
+    granted(on, MALLORY, Verb::Delete, &format!("{REPLICA_SETS}/web"), Value::Null).await?;
+    granted(on, MALLORY, Verb::Merge, MANAGER, label("ledger")).await?;
+    has_role(on, MANAGER, "manager", |pod| pod["metadata"]["ownerReferences"].is_array()).await
+}
+
 /// Somebody who mounts the manager's claim.
 fn spy() -> Value {
     let mounts = json!({ "spec": {
@@ -337,6 +391,7 @@ pub(crate) async fn event(on: &Installed, first: &str, then: &str) -> Result<()>
     .await
 }
 
+const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
 const REVISIONS: &str = "/apis/apps/v1/namespaces/shop/controllerrevisions";
 const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
 
