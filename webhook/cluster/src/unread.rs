@@ -1,4 +1,4 @@
-//! Tells warnings that nobody reads as Events: a controller does not show its answers to anybody.
+//! Tells warnings and refusals that nobody reads as Events: a controller does not show its answers to anybody.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,25 +12,28 @@ use tokio::sync::mpsc;
 use crate::events::recorder;
 use crate::follow::said;
 
-/// Writes an Event for each warning, until the sender is gone. What is said again counts up its Event once a minute, however often a controller tries:
+/// Writes an Event for each, until the sender is gone. What is said again counts up its Event once a minute, however often a controller tries:
 /// it may try ten times in a second. Each replica tells what its own answers said, as an Event of its own.
 pub async fn tell(client: Client, replica: &str, mut unread: mpsc::Receiver<Unread>) {
     let recorder = recorder(&client, replica);
     let mut told = Told::default();
-    while let Some(Unread { about, operation, warnings }) = unread.recv().await {
-        for warning in warnings.into_iter().take(MOST_EVENTS) {
-            if !told.is_due(&about, &warning, Instant::now()) {
+    while let Some(Unread { about, operation, warnings, refusals }) = unread.recv().await {
+        let refusals = refusals.into_iter().map(|refusal| (REFUSED, refusal));
+        let notes = refusals.chain(warnings.into_iter().map(|warning| (WARNED, warning)));
+        for (reason, mut note) in notes.take(MOST_EVENTS) {
+            note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+            if !told.is_due(&about, &note, Instant::now()) {
                 continue;
             }
             let event = Event {
                 type_: EventType::Warning,
-                reason: REASON.to_owned(),
-                note: Some(warning),
+                reason: reason.to_owned(),
+                note: Some(note),
                 action: operation.to_string(),
                 secondary: None,
             };
             if let Err(error) = recorder.publish(&event, &reference(&about)).await {
-                tracing::warn!(error = said(&error), reason = REASON, "event not written");
+                tracing::warn!(error = said(&error), reason, "event not written");
             }
         }
     }
@@ -72,7 +75,13 @@ fn reference(about: &About) -> ObjectReference {
 }
 
 /// Of the Events; what `kubectl get events --field-selector reason=` takes.
-const REASON: &str = "PolicyWarning";
+const WARNED: &str = "PolicyWarning";
+
+/// As above.
+const REFUSED: &str = "PolicyRefusal";
+
+/// The API server takes no longer ones (`validateV1EventSeries`: less than 1 KiB).
+const LONGEST_NOTE: usize = 1000;
 
 const AGAIN: Duration = Duration::from_secs(60);
 

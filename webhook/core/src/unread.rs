@@ -1,5 +1,6 @@
-//! Warnings that nobody reads: those in answers to Kubernetes' own accounts. A person sees a warning in the terminal; of a controller's request it
-//! has to be said elsewhere, as an Event on the object meant.
+//! What nobody reads of our answers to Kubernetes' own accounts: warnings, and refusals of a change. A person sees both in the terminal; of a controller's
+//! request they have to be said elsewhere, as an Event on the object meant. That a pod or a claim could not be made, controllers say themselves
+//! (`FailedCreate`); that one could not be adopted, they do not.
 
 use serde::Deserialize;
 
@@ -16,6 +17,8 @@ pub struct Unread {
     pub operation: Operation,
     /// One line each, worst first.
     pub warnings: Vec<String>,
+    /// Why it was refused, a line for each reason.
+    pub refusals: Vec<String>,
 }
 
 /// An object: the StatefulSet that controls the one in the request, or else that one.
@@ -36,10 +39,13 @@ pub struct About {
 /// `None` where there is nothing to say, where a person was told, and of a dry run: it has no side effects.
 pub fn of(request: &Request<'_>, verdict: &Verdict) -> Option<Unread> {
     let warnings = &verdict.response.warnings;
-    if warnings.is_empty() || request.dry_run || !request.user.as_ref().is_some_and(is_machinery) {
+    let refused = verdict.response.status.as_ref().filter(|_| request.operation == Operation::Update);
+    let is_silent = warnings.is_empty() && refused.is_none();
+    if is_silent || request.dry_run || !request.user.as_ref().is_some_and(is_machinery) {
         return None;
     }
-    Some(Unread { about: about(request)?, operation: request.operation, warnings: warnings.clone() })
+    let refusals = refused.map(|status| status.message.lines().map(str::to_owned).collect()).unwrap_or_default();
+    Some(Unread { about: about(request)?, operation: request.operation, warnings: warnings.clone(), refusals })
 }
 
 /// Whether a part of Kubernetes asks, not a person with a tool: nodes, controllers, the scheduler, the API server. `accounts` of the SDK says the
@@ -127,6 +133,7 @@ const MACHINERY_GROUPS: [&str; 2] = ["system:nodes", "system:serviceaccounts:kub
 mod tests {
     use crate::request::{GroupVersionKind, GroupVersionResource};
     use crate::testing;
+    use crate::verdict::Status;
 
     use super::*;
 
@@ -143,7 +150,13 @@ mod tests {
             uid: "u".to_owned(),
         };
         let told = of(&request, &warned()).unwrap();
-        assert_eq!(told, Unread { about: set, operation: Operation::Update, warnings: vec!["careful".to_owned()] });
+        let warnings = vec!["careful".to_owned()];
+        let expected = Unread { about: set, operation: Operation::Update, warnings, refusals: Vec::new() };
+        assert_eq!(told, expected);
+        // A change that is refused is told as well. The controllers themselves tell what they could not make.
+        let told = of(&request, &refused()).unwrap();
+        assert_eq!((told.refusals, told.warnings), (vec!["no".to_owned(), "never".to_owned()], Vec::new()));
+        assert_eq!(of(&Request { operation: Operation::Create, ..request }, &refused()), None);
     }
 
     #[test]
@@ -186,6 +199,12 @@ mod tests {
             dry_run: false,
             ..testing::request(Operation::Update, object)
         }
+    }
+
+    fn refused() -> Verdict {
+        let mut verdict = Verdict::default();
+        verdict.response.status = Some(Status { message: "no\nnever".to_owned(), ..Status::default() });
+        verdict
     }
 
     fn warned() -> Verdict {
