@@ -41,7 +41,7 @@ pub fn adopted_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
     let Some(old) = cx.old().and_then(Object::as_pod) else { return };
     let before = old.metadata.controller().map(|owner| owner.uid.as_str());
     let Some(owner) = pod.metadata.controller().filter(|owner| before != Some(owner.uid.as_str())) else { return };
-    if stamped_set(&old.metadata).is_some_and(|set| departs(set, owner, &old, cx, out)) {
+    if stamped_set(&old.metadata).is_some_and(|set| departs(set, owner, old, cx, out)) {
         return;
     }
     for set in sets_meant(pod, Some(owner)) {
