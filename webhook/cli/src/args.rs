@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 use stateward_core::manifest::Profile;
 
+use crate::audit::AuditArgs;
+use crate::check;
 use crate::doctor::DoctorArgs;
 use crate::install::{InstallArgs, UninstallArgs};
 use crate::output::{Format, Output, one_of};
@@ -26,6 +28,8 @@ pub(crate) struct Stateward {
 pub(crate) enum Command {
     /// Judge manifests as the API server would let them be judged.
     Check(CheckArgs),
+    /// Judge what already runs in a cluster, or what a folder holds of one.
+    Audit(AuditArgs),
     /// Run cases: what a rule must say of an object, in files beside the rules or the policies.
     Test(TestArgs),
     /// Say step by step why an AdmissionReview gets its answer.
@@ -78,7 +82,7 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) policies: PolicyArgs,
     /// text, json or jsonl; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json, Format::Jsonl]))]
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = check::formats())]
     pub(crate) output: Vec<Output>,
     /// Exit with 1 where a rule could not be decided.
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use stateward_cluster::client::{Client, connect};
+use stateward_cluster::client::{Client, Connect};
 use stateward_cluster::names;
 
 use crate::exit::{self, Exit};
@@ -17,6 +17,17 @@ pub(crate) struct Connection {
     /// A context of it [default: the current one].
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+/// In whose name.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Impersonation {
+    /// Ask in this user's name.
+    #[arg(long = "as", value_name = "USER", id = "as_user")]
+    as_user: Option<String>,
+    /// Ask in this group's name, too; may be given several times.
+    #[arg(long, value_name = "GROUP", id = "as_group", requires = "as_user")]
+    as_group: Vec<String>,
 }
 
 /// Which cluster, and where in it.
@@ -39,9 +50,24 @@ impl ClusterOptions {
 impl Connection {
     /// Runs a command's part that needs the cluster. Whatever fails there is exit code 4: nothing was judged.
     pub(crate) fn run<F: Future<Output = Result<Exit>>>(&self, command: impl FnOnce(Client) -> F) -> Result<Exit> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        self.run_as(&Impersonation::default(), command)
+    }
+
+    /// The same in somebody's name.
+    pub(crate) fn run_as<F: Future<Output = Result<Exit>>>(
+        &self,
+        who: &Impersonation,
+        command: impl FnOnce(Client) -> F,
+    ) -> Result<Exit> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let ended = runtime.block_on(async {
-            let client = connect(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+            let to = Connect {
+                kubeconfig: self.kubeconfig.as_deref(),
+                context: self.context.as_deref(),
+                user: who.as_user.as_deref(),
+                groups: &who.as_group,
+            };
+            let client = to.client().await?;
             command(client).await
         });
         match ended {

@@ -8,6 +8,7 @@ use crate::args::{Command, Stateward};
 use crate::exit::Exit;
 
 mod args;
+mod audit;
 mod check;
 mod cluster;
 mod compile_component;
@@ -28,6 +29,7 @@ mod test;
 fn main() -> ExitCode {
     let exit = match Stateward::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use stateward_core::manifest::Profile;
+use stateward_core::pointer::field_path;
 use stateward_core::policy::SpecError;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
@@ -102,6 +103,16 @@ pub(crate) fn located(policies: &[FromFile<WasmPolicy>], name: &str, error: &Spe
     match policies.iter().find(|from| from.resource.metadata.name == name) {
         Some(from) => from.error(error),
         None => InputError::new(format!("policy {name}"), error.message.clone()),
+    }
+}
+
+/// An error of a resource of the cluster's, in place of a file's line.
+pub(crate) fn stored_error(kind: &str, name: &str, error: &SpecError) -> InputError {
+    let at = if error.path.is_empty() { String::new() } else { format!("{}: ", field_path(&error.path)) };
+    let wrong = InputError::new(format!("{kind}/{name}"), format!("{at}{}", error.message));
+    match &error.hint {
+        Some(hint) => wrong.hint(hint.clone()),
+        None => wrong,
     }
 }
 

@@ -39,13 +39,37 @@ pub enum ConnectError {
     },
 }
 
-/// From `kubeconfig`, else from KUBECONFIG, the user's own file, or the pod's service account. Asks nobody yet.
+/// Which API server is asked, and in whose name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connect<'a> {
+    /// Else from KUBECONFIG, the user's own file, or the pod's service account.
+    pub kubeconfig: Option<&'a Path>,
+    /// Of it; else the current one.
+    pub context: Option<&'a str>,
+    /// Asked for in this name; the account needs the right to impersonate.
+    pub user: Option<&'a str>,
+    /// Beside the user.
+    pub groups: &'a [String],
+}
+
+impl Connect<'_> {
+    /// Asks nobody yet.
+    pub async fn client(self) -> Result<Client, ConnectError> {
+        let mut config = config(self.kubeconfig, self.context).await?;
+        // A dead API server must be noticed before the Lease is lost. There is no read time-out: a watch is silent for minutes.
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.auth_info.impersonate = self.user.map(str::to_owned).or(config.auth_info.impersonate);
+        if !self.groups.is_empty() {
+            config.auth_info.impersonate_groups = Some(self.groups.to_vec());
+        }
+        let server = config.cluster_url.to_string();
+        Client::try_from(config).map_err(|error| ConnectError::Client { server, reason: error.to_string() })
+    }
+}
+
+/// A client without more.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
-    let mut config = config(kubeconfig, context).await?;
-    // A dead API server must be noticed before the Lease is lost. There is no read time-out: a watch is silent for minutes.
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let server = config.cluster_url.to_string();
-    Client::try_from(config).map_err(|error| ConnectError::Client { server, reason: error.to_string() })
+    Connect { kubeconfig, context, ..Connect::default() }.client().await
 }
 
 /// Whether an error says that the account lacks a permission.

@@ -18,8 +18,10 @@
 //! install      puts manifests into a cluster and takes them out
 //! doctor       looks at an installation from outside
 //! roles        looks at the sets of the manager contract from outside
+//! audit        reads what already runs, to be judged
 //! ```
 
+pub mod audit;
 pub mod certificates;
 pub mod client;
 pub mod crds;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use stateward_core::exemption;
@@ -16,6 +16,7 @@ use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::client::{is_forbidden, is_not_found};
 use crate::crds::status::WasmPolicyStatus;
 use crate::crds::{GROUP, VERSION};
 use crate::follow::{self, Follower, Health};
@@ -95,6 +96,32 @@ impl Watches {
         let broken = self.health.iter().filter(|(_, health)| *health.borrow() != Health::Synced);
         broken.map(|(what, health)| format!("{what}: {}", *health.borrow())).collect()
     }
+}
+
+/// Both kinds as they are stored now. `None`: they are not defined here, or this account may not list the policies. Exemptions that it may not list are
+/// none, and are said.
+pub async fn stored(client: &Client) -> Result<Option<Wanted>, kube::Error> {
+    let mut wanted = Wanted::default();
+    match list(client, "WasmPolicy", "wasmpolicies").await {
+        Ok(objects) => take_policies(&mut wanted, &objects),
+        Err(error) if is_not_found(&error) || is_forbidden(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    match list(client, "PolicyExemption", "policyexemptions").await {
+        Ok(objects) => take_exemptions(&mut wanted, &objects),
+        Err(error) if is_not_found(&error) => {}
+        Err(error) if is_forbidden(&error) => {
+            let words = format!("this account may not list `policyexemptions.{GROUP}`: what they exempt is judged");
+            wanted.exemption_errors.push(("*".to_owned(), SpecError::new(String::new(), words)));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Some(wanted))
+}
+
+async fn list(client: &Client, kind: &str, plural: &str) -> Result<BTreeMap<Key, DynamicObject>, kube::Error> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(kind, plural));
+    Ok(api.list(&ListParams::default()).await?.into_iter().map(|object| (key(&object), object)).collect())
 }
 
 type Take = fn(&mut Wanted, &BTreeMap<Key, DynamicObject>);

@@ -1,5 +1,6 @@
 //! Other objects that rules may look up: a cluster's caches, or the files beside the one being checked.
 
+mod before;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use crate::request::GroupVersionKind;
 
+pub use before::Before;
 pub use stored::{Fields, StoreError, StoredInventory, StoredObject};
 
 /// A future that the caller awaits on its own task.

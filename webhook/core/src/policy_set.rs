@@ -5,7 +5,7 @@ mod claims;
 
 pub use asked::{Asked, Asker};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -125,6 +125,22 @@ impl PolicySet {
     /// [`exemption::check`] complains about are left out.
     pub fn exemption_complaints(&self, now: Timestamp) -> Vec<Complaint> {
         exemption::complaints(&self.exemptions, &self.policies, Some(now))
+    }
+
+    /// Resources with a validating rule for CREATE: what `check` and audit judge. In order.
+    pub fn judged_at_create(&self) -> BTreeSet<GroupVersionResource<'static>> {
+        let mut resources = BTreeSet::new();
+        for policy in &self.policies {
+            let selected: HashSet<&str> = policy.rule_ids().collect();
+            let rules = &policy.component.manifest.rules;
+            let rules = rules.iter().filter(|rule| selected.contains(&*rule.id) && rule.kind == RuleKind::Validate);
+            for subject in rules.flat_map(|rule| &rule.subjects) {
+                if subject.resource.subresource.is_empty() && subject.operations.contains(&Operation::Create) {
+                    resources.insert(subject.resource.clone());
+                }
+            }
+        }
+        resources
     }
 
     /// What look-ups may ask for: kinds with the union of their fields, sorted; apart what is asked for by name only.

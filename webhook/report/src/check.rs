@@ -126,6 +126,8 @@ pub struct Undecided {
     pub action: Action,
     /// Which fact.
     pub reason: String,
+    /// It is who asks: nobody does, of what is stored.
+    pub needs_user: bool,
 }
 
 /// What a mutating rule changed.

@@ -141,7 +141,7 @@ impl<'a> Result<'a> {
 
 impl<'a> UndecidedResult<'a> {
     fn of(undecided: &'a Undecided) -> Self {
-        let Undecided { object, at, policy, rule, action, reason } = undecided;
+        let Undecided { object, at, policy, rule, action, reason, needs_user: _ } = undecided;
         Self { object, line: at.line, column: at.column, policy, rule, action: *action, reason }
     }
 }

@@ -1,6 +1,7 @@
 //! A report for people: the lines of the file with the field underlined, what is wrong, what to write instead.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, Title};
@@ -34,8 +35,8 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     for finding in audited {
         audit_line(finding, out)?;
     }
-    for alike in by_reason(&report.undecided) {
-        undecided_line(&alike, out)?;
+    for (alike, more) in shortened(by_reason(&report.undecided)) {
+        undecided_line(&alike, more, out)?;
     }
     if !(is_first && report.changes.is_empty()) {
         writeln!(out)?;
@@ -156,10 +157,32 @@ fn by_reason(undecided: &[Undecided]) -> Vec<Vec<&Undecided>> {
     groups
 }
 
-fn undecided_line(alike: &[&Undecided], out: &mut dyn Write) -> io::Result<()> {
+/// Of many objects whose rules lack the same, the first few, the last of them with how many more there are: what an audit cannot know it does not know of
+/// thousands.
+fn shortened(all: Vec<Vec<&Undecided>>) -> Vec<(Vec<&Undecided>, usize)> {
+    let mut known: BTreeMap<(Vec<&str>, &str), (usize, usize)> = BTreeMap::new();
+    let mut shown: Vec<(Vec<&Undecided>, usize)> = Vec::new();
+    for alike in all {
+        let rules = alike.iter().map(|each| each.rule.as_str()).collect();
+        let reason = alike.first().map(|each| each.reason.as_str()).unwrap_or_default();
+        let (count, last) = known.entry((rules, reason)).or_default();
+        *count += 1;
+        if *count <= MOST_ALIKE {
+            *last = shown.len();
+            shown.push((alike, 0));
+        } else if let Some((_, more)) = shown.get_mut(*last) {
+            *more += 1;
+        }
+    }
+    shown
+}
+
+fn undecided_line(alike: &[&Undecided], more: usize, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = alike.first() else { return Ok(()) };
     let rules: Vec<&str> = alike.iter().map(|each| each.rule.as_str()).collect();
-    line(out, "undecided", AnsiColor::Cyan, &rules.join(", "), &first.object, &first.at, &first.reason)
+    let more = if more == 0 { String::new() } else { format!(" (and of {more} more)") };
+    let reason = format!("{}{more}", first.reason);
+    line(out, "undecided", AnsiColor::Cyan, &rules.join(", "), &first.object, &first.at, &reason)
 }
 
 fn line(
@@ -200,6 +223,9 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
 }
+
+/// Objects whose rules lack the same.
+const MOST_ALIKE: usize = 3;
 
 /// Starting a thread takes as long as drawing two or three findings.
 const LEAST_FOR_A_THREAD: usize = 32;

@@ -115,6 +115,7 @@ fn report() -> CheckReport {
         rule: "test/looks-up".to_owned(),
         action: Action::Audit,
         reason: "v1 Service cannot be looked up here".to_owned(),
+        needs_user: false,
     };
     let change = |action, operation, path: &str, value: Option<&str>| Change {
         object: Arc::clone(&db),
@@ -213,4 +214,28 @@ fn the_order_does_not_depend_on_who_was_done_first() {
     for write in [text::write as WriteReport, json::write, jsonl::write] {
         assert_eq!(written(&report, write), written(&reversed, write));
     }
+}
+
+/// What an audit cannot know it does not know of thousands.
+#[test]
+fn many_objects_whose_rules_lack_the_same_are_counted() {
+    let undecided = |index: usize, reason: &str| Undecided {
+        object: object(index, Some(&format!("db-{index}"))),
+        at: place("StatefulSet", ""),
+        policy: "p".to_owned(),
+        rule: "test/asks".to_owned(),
+        action: Action::Audit,
+        reason: reason.to_owned(),
+        needs_user: true,
+    };
+    let mut report = CheckReport { objects: 6, judged: 6, ..CheckReport::default() };
+    report.undecided = (0..5).map(|index| undecided(index, "nobody asked")).collect();
+    report.undecided.push(undecided(5, "another reason"));
+    let lines: Vec<String> = written(&report, text::write).lines().map(str::to_owned).collect();
+    let of = |name: &str| lines.iter().find(|line| line.contains(&format!("shop/{name}:"))).map(String::as_str);
+    assert!(of("db-0").is_some_and(|line| line.ends_with("nobody asked")), "{lines:#?}");
+    assert!(of("db-2").is_some_and(|line| line.ends_with("nobody asked (and of 2 more)")), "{lines:#?}");
+    assert_eq!((of("db-3"), of("db-4")), (None, None));
+    assert!(of("db-5").is_some_and(|line| line.ends_with("another reason")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("6 undecided")), "{lines:#?}");
 }

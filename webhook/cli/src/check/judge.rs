@@ -1,23 +1,23 @@
 //! Judges every object of the input, on all cores.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use stateward_core::admit::{Facts, Route, mutate, validate};
-use stateward_core::manifest::RuleKind;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
 use stateward_core::trace::PolicyTrace;
 use stateward_core::verdict::Verdict;
-use stateward_manifests::{Document, FileInventory, kinds};
+use stateward_manifests::{Document, FileInventory, Neighbours, kinds};
 use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::promises::SetPromises;
 use tokio::task::JoinSet;
 
+use super::Mutation;
 use super::located::Located;
 
 /// Everything that judging one object needs, shared by the workers.
@@ -26,8 +26,9 @@ struct Bench {
     set: PolicySet,
     inventory: Arc<FileInventory>,
     namespace: String,
-    judged: HashSet<GroupVersionResource<'static>>,
+    judged: BTreeSet<GroupVersionResource<'static>>,
     promises: PromiseTable,
+    mutation: Mutation,
     next: AtomicUsize,
 }
 
@@ -37,9 +38,10 @@ pub(crate) async fn all(
     set: PolicySet,
     inventory: Arc<FileInventory>,
     namespace: &str,
+    mutation: Mutation,
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
-    let judged = judged_resources(&set);
+    let judged = set.judged_at_create();
     let promises = PromiseTable::new(&set);
     let bench = Arc::new(Bench {
         objects,
@@ -48,6 +50,7 @@ pub(crate) async fn all(
         namespace: namespace.to_owned(),
         judged,
         promises,
+        mutation,
         next: AtomicUsize::new(0),
     });
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -85,7 +88,7 @@ async fn work(bench: Arc<Bench>) -> CheckReport {
     }
 }
 
-/// Mutating rules first, then the result is judged: what the API server does with a CREATE.
+/// Of manifests mutating rules first, then the result is judged: what the API server does with a CREATE.
 async fn judge(
     bench: &Bench,
     index: usize,
@@ -115,7 +118,10 @@ async fn judge(
         options: None,
     };
     let located = Located::new(index, document, namespace);
-    let mut mutated = mutate(&bench.set, &request, &facts).await;
+    let mut mutated = match bench.mutation {
+        Mutation::First => mutate(&bench.set, &request, &facts).await,
+        Mutation::Never => Verdict::default(),
+    };
     if located.is_malformed(&mutated, report) {
         return;
     }
@@ -128,17 +134,29 @@ async fn judge(
         return;
     }
     located.changes(&mutated, report);
-    located.verdict(&mutated, &neighbours, report);
-    located.verdict(&judged, &neighbours, report);
-    if !is_judged(&judged) {
-        report.not_judged.push(NotJudged { object: located.object(), because: reasons(&judged) });
+    located.verdict(&mutated, Some(&neighbours), report);
+    record(located, &request, &judged, Some(&neighbours), &bench.promises, report);
+}
+
+/// Adds what a validating call said of an object.
+pub(crate) fn record(
+    located: Located<'_>,
+    request: &Request<'_>,
+    judged: &Verdict,
+    neighbours: Option<&Neighbours>,
+    promises: &PromiseTable,
+    report: &mut CheckReport,
+) {
+    located.verdict(judged, neighbours, report);
+    if !is_judged(judged) {
+        report.not_judged.push(NotJudged { object: located.object(), because: reasons(judged) });
         return;
     }
     report.judged += 1;
     if request.kind.kind == "StatefulSet"
         && let Some(object) = request.object.as_deref()
     {
-        report.promises.push(SetPromises { kept: bench.promises.of(object, &judged), object: located.object() });
+        report.promises.push(SetPromises { kept: promises.of(object, judged), object: located.object() });
     }
 }
 
@@ -165,25 +183,5 @@ fn policies(verdict: &Verdict) -> impl Iterator<Item = &PolicyTrace> {
     verdict.trace.iter().flat_map(|trace| &trace.policies)
 }
 
-/// Resources with a validating rule for CREATE.
-fn judged_resources(set: &PolicySet) -> HashSet<GroupVersionResource<'static>> {
-    let mut resources = HashSet::new();
-    for policy in set.policies() {
-        let selected: HashSet<&str> = policy.rule_ids().collect();
-        let rules = policy
-            .component
-            .manifest
-            .rules
-            .iter()
-            .filter(|rule| selected.contains(rule.id.as_str()) && rule.kind == RuleKind::Validate);
-        for subject in rules.flat_map(|rule| &rule.subjects) {
-            if subject.resource.subresource.is_empty() && subject.operations.contains(&Operation::Create) {
-                resources.insert(subject.resource.clone());
-            }
-        }
-    }
-    resources
-}
-
 /// Policies have limits of their own; this one ends what no limit of theirs ends. As long as the API server would wait at most.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);

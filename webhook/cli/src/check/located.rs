@@ -38,7 +38,7 @@ impl<'a> Located<'a> {
     }
 
     /// Adds the findings, the undecided rules and the failures of one call.
-    pub(crate) fn verdict(&self, verdict: &Verdict, neighbours: &Neighbours, report: &mut CheckReport) {
+    pub(crate) fn verdict(&self, verdict: &Verdict, neighbours: Option<&Neighbours>, report: &mut CheckReport) {
         for ruling in &verdict.rulings {
             report.findings.push(Finding {
                 object: Arc::clone(&self.object),
@@ -61,6 +61,7 @@ impl<'a> Located<'a> {
                 policy: undecided.policy.clone(),
                 rule: undecided.rule.clone(),
                 action: undecided.action,
+                needs_user: undecided.reason == UndecidedReason::NeedsUser,
                 reason: reason(&undecided.reason, neighbours),
             });
         }
@@ -139,10 +140,11 @@ fn at(path: &str, location: &Location) -> Place {
 }
 
 /// Which fact was missing; a look-up that found too much says what.
-fn reason(reason: &UndecidedReason, neighbours: &Neighbours) -> String {
+fn reason(reason: &UndecidedReason, neighbours: Option<&Neighbours>) -> String {
     let said = reason.to_string();
     let UndecidedReason::Unavailable(kind) = reason else { return said };
-    match neighbours.ambiguities().into_iter().find(|ambiguity| ambiguity.kind == *kind) {
+    let ambiguities = neighbours.map(Neighbours::ambiguities).unwrap_or_default();
+    match ambiguities.into_iter().find(|ambiguity| ambiguity.kind == *kind) {
         Some(ambiguity) => format!("ambiguous: {ambiguity}"),
         None => said,
     }

@@ -1,0 +1,99 @@
+//! Judges stored objects as if they were made now and nobody knew by whom, a page at a time, on all cores.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use stateward_cluster::audit::Stored;
+use stateward_core::admit::{Facts, Route, validate};
+use stateward_core::inventory::{Before, StoredInventory};
+use stateward_core::policy_set::PolicySet;
+use stateward_core::promises::PromiseTable;
+use stateward_core::request::{Operation, Request};
+use stateward_report::check::CheckReport;
+use tokio::task::JoinSet;
+
+use super::shown;
+use crate::check::judge::{TIMEOUT, record};
+use crate::check::located::Located;
+
+/// Everything that judging one object needs, shared by the workers.
+pub(super) struct Judge {
+    set: Arc<PolicySet>,
+    inventory: Arc<StoredInventory>,
+    promises: PromiseTable,
+    now: jiff::Timestamp,
+}
+
+impl Judge {
+    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory) -> Self {
+        let promises = PromiseTable::new(&set);
+        Self { set, inventory: Arc::new(inventory), promises, now: jiff::Timestamp::now() }
+    }
+
+    /// `first`: the number of the page's first object in the whole scan.
+    pub(super) async fn page(self: &Arc<Self>, first: usize, page: Vec<Stored>) -> CheckReport {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut tasks = JoinSet::new();
+        let mut numbered: Vec<(usize, Stored)> =
+            page.into_iter().enumerate().map(|(at, one)| (first + at, one)).collect();
+        let share = numbered.len().div_ceil(workers).max(1);
+        while !numbered.is_empty() {
+            let rest = numbered.split_off(share.min(numbered.len()));
+            let part = std::mem::replace(&mut numbered, rest);
+            let judge = Arc::clone(self);
+            tasks.spawn(async move {
+                let mut report = CheckReport::default();
+                for (index, stored) in part {
+                    judge.one(index, stored, &mut report).await;
+                }
+                report
+            });
+        }
+        let mut report = CheckReport::default();
+        for part in tasks.join_all().await {
+            add(part, &mut report);
+        }
+        report
+    }
+
+    async fn one(&self, index: usize, stored: Stored, report: &mut CheckReport) {
+        let Stored { kind, resource, namespace, name, json } = stored;
+        let before = Before::new(Arc::clone(&self.inventory), kind.clone(), namespace.clone(), name.clone());
+        let facts =
+            Facts { inventory: Arc::new(before), now: self.now, deadline: Instant::now() + TIMEOUT, trace: true };
+        let title = shown::title(&resource, namespace.as_deref(), &name);
+        let request = Request {
+            uid: Cow::Borrowed(""),
+            operation: Operation::Create,
+            kind,
+            resource,
+            name: Some(Cow::Borrowed(&name)),
+            namespace: namespace.as_deref().map(Cow::Borrowed),
+            user: None,
+            dry_run: false,
+            object: Some(Cow::Borrowed(&json)),
+            old_object: None,
+            options: None,
+        };
+        let judged = validate(&self.set, &request, Route::All, &facts).await;
+        // What the API server has stored, it has checked: only YAML that we wrote ourselves cannot be read.
+        let Some(document) = shown::document(&title, &json) else { return };
+        let located = Located::new(index, &document, namespace.as_deref());
+        if !located.is_malformed(&judged, report) {
+            record(located, &request, &judged, None, &self.promises, report);
+        }
+    }
+}
+
+/// Joins two parts of a report; its order is made at the end.
+pub(super) fn add(part: CheckReport, report: &mut CheckReport) {
+    report.judged += part.judged;
+    report.findings.extend(part.findings);
+    report.undecided.extend(part.undecided);
+    report.changes.extend(part.changes);
+    report.failures.extend(part.failures);
+    report.malformed.extend(part.malformed);
+    report.not_judged.extend(part.not_judged);
+    report.promises.extend(part.promises);
+}
