@@ -24,6 +24,7 @@ pub(crate) enum Format {
     Jsonl,
     Markdown,
     Junit,
+    Sarif,
 }
 
 /// What a command can write: a reader of its `-o`.
@@ -32,6 +33,9 @@ pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Outp
 }
 
 impl Format {
+    /// What a report of findings can be written as.
+    pub(crate) const OF_FINDINGS: &[Self] = &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif];
+
     fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -39,6 +43,7 @@ impl Format {
             Self::Jsonl => "jsonl",
             Self::Markdown => "markdown",
             Self::Junit => "junit",
+            Self::Sarif => "sarif",
         }
     }
 }

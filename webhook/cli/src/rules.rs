@@ -4,7 +4,6 @@ mod examples;
 
 use anyhow::{Context, bail};
 use stateward_core::policy::Policy;
-use stateward_core::policy_set::PolicySet;
 use stateward_engine::PolicyLoader;
 use stateward_report::rules::{RuleInForce, write_json, write_markdown, write_page, write_table};
 
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
         print_errors(errors);
     }
     print_warnings(&loaded.warnings);
-    let all = in_force(&loaded.set);
+    let all = in_force(loaded.set.policies());
     let bound = Bound(&loaded.set);
     let examples = runtime.block_on(Examples::new(&bound))?;
     match &args.explain {
@@ -56,8 +55,9 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     Ok(Exit { unreadable: !loaded.unreadable.is_empty(), policy_failed: !loaded.refused.is_empty(), ..Exit::default() })
 }
 
-fn in_force(set: &PolicySet) -> Vec<RuleInForce<'_>> {
-    set.policies().iter().flat_map(of_policy).collect()
+/// Every rule of every policy, without examples.
+pub(crate) fn in_force(policies: &[Policy]) -> Vec<RuleInForce<'_>> {
+    policies.iter().flat_map(of_policy).collect()
 }
 
 fn of_policy(policy: &Policy) -> impl Iterator<Item = RuleInForce<'_>> {

@@ -1,6 +1,6 @@
-//! Findings to text and JSON, for people and for programs.
+//! Findings to text, for people, and to what programs and other tools read.
 //!
-//! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`json`] and [`jsonl`] write it; [`explain`] writes
+//! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`json`], [`jsonl`] and [`sarif`] write it; [`explain`] writes
 //! one verdict step by step; [`cases`] is what `test` found, with formats of its own. Everything is sorted, so that two runs on
 //! one input give the same bytes. Text carries colour codes; whoever prints it strips them where they are not wanted. Knows core's words; no files, no terminal, no network.
 
@@ -11,5 +11,6 @@ pub mod json;
 pub mod jsonl;
 pub mod promises;
 pub mod rules;
+pub mod sarif;
 pub mod text;
 pub mod wrong;

@@ -8,6 +8,7 @@ mod table;
 pub use json::write as write_json;
 pub use markdown::write as write_markdown;
 pub use page::write as write_page;
+pub(crate) use page::{exemption, past_it, what_happens};
 pub use table::write as write_table;
 
 use stateward_core::manifest::{Action, Rule, Severity, Subject};

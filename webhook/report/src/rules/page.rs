@@ -42,7 +42,7 @@ pub fn write(each: &RuleInForce<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What the rule means for a request, a sentence each.
-pub(super) fn what_happens(each: &RuleInForce<'_>) -> Vec<String> {
+pub(crate) fn what_happens(each: &RuleInForce<'_>) -> Vec<String> {
     let rule = each.rule;
     let subjects: Vec<String> = rule.subjects.iter().map(subject).collect();
     let mut lines =
@@ -69,7 +69,7 @@ pub(super) fn what_happens(each: &RuleInForce<'_>) -> Vec<String> {
 }
 
 /// How to get past the rule honestly, a sentence each.
-pub(super) fn past_it(each: &RuleInForce<'_>) -> Vec<String> {
+pub(crate) fn past_it(each: &RuleInForce<'_>) -> Vec<String> {
     let (rule, policy) = (each.rule, each.policy);
     if rule.fixed {
         return vec![
@@ -92,7 +92,7 @@ pub(super) fn past_it(each: &RuleInForce<'_>) -> Vec<String> {
 }
 
 /// A `PolicyExemption` to begin with, where one can help.
-pub(super) fn exemption(each: &RuleInForce<'_>) -> Option<String> {
+pub(crate) fn exemption(each: &RuleInForce<'_>) -> Option<String> {
     (!each.rule.fixed && each.rule.kind == RuleKind::Validate).then(|| {
         format!(
             "apiVersion: stateward.dev/v1alpha1\nkind: PolicyExemption\nmetadata: {{name: NAME, namespace: NAMESPACE}}\nspec:\n  rules: [{}]\n  \

@@ -1,0 +1,349 @@
+//! A report as SARIF 2.1.0, for code scanning and editors.
+//!
+//! Findings are results, undecided rules are results of kind `open`, and what could not be read or asked are notifications: a reader must not take them
+//! for passed. Changes are no violations and are left out. There are no `fixes`: a hint is a sentence for people, and no edit follows from it.
+//!
+//! Where the standard leaves a choice, GitHub's code scanning decides, which documents what it reads and its limits in
+//! <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
+
+mod location;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use stateward_core::manifest::{Action, Severity};
+use stateward_core::verdict::ExemptedBy;
+
+use crate::check::{CheckReport, Finding, Object, Undecided};
+use crate::rules::RuleInForce;
+use crate::text::printable;
+use crate::wrong::Wrong;
+
+use location::Location;
+use rules::Descriptor;
+
+/// Writes the whole report; `rules` describes those that occur. Worst first: what is beyond [`MAX_RESULTS`] is left out, and a notification says so.
+pub fn write(report: &CheckReport, rules: &[RuleInForce<'_>], out: &mut dyn Write) -> io::Result<()> {
+    let mut said: Vec<Said<'_>> = report.findings.iter().map(Said::Finding).collect();
+    said.sort_by_key(|said| std::cmp::Reverse(said.action()));
+    said.extend(report.undecided.iter().map(Said::Undecided));
+    let left_out = said.len().saturating_sub(MAX_RESULTS);
+    said.truncate(MAX_RESULTS);
+
+    let ids: BTreeSet<&str> = said.iter().map(Said::rule).collect();
+    let indexes: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(index, &id)| (id, index)).collect();
+    let mut seen = BTreeMap::new();
+    let results = said.iter().map(|said| {
+        let occurrence = seen.entry(said.key()).and_modify(|count| *count += 1).or_insert(1_usize);
+        said.result(indexes.get(said.rule()).copied(), *occurrence)
+    });
+    let log = Log {
+        schema: SCHEMA,
+        version: "2.1.0",
+        runs: [Run {
+            results: results.collect(),
+            tool: Tool {
+                driver: Driver {
+                    name: "Stateward",
+                    version: env!("CARGO_PKG_VERSION"),
+                    semantic_version: env!("CARGO_PKG_VERSION"),
+                    rules: ids.iter().map(|id| Descriptor::of(id, rules)).collect(),
+                },
+            },
+            invocations: [invocation(report, left_out)],
+            column_kind: "unicodeCodePoints",
+        }],
+    };
+    serde_json::to_writer_pretty(&mut *out, &log)?;
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct Log<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run<'a> {
+    tool: Tool<'a>,
+    invocations: [Invocation; 1],
+    column_kind: &'static str,
+    results: Vec<Result<'a>>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    driver: Driver<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Driver<'a> {
+    name: &'static str,
+    version: &'static str,
+    semantic_version: &'static str,
+    rules: Vec<Descriptor<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Result<'a> {
+    rule_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_index: Option<usize>,
+    kind: &'static str,
+    level: &'static str,
+    message: Text,
+    locations: [Location; 1],
+    partial_fingerprints: Fingerprints,
+    /// Of all results or of none (3.27.23): an empty list says "not suppressed".
+    suppressions: Vec<Suppression<'a>>,
+    properties: Properties<'a>,
+}
+
+#[derive(Clone, Serialize)]
+struct Text {
+    text: String,
+}
+
+/// The same twice: under the one name that code scanning reads, and under one that says what it is.
+#[derive(Serialize)]
+struct Fingerprints {
+    #[serde(rename = "primaryLocationLineHash")]
+    for_code_scanning: String,
+    #[serde(rename = "objectRulePlace/v1")]
+    for_others: String,
+}
+
+#[derive(Serialize)]
+struct Suppression<'a> {
+    kind: &'static str,
+    status: &'static str,
+    justification: &'a str,
+    properties: &'a ExemptedBy,
+}
+
+#[derive(Serialize)]
+struct Properties<'a> {
+    policy: &'a str,
+    action: Action,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<Severity>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation {
+    execution_successful: bool,
+    tool_execution_notifications: Vec<Notification>,
+    tool_configuration_notifications: Vec<Notification>,
+}
+
+#[derive(Serialize)]
+struct Notification {
+    level: &'static str,
+    message: Text,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    locations: Vec<Location>,
+}
+
+/// What becomes a result.
+enum Said<'a> {
+    Finding(&'a Finding),
+    Undecided(&'a Undecided),
+}
+
+impl<'a> Said<'a> {
+    fn action(&self) -> Action {
+        match self {
+            Self::Finding(finding) => finding.action,
+            Self::Undecided(undecided) => undecided.action,
+        }
+    }
+
+    fn rule(&self) -> &'a str {
+        match self {
+            Self::Finding(finding) => &finding.rule,
+            Self::Undecided(undecided) => &undecided.rule,
+        }
+    }
+
+    /// What stays the same when lines move: the object in its file, the rule, the place.
+    fn key(&self) -> [&'a str; 8] {
+        let (object, place, kind) = match self {
+            Self::Finding(finding) => (&finding.object, finding.place.as_str(), "finding"),
+            Self::Undecided(undecided) => (&undecided.object, "", "undecided"),
+        };
+        let Object { file, api_version, kind: of, namespace, name, generate_name, .. } = &**object;
+        // One object in two files, an overlay for each cluster, is two alerts. A newer version of its API makes no other object of it.
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let name = name.as_deref().or(generate_name.as_deref()).unwrap_or_default();
+        [file, group, of, namespace.as_deref().unwrap_or_default(), name, self.rule(), place, kind]
+    }
+
+    fn result(&self, rule_index: Option<usize>, occurrence: usize) -> Result<'a> {
+        let fingerprint = fingerprint(&self.key(), occurrence);
+        let partial_fingerprints = Fingerprints { for_code_scanning: fingerprint.clone(), for_others: fingerprint };
+        match *self {
+            Self::Finding(Finding {
+                object,
+                at,
+                policy,
+                rule,
+                action,
+                severity,
+                path,
+                place,
+                message,
+                hint,
+                exemption,
+            }) => Result {
+                rule_id: rule,
+                rule_index,
+                kind: "fail",
+                level: level(*action),
+                message: with_hint(message, hint.as_deref()),
+                locations: [Location::of(object, at, path)],
+                partial_fingerprints,
+                suppressions: exemption.iter().map(Suppression::of).collect(),
+                properties: Properties { policy, action: *action, severity: Some(*severity), place: Some(place) },
+            },
+            Self::Undecided(Undecided { object, at, policy, rule, action, reason }) => Result {
+                rule_id: rule,
+                rule_index,
+                kind: "open",
+                level: "none",
+                message: text(&format!("Undecided: {reason}")),
+                locations: [Location::of(object, at, "")],
+                partial_fingerprints,
+                suppressions: Vec::new(),
+                properties: Properties { policy, action: *action, severity: None, place: None },
+            },
+        }
+    }
+}
+
+impl<'a> Suppression<'a> {
+    fn of(by: &'a ExemptedBy) -> Self {
+        Self { kind: "external", status: "accepted", justification: &by.reason, properties: by }
+    }
+}
+
+/// Everything because of which something was not judged.
+fn invocation(report: &CheckReport, left_out: usize) -> Invocation {
+    let mut said: Vec<Notification> = report.unreadable.iter().map(Notification::of).collect();
+    said.extend(report.malformed.iter().map(|malformed| Notification {
+        level: "error",
+        message: with_hint(
+            &format!("{} is not judged: {}", malformed.object.title(), malformed.message),
+            malformed.hint.as_deref(),
+        ),
+        locations: vec![Location::of(&malformed.object, &malformed.at, &malformed.path)],
+    }));
+    said.extend(report.failures.iter().map(|failure| Notification {
+        level: "error",
+        message: text(&format!("policy `{}` failed on {}: {}", failure.policy, failure.object.title(), failure.error)),
+        locations: vec![Location::of_object(&failure.object)],
+    }));
+    said.extend(report.not_judged.iter().map(|not_judged| Notification {
+        level: "warning",
+        message: text(&format!("no rule judges {}: {}", not_judged.object.title(), not_judged.because.join("; "))),
+        locations: vec![Location::of_object(&not_judged.object)],
+    }));
+    if left_out > 0 {
+        said.push(Notification {
+            level: "warning",
+            message: text(&format!("{left_out} more results are left out: a run has at most {MAX_RESULTS}")),
+            locations: Vec::new(),
+        });
+    }
+    Invocation {
+        execution_successful: report.unreadable.is_empty()
+            && report.malformed.is_empty()
+            && report.failures.is_empty()
+            && report.refused.is_empty(),
+        tool_execution_notifications: said,
+        tool_configuration_notifications: report.refused.iter().map(Notification::of).collect(),
+    }
+}
+
+impl Notification {
+    fn of(wrong: &Wrong) -> Self {
+        Self {
+            level: "error",
+            message: with_hint(&wrong.message, wrong.hint.as_deref()),
+            locations: vec![Location::of_wrong(wrong)],
+        }
+    }
+}
+
+/// How code scanning shows it.
+fn level(action: Action) -> &'static str {
+    match action {
+        Action::Deny => "error",
+        Action::Warn => "warning",
+        // Of a rule that is off, its default: code scanning knows nothing below it.
+        Action::Audit | Action::Off | Action::Apply => "note",
+    }
+}
+
+/// Where there is little room only the first sentence is shown, so the message is one.
+fn with_hint(message: &str, hint: Option<&str>) -> Text {
+    let Some(hint) = hint else { return text(message) };
+    let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
+    text(&format!("{message}{end} Hint: {hint}"))
+}
+
+/// Plain text in which nothing is a link: viewers make one of `[a](b)`, and names come from files. Braces stay: there are no arguments to put into them.
+fn text(text: &str) -> Text {
+    Text { text: printable(text).replace("](", "] (") }
+}
+
+/// 64 bits are enough to tell results of one repository apart; the number tells those that are alike in everything.
+fn fingerprint(key: &[&str], occurrence: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in key {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex}:{occurrence}")
+}
+
+/// As code scanning's examples name it.
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+/// Code scanning refuses a file with more of them in a run, as a whole; it shows 5,000.
+pub const MAX_RESULTS: usize = 25_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_makes_no_link() {
+        assert_eq!(text("[see](https://example.com)\n`a[0]`").text, "[see] (https://example.com) `a[0]`");
+    }
+
+    #[test]
+    fn the_message_is_the_first_sentence() {
+        assert_eq!(with_hint("too many", Some("write 1")).text, "too many. Hint: write 1");
+        assert_eq!(with_hint("Too many.", Some("write 1")).text, "Too many. Hint: write 1");
+        assert_eq!(with_hint("too many", None).text, "too many");
+    }
+
+    #[test]
+    fn parts_of_a_key_do_not_run_together() {
+        assert_ne!(fingerprint(&["ab", "c"], 1), fingerprint(&["a", "bc"], 1));
+        assert_ne!(fingerprint(&["a"], 1), fingerprint(&["a"], 2));
+    }
+}

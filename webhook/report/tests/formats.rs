@@ -1,0 +1,92 @@
+//! One whole report in every format that programs and other tools read, byte for byte.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod fixture;
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+use stateward_core::manifest::Action;
+use stateward_report::check::CheckReport;
+use stateward_report::sarif;
+
+/// What is written.
+fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    write(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn sarif(report: &CheckReport) -> String {
+    let rules = fixture::rules();
+    written(|out| sarif::write(report, &fixture::in_force(&rules), out))
+}
+
+#[test]
+fn sarif_of_everything() {
+    insta::assert_snapshot!(sarif(&fixture::report()));
+}
+
+/// By the standard's own schema, with the formats of its strings.
+#[test]
+fn sarif_is_valid() {
+    // The standard's own pattern of languages has a bracket too many, which is no regular expression.
+    let schema = include_str!("sarif/sarif-schema-2.1.0.json").replace("[a-zA-Z]{2}]?$", "[a-zA-Z]{2}$");
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    for report in [fixture::report(), CheckReport::default()] {
+        let log: Value = serde_json::from_str(&sarif(&report)).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&log).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{}", errors.join("\n"));
+    }
+    // That it can say no.
+    assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{}] })));
+}
+
+/// What the standard asks beyond its schema, and code scanning beyond the standard.
+#[test]
+fn sarif_refers_to_what_is_there() {
+    let log: Value = serde_json::from_str(&sarif(&fixture::report())).unwrap();
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let mut fingerprints = std::collections::BTreeSet::new();
+    for result in run["results"].as_array().unwrap() {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert_eq!(result["kind"] == "fail", result["level"] != "none");
+        let print = result["partialFingerprints"]["primaryLocationLineHash"].as_str().unwrap();
+        assert!(fingerprints.insert(print.to_owned()), "{print} is there twice");
+    }
+}
+
+#[test]
+fn fingerprints_do_not_depend_on_lines() {
+    let prints = |report: &CheckReport| {
+        let log: Value = serde_json::from_str(&sarif(report)).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap().clone();
+        results.into_iter().map(|result| result["partialFingerprints"].clone()).collect::<Vec<_>>()
+    };
+    let report = fixture::report();
+    let mut moved = report.clone();
+    for finding in &mut moved.findings {
+        finding.at.line += 100;
+        finding.at.column += 1;
+    }
+    assert_eq!(prints(&report), prints(&moved));
+}
+
+/// Code scanning refuses a file with too many results as a whole: what is worst stays, and it is said how much does not.
+#[test]
+fn sarif_leaves_out_what_is_too_much() {
+    let object = fixture::object(0, "a.yaml", "StatefulSet", None, Some("db"));
+    let mut report = CheckReport::default();
+    report.findings.resize(sarif::MAX_RESULTS, fixture::finding(&object, Action::Audit, "operations/no-owner", "no"));
+    report.findings.push(fixture::finding(&object, Action::Deny, "ordered-identity/zero-grace", "zero"));
+    let log: Value = serde_json::from_str(&sarif(&report)).unwrap();
+    let run = &log["runs"][0];
+    assert_eq!(run["results"].as_array().unwrap().len(), sarif::MAX_RESULTS);
+    assert_eq!(run["results"][0]["level"], "error");
+    let said = &run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];
+    assert_eq!(said, "1 more results are left out: a run has at most 25000");
+}
