@@ -9,6 +9,7 @@ pub mod check;
 pub mod explain;
 pub mod json;
 pub mod jsonl;
+pub mod junit;
 pub mod promises;
 pub mod rules;
 pub mod sarif;

@@ -205,14 +205,19 @@ fn line(
     )
 }
 
+/// The summary in one line.
 fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let bold = Style::new().bold();
+    writeln!(out, "{bold}{}{bold:#}", in_numbers(summary))
+}
+
+/// `1 object, 1 judged: 1 denied, ..`.
+pub(crate) fn in_numbers(summary: &Summary) -> String {
     let Summary { objects, judged, denied, warned, undecided, changed, failed } = *summary;
     let plural = if objects == 1 { "" } else { "s" };
     let failed = if failed == 0 { String::new() } else { format!(", {failed} with a failed policy") };
-    writeln!(
-        out,
-        "{bold}{objects} object{plural}, {judged} judged: {denied} denied, {warned} warned, {undecided} undecided, {changed} changed{failed}{bold:#}"
+    format!(
+        "{objects} object{plural}, {judged} judged: {denied} denied, {warned} warned, {undecided} undecided, {changed} changed{failed}"
     )
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use stateward_core::manifest::Action;
 use stateward_report::check::CheckReport;
-use stateward_report::sarif;
+use stateward_report::{junit, sarif};
 
 /// What is written.
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
@@ -89,4 +89,17 @@ fn sarif_leaves_out_what_is_too_much() {
     assert_eq!(run["results"][0]["level"], "error");
     let said = &run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];
     assert_eq!(said, "1 more results are left out: a run has at most 25000");
+}
+
+#[test]
+fn junit_of_everything() {
+    insta::assert_snapshot!(written(|out| junit::write(&fixture::report(), out)));
+}
+
+/// Readers take a report without cases for one that was cut off.
+#[test]
+fn junit_of_nothing() {
+    let clean = CheckReport { objects: 2, judged: 2, ..CheckReport::default() };
+    let reports = [clean, CheckReport::default()].map(|report| written(|out| junit::write(&report, out)));
+    insta::assert_snapshot!(reports.join("\n"));
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{CaseFile, CaseResult, CasesReport, Outcome};
-use crate::wrong::Wrong;
+use crate::junit::parts::{error, escaped, property, unreadable};
 
 /// Writes the whole report.
 pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
@@ -112,58 +112,6 @@ fn unreadable_suite(file: &str, report: &CasesReport, out: &mut dyn Write) -> io
     writeln!(out, "  </testsuite>")
 }
 
-fn unreadable(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
-    let (file, line) = (escaped(&wrong.file), wrong.line.unwrap_or(1));
-    writeln!(out, r#"    <testcase name="can be read" classname="file" file="{file}" line="{line}" time="0.000000">"#)?;
-    error(wrong, "      ", out)?;
-    writeln!(out, "    </testcase>")
-}
-
-fn error(wrong: &Wrong, indent: &str, out: &mut dyn Write) -> io::Result<()> {
-    let place = match (wrong.line, wrong.column) {
-        (Some(line), Some(column)) => format!("{}:{line}:{column}", wrong.file),
-        _ => wrong.file.clone(),
-    };
-    let hint = wrong.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    writeln!(
-        out,
-        r#"{indent}<error type="broken" message="{}">{}</error>"#,
-        escaped(&wrong.message),
-        escaped(&format!("{place}: {}{hint}", wrong.message))
-    )
-}
-
-fn property(name: &str, value: &str, indent: &str, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, r#"{indent}<property name="{name}" value="{}"/>"#, escaped(value))
-}
-
 fn seconds(took: Duration) -> String {
     format!("{:.6}", took.as_secs_f64())
-}
-
-/// For text and attributes in double quotes. What XML 1.0 cannot hold at all becomes a space.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push('\n'),
-            other if other.is_control() || matches!(other, '\u{fffe}' | '\u{ffff}') => escaped.push(' '),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn what_xml_cannot_hold_is_replaced() {
-        assert_eq!(escaped("a<b> & \"c\"\u{1b}[2J\u{0}\n\u{ffff}é"), "a&lt;b&gt; &amp; &quot;c&quot; [2J \n é");
-    }
 }
