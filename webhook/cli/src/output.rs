@@ -25,6 +25,7 @@ pub(crate) enum Format {
     Markdown,
     Junit,
     Sarif,
+    Github,
 }
 
 /// What a command can write: a reader of its `-o`.
@@ -34,7 +35,8 @@ pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Outp
 
 impl Format {
     /// What a report of findings can be written as.
-    pub(crate) const OF_FINDINGS: &[Self] = &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif, Self::Junit];
+    pub(crate) const OF_FINDINGS: &[Self] =
+        &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif, Self::Junit, Self::Github];
 
     fn name(self) -> &'static str {
         match self {
@@ -44,6 +46,7 @@ impl Format {
             Self::Markdown => "markdown",
             Self::Junit => "junit",
             Self::Sarif => "sarif",
+            Self::Github => "github",
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod cases;
 pub mod check;
 pub mod explain;
+pub mod github;
 pub mod json;
 pub mod jsonl;
 pub mod junit;

@@ -135,7 +135,7 @@ fn audit_line(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Who answers for what would be refused or warned about, and how long.
-fn exempted(by: &ExemptedBy) -> String {
+pub(crate) fn exempted(by: &ExemptedBy) -> String {
     let ExemptedBy { namespace, name, reason, expires } = by;
     format!(" (exempt by {namespace}/{name} until {expires}: {reason})")
 }

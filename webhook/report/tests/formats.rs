@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use stateward_core::manifest::Action;
 use stateward_report::check::CheckReport;
-use stateward_report::{junit, sarif};
+use stateward_report::{github, junit, sarif};
 
 /// What is written.
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
@@ -102,4 +102,9 @@ fn junit_of_nothing() {
     let clean = CheckReport { objects: 2, judged: 2, ..CheckReport::default() };
     let reports = [clean, CheckReport::default()].map(|report| written(|out| junit::write(&report, out)));
     insta::assert_snapshot!(reports.join("\n"));
+}
+
+#[test]
+fn github_of_everything() {
+    insta::assert_snapshot!(written(|out| github::write(&fixture::report(), out)));
 }
