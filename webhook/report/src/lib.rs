@@ -11,6 +11,7 @@ pub mod github;
 pub mod json;
 pub mod jsonl;
 pub mod junit;
+pub mod markdown;
 pub mod promises;
 pub mod rules;
 pub mod sarif;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use stateward_core::manifest::Action;
 use stateward_report::check::CheckReport;
-use stateward_report::{github, junit, sarif};
+use stateward_report::{github, junit, markdown, sarif};
 
 /// What is written.
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
@@ -107,4 +107,11 @@ fn junit_of_nothing() {
 #[test]
 fn github_of_everything() {
     insta::assert_snapshot!(written(|out| github::write(&fixture::report(), out)));
+}
+
+#[test]
+fn markdown_of_everything() {
+    insta::assert_snapshot!(written(|out| markdown::write(&fixture::report(), out)));
+    let clean = CheckReport { objects: 2, judged: 2, ..CheckReport::default() };
+    insta::assert_snapshot!(written(|out| markdown::write(&clean, out)));
 }
