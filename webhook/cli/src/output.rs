@@ -26,6 +26,7 @@ pub(crate) enum Format {
     Junit,
     Sarif,
     Github,
+    Table,
 }
 
 /// What a command can write: a reader of its `-o`.
@@ -36,7 +37,7 @@ pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Outp
 impl Format {
     /// What a report of findings can be written as.
     pub(crate) const OF_FINDINGS: &[Self] =
-        &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif, Self::Junit, Self::Github, Self::Markdown];
+        &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif, Self::Junit, Self::Github, Self::Markdown, Self::Table];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,6 +48,7 @@ impl Format {
             Self::Junit => "junit",
             Self::Sarif => "sarif",
             Self::Github => "github",
+            Self::Table => "table",
         }
     }
 }

@@ -272,14 +272,19 @@ impl CheckReport {
 impl Object {
     /// `StatefulSet shop/db`.
     pub fn title(&self) -> String {
+        format!("{} {}", self.kind, self.full_name())
+    }
+
+    /// `shop/db`; the name alone where there is no namespace.
+    pub fn full_name(&self) -> String {
         let name = match (&self.name, &self.generate_name) {
             (Some(name), _) => name,
             (None, Some(_)) => "(generated name)",
             (None, None) => "(no name)",
         };
         match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{name}", self.kind),
-            None => format!("{} {name}", self.kind),
+            Some(namespace) => format!("{namespace}/{name}"),
+            None => name.to_owned(),
         }
     }
 }

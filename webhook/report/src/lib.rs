@@ -15,5 +15,6 @@ pub mod markdown;
 pub mod promises;
 pub mod rules;
 pub mod sarif;
+pub mod table;
 pub mod text;
 pub mod wrong;

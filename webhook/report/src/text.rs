@@ -206,7 +206,7 @@ fn line(
 }
 
 /// The summary in one line.
-fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "{bold}{}{bold:#}", in_numbers(summary))
 }

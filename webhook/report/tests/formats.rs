@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use stateward_core::manifest::Action;
 use stateward_report::check::CheckReport;
-use stateward_report::{github, junit, markdown, sarif};
+use stateward_report::{github, junit, markdown, sarif, table};
 
 /// What is written.
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
@@ -114,4 +114,11 @@ fn markdown_of_everything() {
     insta::assert_snapshot!(written(|out| markdown::write(&fixture::report(), out)));
     let clean = CheckReport { objects: 2, judged: 2, ..CheckReport::default() };
     insta::assert_snapshot!(written(|out| markdown::write(&clean, out)));
+}
+
+#[test]
+fn table_of_everything() {
+    let mut plain = anstream::StripStream::new(Vec::new());
+    table::write(&fixture::report(), &mut plain).unwrap();
+    insta::assert_snapshot!(String::from_utf8(plain.into_inner()).unwrap());
 }
