@@ -13,3 +13,16 @@ fn transcripts() {
         .env("NO_COLOR", "1")
         .case("tests/cli/*.md");
 }
+
+/// Here and not in a transcript: trycmd takes the backslashes of JSON for those of paths.
+#[test]
+fn sarif_describes_the_rules_that_occur() {
+    let cache = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(stateward())
+        .args(["check", "-o", "sarif", "--only-failures", "tests/cli/inputs/set.yaml"])
+        .current_dir(root())
+        .env("STATEWARD_CACHE_DIR", cache.path())
+        .output()
+        .unwrap();
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
+}

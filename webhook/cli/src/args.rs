@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
-use stateward_core::manifest::Profile;
+use stateward_core::manifest::{Action, Profile};
 
 use crate::audit::AuditArgs;
 use crate::check;
@@ -84,9 +84,15 @@ pub(crate) struct CheckArgs {
     /// text, json or jsonl; with `=FILE` into a file. May be given several times.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = check::formats())]
     pub(crate) output: Vec<Output>,
+    /// The least action of a finding that ends with 1.
+    #[arg(long, value_name = "ACTION", default_value = "deny")]
+    pub(crate) fail_on: FailOn,
     /// Exit with 1 where a rule could not be decided.
     #[arg(long)]
     pub(crate) require_decided: bool,
+    /// Leave audit findings and undecided rules out of the reports; their summaries still count them.
+    #[arg(long)]
+    pub(crate) only_failures: bool,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -166,10 +172,31 @@ impl From<ProfileName> for Profile {
     }
 }
 
+/// An action as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// What would be refused.
+    Deny,
+    /// And what would be warned about.
+    Warn,
+    /// And what would only be noted.
+    Audit,
+}
+
+impl From<FailOn> for Action {
+    fn from(name: FailOn) -> Self {
+        match name {
+            FailOn::Deny => Self::Deny,
+            FailOn::Warn => Self::Warn,
+            FailOn::Audit => Self::Audit,
+        }
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing is denied; warnings, audit findings and undecided rules do not count
-  1  something is denied; `test`: a case fails; `roles`, `doctor`: something is wrong
+  1  something is denied, or as `--fail-on` and `--require-decided` ask; `test`: a case fails; `roles`, `doctor`: something is wrong
   2  wrong arguments, input that cannot be read or parsed
   3  a policy did not load, or failed
   4  the cluster or a registry cannot be reached; `roles`: something may not be read there

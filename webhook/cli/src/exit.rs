@@ -15,7 +15,7 @@ pub(crate) struct Exit {
     pub(crate) unreachable: bool,
     /// 3: a policy did not load, or failed.
     pub(crate) policy_failed: bool,
-    /// 1: the final action of a finding is Deny, or as `--require-decided` asks.
+    /// 1: the final action of a finding is Deny, or as `--fail-on` and `--require-decided` ask.
     pub(crate) denied: bool,
     /// 5: no object that any rule judges.
     pub(crate) nothing_judged: bool,

@@ -36,6 +36,8 @@ pub struct CheckReport {
     pub refused: Vec<Wrong>,
     /// What each StatefulSet keeps of what is promised.
     pub promises: Vec<SetPromises>,
+    /// The summary, where not all of what it counts is here any more.
+    pub counted: Option<Summary>,
 }
 
 /// An object and where it is written.
@@ -242,8 +244,23 @@ impl CheckReport {
         self.malformed.sort_by_cached_key(|malformed| (malformed.object.index, malformed.path.clone()));
     }
 
+    /// Without what refuses nothing, warns about nothing and changes nothing: audit findings, undecided rules, and the promises of objects of which then nothing
+    /// is said. What could not be judged stays, and so does the summary.
+    pub fn only_failures(mut self) -> Self {
+        self.counted = Some(self.summary());
+        self.findings.retain(|finding| finding.action >= Action::Warn);
+        self.undecided.clear();
+        let findings = self.findings.iter().map(|finding| finding.object.index);
+        let said: BTreeSet<usize> = findings.chain(self.changes.iter().map(|change| change.object.index)).collect();
+        self.promises.retain(|set| said.contains(&set.object.index));
+        self
+    }
+
     /// Counts.
     pub fn summary(&self) -> Summary {
+        if let Some(counted) = self.counted {
+            return counted;
+        }
         let mut worst: BTreeMap<usize, Action> = BTreeMap::new();
         for finding in &self.findings {
             let action = worst.entry(finding.object.index).or_insert(finding.action);

@@ -1,7 +1,7 @@
 //! Findings to text, for people, and to what programs and other tools read.
 //!
-//! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`json`], [`jsonl`] and [`sarif`] write it; [`explain`] writes
-//! one verdict step by step; [`cases`] is what `test` found, with formats of its own. Everything is sorted, so that two runs on
+//! Start at [`check::CheckReport`]: what `check` found, already located in files. [`text`], [`table`], [`json`], [`jsonl`], [`sarif`], [`junit`],
+//! [`github`] and [`markdown`] write it; [`explain`] writes one verdict step by step; [`cases`] is what `test` found, with formats of its own. Everything is sorted, so that two runs on
 //! one input give the same bytes. Text carries colour codes; whoever prints it strips them where they are not wanted. Knows core's words; no files, no terminal, no network.
 
 pub mod cases;

@@ -122,3 +122,13 @@ fn table_of_everything() {
     table::write(&fixture::report(), &mut plain).unwrap();
     insta::assert_snapshot!(String::from_utf8(plain.into_inner()).unwrap());
 }
+
+/// What is asked for is left out; the summary counts it all the same.
+#[test]
+fn only_failures_of_everything() {
+    let whole = fixture::report();
+    let report = whole.clone().only_failures();
+    assert_eq!(report.summary(), whole.summary());
+    assert_eq!(report.clone().only_failures().summary(), whole.summary());
+    insta::assert_snapshot!(written(|out| github::write(&report, out)));
+}
