@@ -185,4 +185,4 @@ impl<'a> NotJudgedResult<'a> {
 }
 
 /// Changes when a field changes its meaning or goes.
-const VERSION: &str = "v1alpha1";
+pub(crate) const VERSION: &str = "v1alpha1";

@@ -99,7 +99,7 @@ fn word(state: &State) -> &'static str {
 }
 
 /// Everything, for programs.
-fn because(state: &State) -> Vec<Cow<'_, str>> {
+pub(crate) fn because(state: &State) -> Vec<Cow<'_, str>> {
     match state {
         State::Kept => Vec::new(),
         State::Broken(because) => because.iter().map(Into::into).collect(),

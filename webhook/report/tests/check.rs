@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anstream::StripStream;
+use proptest::prelude::*;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::promises::{Kept, Reason, State};
 use stateward_core::verdict::ExemptedBy;
 use stateward_report::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Place, Snippet, Undecided,
 };
+use stateward_report::html::{self, Page};
 use stateward_report::promises::SetPromises;
 use stateward_report::wrong::Wrong;
 use stateward_report::{json, jsonl, text};
@@ -188,6 +190,89 @@ fn one_finding_a_line() {
     let lines = written(&report, jsonl::write);
     assert_eq!(lines.lines().count(), report.findings.len());
     insta::assert_snapshot!(lines);
+}
+
+const SET_JSON: &str = r#"{"kind": "StatefulSet", "metadata": {"name": "db"}, "spec": {"replicas": "3"}}"#;
+
+fn page(report: &CheckReport) -> String {
+    let json = |index| (index == 0).then_some(SET_JSON);
+    let rules = Vec::new();
+    let about = "check of <b>.yaml".to_owned();
+    let page = Page { report, objects: &json, rules, about, made: None, comparison: None };
+    let mut out = Vec::new();
+    html::write(&page, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Without the style and the script, which are not what a report says.
+#[test]
+fn one_of_everything_as_a_page() {
+    let mut report = report();
+    report.sort();
+    let mut page = page(&report);
+    for (open, close) in [("<style>", "</style>"), ("<script>", "</script>")] {
+        let start = page.find(open).unwrap() + open.len();
+        let end = page[start..].find(close).unwrap() + start;
+        page.replace_range(start..end, "..");
+    }
+    // The hashes that the page's policy names are those of what was left out.
+    let (start, end) = (page.find("script-src").unwrap(), page.find("; base-uri").unwrap());
+    page.replace_range(start..end, "..");
+    insta::assert_snapshot!(page);
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("</script><img src=x onerror=alert(1)>".to_owned()),
+        Just("<!--<script>".to_owned()),
+        Just("\"'`><svg onload=alert(1)>".to_owned()),
+        "\\PC{0,4}",
+    ];
+    proptest::collection::vec(piece, 1..4).prop_map(|pieces| format!("x{}", pieces.concat()))
+}
+
+/// Where elements begin and end.
+fn tags(page: &str) -> Vec<&str> {
+    let tags = page.match_indices('<').map(|(at, _)| page[at..].split_inclusive('>').next().unwrap_or_default());
+    tags.collect()
+}
+
+proptest! {
+    /// A report of hostile texts has exactly the elements that one of harmless texts has.
+    #[test]
+    fn no_text_becomes_markup(text in hostile()) {
+        let with = |text: &str| {
+            let mut report = report();
+            let object = Object {
+                file: text.to_owned(),
+                api_version: text.to_owned(),
+                kind: text.to_owned(),
+                namespace: Some(text.to_owned()),
+                name: Some(text.to_owned()),
+                ..(*object(0, None)).clone()
+            };
+            let object = Arc::new(object);
+            for finding in &mut report.findings {
+                finding.object = Arc::clone(&object);
+                finding.rule = text.to_owned();
+                finding.path = format!("/{text}");
+                finding.message = text.to_owned();
+                finding.hint = Some(text.to_owned());
+            }
+            for wrong in &mut report.unreadable {
+                wrong.message = text.to_owned();
+                wrong.file = text.to_owned();
+            }
+            report.undecided.iter_mut().for_each(|undecided| undecided.reason = text.to_owned());
+            report.not_judged.iter_mut().for_each(|not_judged| not_judged.because = vec![text.to_owned()]);
+            report.sort();
+            // All that a text makes: code in a sentence, and a place to break behind a rule's family.
+            ["<code>", "</code>", "<wbr>"].iter().fold(page(&report), |page, tag| page.replace(tag, ""))
+        };
+        let (harmless, hostile) = (with("x"), with(&text));
+        let names = |page: &str| tags(page).iter().map(|tag| tag.split([' ', '>']).next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+        prop_assert_eq!(names(&harmless), names(&hostile));
+    }
 }
 
 #[test]

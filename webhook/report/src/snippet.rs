@@ -1,0 +1,629 @@
+//! The surroundings of a field as YAML, drawn from the object itself: the way to the field, its neighbours, and the field marked.
+//!
+//! Nothing is drawn of what may hold a secret: values of environment variables, commands and arguments, the data of Secrets and ConfigMaps,
+//! annotations of others (one of them is the whole object once more). Whoever reads a report may not be allowed to read the object.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use stateward_core::pointer::{field_path, tokens};
+
+use crate::check::Snippet;
+
+/// The lines around `pointer`, or around the nearest place that the object has; `None` for what is not JSON. Costs one reading of the object: for
+/// several fields of one object keep a [`Tree`].
+pub fn snippet(json: &str, pointer: &str) -> Option<Snippet> {
+    Tree::read(json).map(|tree| tree.snippet(pointer))
+}
+
+/// A value that a rule would write at `pointer`, as YAML, without secrets. What is not JSON is not shown.
+pub fn value(json: &str, pointer: &str) -> String {
+    let (Some(guard), Some(tree)) = (guard_of(pointer), Tree::read(json)) else { return REDACTED.to_owned() };
+    let mut lines = Lines::default();
+    match &tree.0 {
+        Node::Scalar(_) if guard == Guard::Environment && !is_name(pointer) => return REDACTED.to_owned(),
+        Node::Scalar(scalar) => return shortened(scalar),
+        node => lines.all(node, guard, 0, 0),
+    }
+    lines.drawn().text
+}
+
+/// Whether nothing of the value at `pointer` may be shown.
+pub fn is_secret(pointer: &str) -> bool {
+    guard_of(pointer).is_none()
+}
+
+/// An object that snippets are drawn of.
+pub struct Tree(Node);
+
+impl Tree {
+    /// `None` for what is not JSON.
+    pub fn read(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok().map(Self)
+    }
+
+    /// The lines around `pointer`, or around the nearest place that the object has.
+    pub fn snippet(&self, pointer: &str) -> Snippet {
+        let tokens: Vec<Cow<'_, str>> = tokens(pointer).collect();
+        let mut lines = Lines::default();
+        lines.way(&self.0, &tokens, Guard::Open, 0, false);
+        lines.drawn()
+    }
+
+    /// Every scalar at and below `pointer`, as YAML writes it: what others may not say either.
+    pub(crate) fn scalars(&self, pointer: &str) -> Vec<&str> {
+        let mut node = &self.0;
+        for token in tokens(pointer) {
+            let below = match node {
+                Node::Map(entries) => entries.iter().find(|(key, _)| *key == token).map(|(_, node)| node),
+                Node::List(items) => token.parse::<usize>().ok().and_then(|at| items.get(at)),
+                Node::Scalar(_) => None,
+            };
+            let Some(below) = below else { return Vec::new() };
+            node = below;
+        }
+        let mut scalars = Vec::new();
+        node.scalars(&mut scalars);
+        scalars
+    }
+}
+
+/// JSON in the order of its text, scalars as YAML writes them.
+enum Node {
+    Scalar(String),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+}
+
+impl Node {
+    fn scalars<'a>(&'a self, all: &mut Vec<&'a str>) {
+        match self {
+            Self::Scalar(scalar) => all.push(scalar),
+            Self::List(items) => items.iter().for_each(|item| item.scalars(all)),
+            Self::Map(entries) => entries.iter().for_each(|(_, node)| node.scalars(all)),
+        }
+    }
+}
+
+/// What may be shown below a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// All but what a key closes.
+    Open,
+    /// Of environment variables: names, and where their values come from.
+    Environment,
+    /// Of annotations: ours.
+    Annotations,
+}
+
+impl Guard {
+    /// Below `key`; `None`: nothing may be shown.
+    fn below(self, key: &str) -> Option<Self> {
+        match (self, key) {
+            (Self::Annotations, _) => is_ours(key).then_some(Self::Open),
+            (Self::Environment, "valueFrom") => Some(Self::Open),
+            (_, "env") | (Self::Environment, "name") => Some(Self::Environment),
+            (Self::Environment, _) => None,
+            (Self::Open, "annotations") => Some(Self::Annotations),
+            (Self::Open, _) => (!SECRET.contains(&key)).then_some(Self::Open),
+        }
+    }
+}
+
+fn guard_of(pointer: &str) -> Option<Guard> {
+    tokens(pointer).try_fold(Guard::Open, |guard, token| {
+        // `-`: behind the last item.
+        let is_index = token == "-" || token.bytes().all(|byte| byte.is_ascii_digit());
+        if is_index && guard != Guard::Annotations { Some(guard) } else { guard.below(&token) }
+    })
+}
+
+fn is_name(pointer: &str) -> bool {
+    pointer.ends_with("/name")
+}
+
+fn is_ours(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(domain, _)| domain == OURS)
+}
+
+/// Lines as they are drawn.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+}
+
+struct Line {
+    indent: usize,
+    text: String,
+    is_marked: bool,
+}
+
+impl Lines {
+    /// Goes down to what the tokens name, with a few neighbours at the end of the way.
+    fn way(&mut self, node: &Node, tokens: &[Cow<'_, str>], guard: Guard, indent: usize, is_item: bool) {
+        let Some((token, rest)) = tokens.split_first() else {
+            let start = self.lines.len();
+            self.all(node, guard, indent, 0);
+            self.mark(start);
+            return;
+        };
+        match node {
+            Node::Map(entries) => match entries.iter().position(|(key, _)| key == token) {
+                Some(at) => self.entry(entries, at, rest, guard, indent, is_item),
+                None => self.missing(entries, tokens, guard, indent),
+            },
+            Node::List(items) => match token.parse::<usize>().ok().and_then(|at| Some((at, items.get(at)?))) {
+                Some((at, item)) => {
+                    if at > 0 {
+                        self.push(indent, format!("# {at} before it"));
+                    }
+                    let start = self.lines.len();
+                    self.way(item, rest, guard, indent + STEP, true);
+                    self.dash(start);
+                }
+                None => self.missing(&[], tokens, guard, indent),
+            },
+            Node::Scalar(_) => self.missing(&[], tokens, guard, indent),
+        }
+    }
+
+    fn entry(
+        &mut self,
+        entries: &[(String, Node)],
+        at: usize,
+        rest: &[Cow<'_, str>],
+        guard: Guard,
+        indent: usize,
+        is_item: bool,
+    ) {
+        // Far from the field only what an item is called matters; beside it, its neighbours.
+        let shown = if rest.is_empty() { at.saturating_sub(AROUND)..at.saturating_add(AROUND + 1) } else { at..at + 1 };
+        let name = entries.iter().position(|(key, _)| key == "name");
+        if let Some((name, (key, node))) = name.and_then(|name| Some((name, entries.get(name)?)))
+            && is_item
+            && !shown.contains(&name)
+        {
+            self.brief(key, node, guard, indent);
+        }
+        for (here, (key, node)) in entries.iter().enumerate().filter(|(here, _)| shown.contains(here)) {
+            if here != at {
+                self.brief(key, node, guard, indent);
+                continue;
+            }
+            let start = self.lines.len();
+            match (node, guard.below(key)) {
+                (_, None) => {
+                    self.push(indent, format!("{}: {REDACTED}", scalar(key)));
+                    self.mark(start);
+                }
+                (Node::Scalar(_), Some(_)) if rest.is_empty() => {
+                    self.brief(key, node, guard, indent);
+                    self.mark(start);
+                }
+                (_, Some(below)) => {
+                    self.push(indent, format!("{}:", scalar(key)));
+                    self.way(node, rest, below, indent + STEP, false);
+                    if rest.is_empty() {
+                        self.mark(start);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the object lacks, beside what is there.
+    fn missing(&mut self, entries: &[(String, Node)], tokens: &[Cow<'_, str>], guard: Guard, indent: usize) {
+        for (key, node) in entries.iter().take(2 * AROUND) {
+            self.brief(key, node, guard, indent);
+        }
+        if entries.len() > 2 * AROUND {
+            self.push(indent, ELIDED.to_owned());
+        }
+        let pointer: String =
+            tokens.iter().map(|token| format!("/{}", stateward_core::pointer::escape(token))).collect();
+        let start = self.lines.len();
+        self.push(indent, format!("# {} is missing here", printable(&field_path(&pointer))));
+        self.mark(start);
+    }
+
+    /// One line for one entry.
+    fn brief(&mut self, key: &str, node: &Node, guard: Guard, indent: usize) {
+        let key_text = scalar(key);
+        let text = match (node, guard.below(key)) {
+            (_, None) => format!("{key_text}: {REDACTED}"),
+            // `env` is a list of names and values. What else stands there may be a value.
+            (Node::Scalar(_), Some(Guard::Environment)) if (guard, key) != (Guard::Environment, "name") => {
+                format!("{key_text}: {REDACTED}")
+            }
+            (Node::Scalar(text), Some(_)) => format!("{key_text}: {}", shortened(text)),
+            (Node::Map(entries), Some(_)) if entries.is_empty() => format!("{key_text}: {{}}"),
+            (Node::List(items), Some(_)) if items.is_empty() => format!("{key_text}: []"),
+            (Node::Map(_) | Node::List(_), Some(_)) => format!("{key_text}: {ELIDED}"),
+        };
+        self.push(indent, text);
+    }
+
+    /// A value with what is below it, as far as there is room.
+    fn all(&mut self, node: &Node, guard: Guard, indent: usize, depth: usize) {
+        match node {
+            Node::Scalar(_) if guard == Guard::Environment => self.push(indent, REDACTED.to_owned()),
+            Node::Scalar(text) => self.push(indent, shortened(text)),
+            Node::List(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    if self.is_full(indent, items.len() - at) {
+                        return;
+                    }
+                    let start = self.lines.len();
+                    self.all(item, guard, indent + STEP, depth + 1);
+                    self.dash(start);
+                }
+                if items.is_empty() {
+                    self.push(indent, "[]".to_owned());
+                }
+            }
+            Node::Map(entries) => {
+                for (at, (key, node)) in entries.iter().enumerate() {
+                    if self.is_full(indent, entries.len() - at) {
+                        return;
+                    }
+                    let is_below = matches!(node, Node::List(items) if !items.is_empty())
+                        || matches!(node, Node::Map(entries) if !entries.is_empty());
+                    match guard.below(key) {
+                        Some(below) if is_below && depth < DEPTH => {
+                            self.push(indent, format!("{}:", scalar(key)));
+                            self.all(node, below, indent + STEP, depth + 1);
+                        }
+                        _ => self.brief(key, node, guard, indent),
+                    }
+                }
+                if entries.is_empty() {
+                    self.push(indent, "{}".to_owned());
+                }
+            }
+        }
+    }
+
+    fn is_full(&mut self, indent: usize, left: usize) -> bool {
+        let is_full = self.lines.len() >= MAX_LINES && left > 1;
+        if is_full {
+            self.push(indent, format!("# {left} more"));
+        }
+        is_full
+    }
+
+    fn push(&mut self, indent: usize, text: String) {
+        self.lines.push(Line { indent, text, is_marked: false });
+    }
+
+    fn mark(&mut self, start: usize) {
+        self.lines.iter_mut().skip(start).for_each(|line| line.is_marked = true);
+    }
+
+    /// Makes a list item of what was drawn since.
+    fn dash(&mut self, start: usize) {
+        if let Some(first) = self.lines.get_mut(start) {
+            first.indent = first.indent.saturating_sub(STEP);
+            first.text.insert_str(0, "- ");
+        }
+    }
+
+    fn drawn(self) -> Snippet {
+        let mut text = String::new();
+        let mut span: Option<Range<usize>> = None;
+        for line in &self.lines {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.extend(std::iter::repeat_n(' ', line.indent));
+            let start = text.len();
+            text.push_str(&line.text);
+            if line.is_marked {
+                span = Some(span.map_or(start, |span| span.start)..text.len());
+            }
+        }
+        let span = span.unwrap_or(text.len()..text.len());
+        Snippet { text, first_line: 1, span }
+    }
+}
+
+/// A text as YAML takes it: plain where that is safe, else in quotes, which also make one line of it.
+fn scalar(text: &str) -> String {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte))
+        && !text.ends_with(':')
+        && !RESERVED.contains(&text.to_ascii_lowercase().as_str());
+    if is_plain { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_WIDTH) {
+        Some((end, _)) => format!("{} {ELIDED}", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn printable(text: &str) -> Cow<'_, str> {
+    crate::text::printable(text)
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyNode)
+    }
+}
+
+struct AnyNode;
+
+impl<'de> Visitor<'de> for AnyNode {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Scalar(value.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Scalar(value.to_string()))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Scalar(scalar(value)))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        Ok(Node::Scalar("null".to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Node::Map(map))
+    }
+}
+
+/// Keys whose values may hold secrets, wherever they are. `value`: of environment variables and of the headers that probes send.
+const SECRET: &[&str] =
+    &["args", "binaryData", "command", "data", "options", "stringData", "value", "volumeAttributes"];
+
+/// The domain of annotations that are shown.
+const OURS: &str = "stateward.dev";
+
+/// A comment to YAML, so that what is drawn stays YAML.
+const REDACTED: &str = "# redacted";
+const ELIDED: &str = "# ..";
+
+/// What YAML 1.1 takes for something other than text.
+const RESERVED: &[&str] = &["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+
+const STEP: usize = 2;
+/// Neighbours shown before and behind a field.
+const AROUND: usize = 2;
+/// Lines from which on the rest of a value is only counted.
+const MAX_LINES: usize = 16;
+/// How far below a field is looked.
+const DEPTH: usize = 3;
+/// Characters of a value.
+const MAX_WIDTH: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn set() -> Value {
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "StatefulSet",
+            "metadata": {"name": "db", "annotations": {"stateward.dev/writes": "manager-only", "other.example.com/note": "n"}},
+            "spec": {"replicas": 3, "template": {"spec": {
+                "containers": [
+                    {"name": "sidecar", "image": "sidecar:1"},
+                    {"name": "db", "image": "db:1", "args": ["--password=hunter2"], "env": [{"name": "PASSWORD", "value": "hunter2"}]},
+                ],
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "carts: data"}}],
+            }}},
+        })
+    }
+
+    /// The text, with `>` before what is marked.
+    fn drawn(pointer: &str) -> String {
+        let Snippet { text, span, .. } = snippet(&set().to_string(), pointer).unwrap();
+        let mut offset = 0;
+        let lines = text.split('\n').map(|line| {
+            let is_marked = offset < span.end && offset + line.len() > span.start;
+            offset += line.len() + 1;
+            format!("{}{line}\n", if is_marked { '>' } else { ' ' })
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn shows_the_way_to_a_field_and_marks_it() {
+        insta::assert_snapshot!(drawn("/spec/template/spec/volumes/0/persistentVolumeClaim/claimName"), @r#"
+         spec:
+           template:
+             spec:
+               volumes:
+                 - name: data
+                   persistentVolumeClaim:
+        >            claimName: "carts: data"
+        "#);
+    }
+
+    #[test]
+    fn shows_what_is_missing_at_its_place() {
+        insta::assert_snapshot!(drawn("/spec/template/spec/containers/1/readinessProbe"), @r"
+         spec:
+           template:
+             spec:
+               containers:
+                 # 1 before it
+                 - args: # redacted
+                   env: # ..
+                   image: db:1
+                   name: db
+        >          # readinessProbe is missing here
+        ");
+        insta::assert_snapshot!(drawn("/spec/serviceName"), @r"
+         spec:
+           replicas: 3
+           template: # ..
+        >  # serviceName is missing here
+        ");
+    }
+
+    #[test]
+    fn shows_a_whole_value_shortly() {
+        insta::assert_snapshot!(drawn("/spec/template/spec/containers/1"), @r"
+         spec:
+           template:
+             spec:
+               containers:
+                 # 1 before it
+        >        - args: # redacted
+        >          env:
+        >            - name: PASSWORD
+        >              value: # redacted
+        >          image: db:1
+        >          name: db
+        ");
+    }
+
+    #[test]
+    fn secrets_stay_where_they_are() {
+        insta::assert_snapshot!(drawn("/spec/template/spec/containers/1/env/0/value"), @r"
+         spec:
+           template:
+             spec:
+               containers:
+                 # 1 before it
+                 - name: db
+                   env:
+                     - name: PASSWORD
+        >              value: # redacted
+        ");
+        insta::assert_snapshot!(drawn("/metadata/annotations"), @r"
+         metadata:
+        >  annotations:
+        >    other.example.com/note: # redacted
+        >    stateward.dev/writes: manager-only
+           name: db
+        ");
+        assert_eq!(
+            value("{\"name\":\"A\",\"value\":\"hunter2\"}", "/spec/containers/0/env/-"),
+            "name: A\nvalue: # redacted"
+        );
+        assert_eq!(value("\"hunter2\"", "/spec/containers/0/env/0/value"), "# redacted");
+        assert_eq!(value("[\"hunter2\"]", "/spec/containers/0/args"), "# redacted");
+        assert_eq!(value("\"db-0\"", "/metadata/annotations/stateward.dev~1manager"), "db-0");
+        assert!(is_secret("/data/0") && !is_secret("/spec/replicas"));
+    }
+
+    #[test]
+    fn what_is_no_json_has_no_snippet() {
+        assert!(snippet("{", "/spec").is_none());
+        assert_eq!(snippet("3", "/spec").unwrap().text, "# spec is missing here");
+        assert_eq!(snippet("[]", "").unwrap().text, "[]");
+    }
+
+    /// Objects of every shape around keys that matter, well-typed or not. Every scalar below a key that closes is a secret.
+    fn node(is_secret: bool) -> BoxedStrategy<Value> {
+        let scalar = if is_secret {
+            "hunter[0-9]{1,4}".prop_map(Value::from).boxed()
+        } else {
+            prop_oneof![Just(Value::Null), Just(json!(3)), "[a-g]{0,4}|<x>|: -|\\PC{0,3}".prop_map(Value::from)].boxed()
+        };
+        scalar
+            .prop_recursive(4, 32, 4, move |inner| {
+                let key = prop_oneof![
+                    Just("spec"),
+                    Just("template"),
+                    Just("containers"),
+                    Just("0"),
+                    Just("name"),
+                    Just("image")
+                ];
+                prop_oneof![
+                    proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                    proptest::collection::vec((key, inner), 0..4).prop_map(|entries| Value::Object(
+                        entries.into_iter().map(|(key, node)| (key.to_owned(), node)).collect()
+                    )),
+                ]
+            })
+            .boxed()
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        let key = prop_oneof![Just("args"), Just("command"), Just("data"), Just("stringData"), Just("value")];
+        let variable = (node(true), "[A-Z]{1,3}").prop_map(|(value, name)| json!({"name": name, "value": value}));
+        let environment = prop_oneof![
+            proptest::collection::vec(variable, 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[A-Z]{1,3}", "hunter[0-9]{1,4}", 0..3).prop_map(|map| json!(map)),
+            Just(json!("hunter2")),
+            Just(json!(["A=hunter2"])),
+        ];
+        let annotations = Just(json!({"kubectl.kubernetes.io/last-applied-configuration": "{\"args\":[\"hunter2\"]}"}));
+        (node(false), key, node(true), environment, annotations).prop_map(|(open, key, closed, env, annotations)| {
+            json!({"metadata": {"name": "x", "annotations": annotations}, key: closed,
+                "spec": {"containers": [open, {"name": "c", key: closed, "env": env, "after": open}], "x": open}})
+        })
+    }
+
+    /// Every pointer into a value, and one further.
+    fn pointers(value: &Value, prefix: &str, all: &mut Vec<String>) {
+        all.extend([prefix.to_owned(), format!("{prefix}/nowhere"), format!("{prefix}/7")]);
+        let below: Vec<(String, &Value)> = match value {
+            Value::Object(map) => {
+                map.iter().map(|(key, value)| (stateward_core::pointer::escape(key).into_owned(), value)).collect()
+            }
+            Value::Array(list) => list.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+            _ => Vec::new(),
+        };
+        for (token, value) in below {
+            pointers(value, &format!("{prefix}/{token}"), all);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_is_ever_drawn(object in object()) {
+            let tree = Tree::read(&object.to_string()).unwrap();
+            let mut all = Vec::new();
+            pointers(&object, "", &mut all);
+            for pointer in all {
+                let drawn = tree.snippet(&pointer);
+                prop_assert!(!drawn.text.contains("hunter"), "{pointer}:\n{}", drawn.text);
+                prop_assert!(drawn.text.get(drawn.span.clone()).is_some_and(|marked| !marked.is_empty()), "{pointer}: nothing is marked");
+                if let Some(at) = object.pointer(&pointer) {
+                    let value = value(&at.to_string(), &pointer);
+                    prop_assert!(!value.contains("hunter"), "{pointer}:\n{value}");
+                }
+            }
+        }
+    }
+}
