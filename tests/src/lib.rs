@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod browser;
 pub mod certificates;
 pub mod client;
 pub mod corpus;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a task's output is what it is for")]
 
 mod bench;
+mod browser;
 mod cargo;
 mod demo;
 mod image;

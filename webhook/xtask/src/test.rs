@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::browser::ensure_browser;
 use crate::cargo::{cargo, ensure_wasm_target, root};
 use crate::kubernetes;
 
@@ -24,6 +25,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         bail!("there is no suite `{unknown}`\nhint: {}", known.join(", "));
     }
     ensure_wasm_target()?;
+    if suites.iter().any(|suite| suite.name == PAGE && (names.is_empty() || names.contains(&suite.name))) {
+        ensure_browser();
+    }
 
     // Tests that lack something write why into this file; a skip that nobody sees is a test that nobody has.
     let skipped = std::env::temp_dir().join(format!("stateward-skipped-{}", std::process::id()));
@@ -142,3 +146,6 @@ fn print_summary(rows: &[Row], reasons: &str) -> ExitCode {
     println!("\nsuites: {} passed, {failed} failed", rows.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// The suite that wants a browser.
+const PAGE: &str = "page";
