@@ -184,6 +184,40 @@ fn is_used_by_keyboard_and_remembered_by_a_link() {
     assert_quiet(&browser);
 }
 
+/// What is new and gone is said at the top, and what is new can be found in the table.
+#[test]
+fn says_what_changed_since_an_older_report() {
+    let Some(mut browser) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (page, older) =
+        check(folder.path(), &["deploy/examples/refused/shared-volume.yaml", "deploy/examples/broken/remote.yaml"]);
+    browser.open(&page, "");
+    assert_eq!(browser.eval("document.getElementById('since-label').checkVisibility()"), json!(false));
+    let file = folder.path().join("older.json");
+    fs::write(&file, older.to_string()).unwrap();
+    let arguments = [
+        "--baseline",
+        file.to_str().unwrap(),
+        "deploy/examples/refused/shared-volume.yaml",
+        "tests/cli/inputs/set.yaml",
+    ];
+    let (page, newer) = check(folder.path(), &arguments);
+    let is_of =
+        |name: &'static str| move |result: &Value| result["file"].as_str().is_some_and(|file| file.ends_with(name));
+    let count =
+        |report: &Value, name| report["results"].as_array().unwrap().iter().filter(|each| is_of(name)(each)).count();
+    let (new, gone) = (count(&newer, "set.yaml"), count(&older, "remote.yaml"));
+    assert!(new > 0 && gone > 0);
+    browser.open(&page, "#since=new");
+    let said = browser.eval("document.getElementById('changed').nextElementSibling.textContent");
+    let kept = newer["results"].as_array().unwrap().len() - new;
+    let plural = if new == 1 { "" } else { "s" };
+    assert_eq!(said.as_str().unwrap(), format!("{new} new finding{plural}, {gone} gone, {kept} as before."));
+    let rows = browser.eval("document.querySelectorAll('#table tr.row').length");
+    assert_eq!(rows, json!(objects(&newer, "results", is_of("set.yaml")).len()));
+    assert_quiet(&browser);
+}
+
 /// Everything that can be used has a name for those who hear the page, and headings lead through it.
 #[test]
 fn has_names_and_headings() {
@@ -233,6 +267,14 @@ fn reads_well_light_and_dark_wide_and_narrow() {
         browser.screenshot(&shot("4-open"));
         let overflow = browser.eval("document.documentElement.scrollWidth - innerWidth");
         assert!(overflow.as_i64().unwrap() <= 0, "{width} {scheme}: {overflow} px too wide");
+        let list = "document.getElementById('list')";
+        assert_eq!(
+            browser.eval(&format!("{list}.scrollWidth - {list}.clientWidth")),
+            json!(0),
+            "{width}: the table is too wide"
+        );
+        let share = browser.eval(&format!("{list}.querySelector('button.open').clientWidth / {list}.clientWidth"));
+        assert!(share.as_f64().unwrap() > 0.25, "{width}: names have only {share} of the width");
         assert_eq!(browser.eval(FAINT), json!([]), "{width} {scheme}: text of too little contrast");
     }
 }

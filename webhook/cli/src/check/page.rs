@@ -1,21 +1,26 @@
 //! What the page of a report needs beside the report.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use stateward_core::manifest::Manifest;
 use stateward_core::policy_set::PolicySet;
-use stateward_manifests::Document;
+use stateward_manifests::{Document, cause};
 use stateward_report::check::CheckReport;
+use stateward_report::comparison::{Comparison, OldReport};
 use stateward_report::html::Page;
 
 use crate::args::CheckArgs;
+use crate::exit::NOTE;
 
 /// The objects and the rules of one run, shared with those who judge.
 #[derive(Default)]
 pub(crate) struct Sources {
     objects: Arc<Vec<Document>>,
     manifests: Vec<Arc<Manifest>>,
+    comparison: Option<Comparison>,
 }
 
 impl Sources {
@@ -27,7 +32,19 @@ impl Sources {
                 manifests.push(Arc::clone(&policy.component.manifest));
             }
         }
-        Self { objects: Arc::clone(objects), manifests }
+        Self { objects: Arc::clone(objects), manifests, comparison: None }
+    }
+
+    /// Says what is new and what is gone, and keeps it for the page.
+    pub(crate) fn compare(&mut self, older: &OldReport, report: &CheckReport) {
+        let comparison = older.compare(report);
+        let Comparison { new, gone, unknown, kept } = &comparison;
+        let (new, gone) = (new.len(), gone.len());
+        let unknown = if unknown.is_empty() { String::new() } else { format!(", {} not known", unknown.len()) };
+        anstream::eprintln!(
+            "{NOTE}note{NOTE:#}: since the older report: {new} new, {gone} gone, {kept} as before{unknown}"
+        );
+        self.comparison = Some(comparison);
     }
 
     /// The JSON of an object, by its index in the report.
@@ -48,9 +65,18 @@ impl Sources {
             rules: self.manifests.iter().flat_map(|manifest| &manifest.rules).collect(),
             about: about(args),
             made: Some(Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()),
-            comparison: None,
+            comparison: self.comparison.as_ref(),
         }
     }
+}
+
+/// What `--baseline` names.
+pub(crate) fn read_older(path: &Path) -> anyhow::Result<OldReport> {
+    let wrong = |why: String| {
+        anyhow!("`{}`: {why}\nhint: `stateward check -o json=FILE` writes a report to compare with", path.display())
+    };
+    let json = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {}", cause(&error))))?;
+    OldReport::read(&json).map_err(wrong)
 }
 
 /// `check of a.yaml, b.yaml, profile strict`.

@@ -226,6 +226,9 @@
     ['keeps', 'Promises', 'num extra', (a, b) => a.keeps - b.keeps],
   ];
   const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  // As in page.css: there the extra columns are not shown.
+  const narrow = matchMedia('(max-width: 48rem)');
+  const EXTRA = COLUMNS.filter(([, , className]) => className.includes('extra')).length;
   const body = byId('table').tBodies[0];
   let shown = [];
 
@@ -250,7 +253,7 @@
       make('td', { className: 'num extra' }, object.kept ? object.keeps + '/' + object.kept.length : ''));
     return [line, ...(isOpen ? [opened(object)] : [])];
   };
-  const opened = (object) => make('tr', { className: 'detail', id: 'object-' + object.at }, make('td', { colSpan: COLUMNS.length }, detail(object)));
+  const opened = (object) => make('tr', { className: 'detail', id: 'object-' + object.at }, make('td', { colSpan: narrow.matches ? COLUMNS.length - EXTRA : COLUMNS.length }, detail(object)));
 
   const toggle = (line) => {
     const object = byKey.get(line.dataset.key);
@@ -384,6 +387,7 @@
   byId('previous').addEventListener('click', () => turn(-1));
   byId('next').addEventListener('click', () => turn(1));
   addEventListener('hashchange', readHash);
+  narrow.addEventListener('change', draw);
 
   // On paper nothing can be opened: all that the filters leave is printed with its findings.
   let before = null;
