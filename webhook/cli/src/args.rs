@@ -8,8 +8,8 @@ use regex::Regex;
 use stateward_core::manifest::{Action, Profile};
 
 use crate::audit::AuditArgs;
-use crate::check;
 use crate::doctor::DoctorArgs;
+use crate::findings::FindingsArgs;
 use crate::install::{InstallArgs, UninstallArgs};
 use crate::output::{Format, Output, one_of};
 use crate::pause::{PauseArgs, ResumeArgs};
@@ -81,18 +81,8 @@ pub(crate) struct CheckArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) policies: PolicyArgs,
-    /// text, json or jsonl; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = check::formats())]
-    pub(crate) output: Vec<Output>,
-    /// The least action of a finding that ends with 1.
-    #[arg(long, value_name = "ACTION", default_value = "deny")]
-    pub(crate) fail_on: FailOn,
-    /// Exit with 1 where a rule could not be decided.
-    #[arg(long)]
-    pub(crate) require_decided: bool,
-    /// Leave audit findings and undecided rules out of the reports; their summaries still count them.
-    #[arg(long)]
-    pub(crate) only_failures: bool,
+    #[command(flatten)]
+    pub(crate) findings: FindingsArgs,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -18,11 +18,12 @@ use stateward_report::check::CheckReport;
 use stateward_report::wrong::Wrong;
 
 use crate::args::{CheckArgs, PolicyArgs, ProfileName};
-use crate::check::{self, Mutation};
+use crate::check::{self, Input};
 use crate::cluster::{Connection, Impersonation};
 use crate::engine;
 use crate::exit::{self, Exit, NOTE};
-use crate::output::{Output, require_distinct_files};
+use crate::findings::{FindingsArgs, Ready, complain_of_policies};
+use crate::page::{Sources, named};
 use crate::policies::{self, LoadedSet, PolicySource};
 use judge::Judge;
 
@@ -50,12 +51,8 @@ pub(crate) struct AuditArgs {
     /// Of files: folders or files with objects that stand for the cluster.
     #[arg(long, value_name = "DIR", env = "STATEWARD_INVENTORY", value_delimiter = ',', requires = "paths")]
     inventory: Vec<PathBuf>,
-    /// text, json or jsonl; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = check::formats())]
-    output: Vec<Output>,
-    /// Exit with 1 where a rule could not be decided, but for those that need to know who asks.
-    #[arg(long)]
-    require_decided: bool,
+    #[command(flatten)]
+    findings: FindingsArgs,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
@@ -65,17 +62,17 @@ pub(crate) struct AuditArgs {
 /// Reads, judges, reports.
 pub(crate) fn run(args: &AuditArgs) -> Result<Exit> {
     if !args.paths.is_empty() {
-        return check::run_with(&args.of_files(), Mutation::Never);
+        return check::run_on(&args.of_files(), Input::Stored);
     }
-    require_distinct_files(&args.output)?;
-    args.connection.run_as(&args.impersonation, |client| scan(args, client))
+    let ready = args.findings.ready()?;
+    args.connection.run_as(&args.impersonation, |client| scan(args, ready, client))
 }
 
-async fn scan(args: &AuditArgs, client: Client) -> Result<Exit> {
+async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
     let mut exit = Exit::default();
     let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
     let policies = load(args, &client, &loader).await?;
-    check::complain_of_policies(&policies, &mut exit);
+    complain_of_policies(&policies, &mut exit);
     let mut report = CheckReport {
         unreadable: policies.unreadable.iter().map(exit::wrong).collect(),
         refused: policies.refused.iter().map(exit::wrong).collect(),
@@ -86,7 +83,7 @@ async fn scan(args: &AuditArgs, client: Client) -> Result<Exit> {
     let mut progress = Progress::start();
     progress.says("reading what rules look up");
     let (inventory, mut unread) = scanner.neighbours(&set.reads()).await?;
-    let judge = Arc::new(Judge::new(Arc::clone(&set), inventory));
+    let judge = Arc::new(Judge::new(Arc::clone(&set), inventory, args.findings.shows_objects()));
     for resource in set.judged_at_create() {
         let mut seen = 0;
         let each = async |page: Vec<_>| {
@@ -105,11 +102,9 @@ async fn scan(args: &AuditArgs, client: Client) -> Result<Exit> {
     unread.dedup();
     say_unread(&unread, &mut report, &mut exit);
     report.sort();
-    check::conclude(&report, &mut exit);
-    exit.denied |= args.require_decided && report.undecided.iter().any(|undecided| !undecided.needs_user);
-    for output in &args.output {
-        check::write(output, &report)?;
-    }
+    args.findings.conclude(&report, true, &mut exit);
+    let sources = Sources::of_stored(judge.kept(), &set, args.about());
+    args.findings.write(report, sources, &ready)?;
     Ok(exit)
 }
 
@@ -192,12 +187,17 @@ impl AuditArgs {
             inventory: self.inventory.clone(),
             namespace: self.namespace.clone().unwrap_or_else(|| "default".to_owned()),
         };
-        CheckArgs {
-            paths: self.paths.clone(),
-            policies,
-            output: self.output.clone(),
-            require_decided: self.require_decided,
-        }
+        CheckArgs { paths: self.paths.clone(), policies, findings: self.findings.clone() }
+    }
+
+    /// `audit of namespace shop, profile strict`.
+    fn about(&self) -> String {
+        let place = match &self.namespace {
+            Some(namespace) => format!("namespace {namespace}"),
+            None => "all namespaces".to_owned(),
+        };
+        let labels = self.selector.as_deref().map(|labels| format!(" with labels {labels}")).unwrap_or_default();
+        format!("audit of {place}{labels}, {}", named(self.profile.map(Into::into)))
     }
 }
 

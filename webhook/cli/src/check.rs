@@ -3,43 +3,38 @@
 pub(crate) mod judge;
 pub(crate) mod located;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use stateward_core::manifest::Action;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Documents, FileInventory, read};
-use stateward_report::check::{CheckReport, NotJudged};
-use stateward_report::{json, jsonl, text};
+use stateward_report::check::CheckReport;
 
 use crate::args::CheckArgs;
 use crate::engine;
-use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings, wrong};
-use crate::output::{Format, Output, one_of, require_distinct_files};
+use crate::exit::{Exit, NOTE, print_errors, wrong};
+use crate::findings::complain_of_policies;
+use crate::page::{Sources, named};
 use crate::policies::{LoadedSet, PolicySource};
 
-/// Whether mutating rules come first.
+/// What the objects of the input are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mutation {
-    /// As at admission: manifests.
-    First,
-    /// Objects that were stored are judged as they are.
-    Never,
-}
-
-/// What it can write: a reader of its `-o`.
-pub(crate) fn formats() -> impl Fn(&str) -> Result<Output, String> + Clone {
-    one_of(&[Format::Text, Format::Json, Format::Jsonl])
+pub(crate) enum Input {
+    /// As at admission: mutating rules come first.
+    Manifests,
+    /// Judged as they are.
+    Stored,
 }
 
 /// Reads, judges, reports.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    run_with(args, Mutation::First)
+    run_on(args, Input::Manifests)
 }
 
 /// The same of objects that were stored, or of manifests.
-pub(crate) fn run_with(args: &CheckArgs, mutation: Mutation) -> anyhow::Result<Exit> {
-    require_distinct_files(&args.output)?;
+pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
+    let ready = args.findings.ready()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let mut exit = Exit::default();
     let paths = args.paths.clone();
@@ -56,6 +51,7 @@ pub(crate) fn run_with(args: &CheckArgs, mutation: Mutation) -> anyhow::Result<E
     let has_no_policy = policies.set.policies().is_empty() && policies.refused.is_empty();
 
     let objects = Arc::new(input.objects);
+    let sources = Sources::of_files(&objects, &policies.set, about(&args.paths, what, source.profile));
     let (inventory, errors) =
         FileInventory::new(&objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
     exit.unreadable |= !errors.is_empty();
@@ -64,44 +60,18 @@ pub(crate) fn run_with(args: &CheckArgs, mutation: Mutation) -> anyhow::Result<E
     // What could not be read there would count as absent: verdicts would be about another cluster.
     if !(more.errors.is_empty() && errors.is_empty()) {
         let report = CheckReport { objects: objects.len(), unreadable, refused, ..CheckReport::default() };
-        for output in &args.output {
-            write(output, &report)?;
-        }
+        args.findings.write(report, sources, &ready)?;
         return Ok(exit);
     }
-    let judged = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace, mutation));
+    let judged = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace, what));
     let report = CheckReport { unreadable, refused, ..judged };
-    conclude(&report, &mut exit);
-    exit.denied |= args.require_decided && !report.undecided.is_empty();
+    args.findings.conclude(&report, what == Input::Stored, &mut exit);
     if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
         let why = if has_no_policy { format!(": {}", source.no_policy()) } else { String::new() };
         anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges{why}");
     }
-    for output in &args.output {
-        write(output, &report)?;
-    }
+    args.findings.write(report, sources, &ready)?;
     Ok(exit)
-}
-
-/// Says what is beside the report, and what it means for the exit code.
-pub(crate) fn conclude(report: &CheckReport, exit: &mut Exit) {
-    print_not_judged(&report.not_judged);
-    for malformed in &report.malformed {
-        anstream::eprintln!("{}\n", text::malformed(malformed));
-    }
-    exit.unreadable |= !report.malformed.is_empty();
-    for failure in &report.failures {
-        anstream::eprintln!(
-            "{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}",
-            failure.object.file,
-            failure.policy,
-            failure.object.title(),
-            failure.error
-        );
-    }
-    exit.policy_failed |= !report.failures.is_empty();
-    exit.denied |= report.findings.iter().any(|finding| finding.action == Action::Deny);
-    exit.nothing_judged = report.judged == 0;
 }
 
 /// Everything that is wrong before anything is judged.
@@ -116,36 +86,15 @@ fn complain(input: &Documents, more: &Documents, policies: &LoadedSet, exit: &mu
     }
 }
 
-/// What is wrong with the policies themselves.
-pub(crate) fn complain_of_policies(policies: &LoadedSet, exit: &mut Exit) {
-    exit.unreadable |= !policies.unreadable.is_empty();
-    print_errors(&policies.unreadable);
-    exit.policy_failed |= !policies.refused.is_empty();
-    print_errors(&policies.refused);
-    print_warnings(&policies.warnings);
+/// `check of a.yaml, b.yaml, profile strict`.
+fn about(paths: &[PathBuf], what: Input, profile: Option<stateward_core::manifest::Profile>) -> String {
+    let mut all: Vec<String> = paths.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+    if paths.len() > SHOWN {
+        all.push(format!("{} more", paths.len() - SHOWN));
+    }
+    let command = if what == Input::Stored { "audit" } else { "check" };
+    format!("{command} of {}, {}", all.join(", "), named(profile))
 }
 
-/// Of many objects with the same reason only the first is named: a policy for one namespace leaves out those of all others.
-fn print_not_judged(all: &[NotJudged]) {
-    let mut groups: Vec<(&NotJudged, usize)> = Vec::new();
-    for each in all {
-        match groups.iter_mut().find(|(first, _)| first.because == each.because) {
-            Some((_, more)) => *more += 1,
-            None => groups.push((each, 0)),
-        }
-    }
-    for (NotJudged { object, because }, more) in groups {
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        let because = because.join("; ");
-        anstream::eprintln!("{NOTE}note{NOTE:#}: {}: no rule judges {}{more}: {because}", object.file, object.title());
-    }
-}
-
-/// Writes one report that is asked for.
-pub(crate) fn write(output: &Output, report: &CheckReport) -> anyhow::Result<()> {
-    output.write(|out| match output.format {
-        Format::Json => json::write(report, out),
-        Format::Jsonl => jsonl::write(report, out),
-        _ => text::write(report, out),
-    })
-}
+/// Of the input's paths, on a page.
+const SHOWN: usize = 3;

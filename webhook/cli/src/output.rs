@@ -37,8 +37,17 @@ pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Outp
 
 impl Format {
     /// What a report of findings can be written as.
-    pub(crate) const OF_FINDINGS: &[Self] =
-        &[Self::Text, Self::Json, Self::Jsonl, Self::Sarif, Self::Junit, Self::Github, Self::Markdown, Self::Table];
+    pub(crate) const OF_FINDINGS: &[Self] = &[
+        Self::Text,
+        Self::Json,
+        Self::Jsonl,
+        Self::Html,
+        Self::Sarif,
+        Self::Junit,
+        Self::Github,
+        Self::Markdown,
+        Self::Table,
+    ];
 
     fn name(self) -> &'static str {
         match self {

@@ -217,7 +217,7 @@ impl<'a> Said<'a> {
                 suppressions: exemption.iter().map(Suppression::of).collect(),
                 properties: Properties { policy, action: *action, severity: Some(*severity), place: Some(place) },
             },
-            Self::Undecided(Undecided { object, at, policy, rule, action, reason }) => Result {
+            Self::Undecided(Undecided { object, at, policy, rule, action, reason, needs_user: _ }) => Result {
                 rule_id: rule,
                 rule_index,
                 kind: "open",

@@ -1,7 +1,8 @@
 //! Judges stored objects as if they were made now and nobody knew by whom, a page at a time, on all cores.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use stateward_cluster::audit::Stored;
@@ -23,12 +24,26 @@ pub(super) struct Judge {
     inventory: Arc<StoredInventory>,
     promises: PromiseTable,
     now: jiff::Timestamp,
+    /// The objects as they are shown, where a report shows more of them than the lines that are wrong.
+    kept: Option<Mutex<BTreeMap<usize, String>>>,
 }
 
 impl Judge {
-    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory) -> Self {
+    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory, keeps: bool) -> Self {
         let promises = PromiseTable::new(&set);
-        Self { set, inventory: Arc::new(inventory), promises, now: jiff::Timestamp::now() }
+        Self {
+            set,
+            inventory: Arc::new(inventory),
+            promises,
+            now: jiff::Timestamp::now(),
+            kept: keeps.then(Mutex::default),
+        }
+    }
+
+    /// By their numbers in the scan; each is answered once.
+    pub(super) fn kept(&self) -> BTreeMap<usize, String> {
+        let kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default()
     }
 
     /// `first`: the number of the page's first object in the whole scan.
@@ -79,6 +94,9 @@ impl Judge {
         let judged = validate(&self.set, &request, Route::All, &facts).await;
         // What the API server has stored, it has checked: only YAML that we wrote ourselves cannot be read.
         let Some(document) = shown::document(&title, &json) else { return };
+        if let Some(kept) = self.kept.as_ref().filter(|_| !judged.rulings.is_empty()) {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(index, document.json.clone());
+        }
         let located = Located::new(index, &document, namespace.as_deref());
         if !located.is_malformed(&judged, report) {
             record(located, &request, &judged, None, &self.promises, report);

@@ -17,7 +17,7 @@ use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::promises::SetPromises;
 use tokio::task::JoinSet;
 
-use super::Mutation;
+use super::Input;
 use super::located::Located;
 
 /// Everything that judging one object needs, shared by the workers.
@@ -28,7 +28,7 @@ struct Bench {
     namespace: String,
     judged: BTreeSet<GroupVersionResource<'static>>,
     promises: PromiseTable,
-    mutation: Mutation,
+    what: Input,
     next: AtomicUsize,
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn all(
     set: PolicySet,
     inventory: Arc<FileInventory>,
     namespace: &str,
-    mutation: Mutation,
+    what: Input,
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = set.judged_at_create();
@@ -50,7 +50,7 @@ pub(crate) async fn all(
         namespace: namespace.to_owned(),
         judged,
         promises,
-        mutation,
+        what,
         next: AtomicUsize::new(0),
     });
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -118,9 +118,9 @@ async fn judge(
         options: None,
     };
     let located = Located::new(index, document, namespace);
-    let mut mutated = match bench.mutation {
-        Mutation::First => mutate(&bench.set, &request, &facts).await,
-        Mutation::Never => Verdict::default(),
+    let mut mutated = match bench.what {
+        Input::Manifests => mutate(&bench.set, &request, &facts).await,
+        Input::Stored => Verdict::default(),
     };
     if located.is_malformed(&mutated, report) {
         return;
