@@ -277,6 +277,21 @@ fn reads_well_light_and_dark_wide_and_narrow() {
         assert!(share.as_f64().unwrap() > 0.25, "{width}: names have only {share} of the width");
         assert_eq!(browser.eval(FAINT), json!([]), "{width} {scheme}: text of too little contrast");
     }
+    // An A4 page between its margins. Paper has no dark.
+    browser.look(720, 1000, "dark");
+    browser.open(&page, "#q=loki");
+    browser.call("Emulation.setEmulatedMedia", &json!({"media": "print"}));
+    browser.eval("dispatchEvent(new Event('beforeprint'))");
+    browser.eval("document.getElementById('objects').scrollIntoView({behavior: 'instant'})");
+    browser.screenshot(&shots.join("print.png"));
+    assert_eq!(browser.eval("document.getElementById('filters').checkVisibility()"), json!(false));
+    assert_eq!(
+        browser.eval(
+            "document.querySelectorAll('#table tr.row').length == document.querySelectorAll('#table tr.detail').length"
+        ),
+        json!(true)
+    );
+    assert_eq!(browser.eval(FAINT), json!([]), "paper: text of too little contrast");
 }
 
 #[test]

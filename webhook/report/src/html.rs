@@ -164,8 +164,9 @@ fn write_comparison(page: &Page<'_>, comparison: &Comparison, data: &Data, out: 
     )?;
     if !new.is_empty() {
         writeln!(out, "<details open><summary>New: {}</summary><ul class=plain>", new.len())?;
-        let findings = new.iter().filter_map(|&at| page.report.findings.get(at));
-        for finding in findings.take(MAX_CHANGES) {
+        let mut findings: Vec<_> = new.iter().filter_map(|&at| page.report.findings.get(at)).collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse((finding.action, finding.severity)));
+        for finding in findings.into_iter().take(MAX_CHANGES) {
             writeln!(
                 out,
                 "<li>{} <a href=\"#object={}\">{}</a>: {}</li>",
@@ -236,4 +237,4 @@ const TABLE: &str = include_str!("html/table.html");
 const FOOTER: &str = include_str!("html/footer.html");
 
 /// Of a list of changes; the table has them all.
-const MAX_CHANGES: usize = 20;
+const MAX_CHANGES: usize = 10;

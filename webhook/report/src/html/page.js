@@ -6,7 +6,8 @@
   const text = (id) => (id === null || id === undefined ? '' : data.strings[id]);
   const byId = (id) => document.getElementById(id);
   const PAGE = 50;
-  const MAX_PRINTED = 1000;
+  // A page or two of paper each; a browser takes seconds to lay out hundreds.
+  const MAX_PRINTED = 200;
 
   // The report's rows by object.
 

@@ -44,3 +44,33 @@ impl<'a> Sources<'a> {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_secret_does_not_say_it() {
+        let json = r#"{"spec": {"containers": [{"args": ["--password=hunter2"], "env": [{"name": "A", "value": "hunter 2"}]}], "replicas": "3"}}"#;
+        let source = |_| Some(json);
+        let mut sources = Sources::new(&source);
+        let object = Object {
+            index: 0,
+            file: String::new(),
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: None,
+            name: None,
+            generate_name: None,
+        };
+        for (path, said, written) in [
+            ("/spec/containers/0/env/0/value", "found \"hunter 2\", hunter 2", "found (redacted), (redacted)"),
+            ("/spec/containers/0/args", "`--password=hunter2` is no flag", "`(redacted)` is no flag"),
+            ("/spec/containers/0/args/0", "`--password=hunter2` is no flag", "`(redacted)` is no flag"),
+            ("/spec/replicas", "found the text \"3\"", "found the text \"3\""),
+            ("/data/nowhere", "x", "x"),
+        ] {
+            assert_eq!(sources.without_secret(&object, path, said), written, "{path}");
+        }
+    }
+}
