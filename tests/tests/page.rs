@@ -62,10 +62,26 @@ fn says_what_the_json_says() {
         let said = browser.eval(&format!("document.querySelector('[data-total={total}]').textContent"));
         assert_eq!(said.as_str().unwrap(), report["summary"][field].to_string(), "{total}");
         // A total leads to its objects.
-        browser.eval(&format!("location.hash = '#verdict={total}'"));
-        let rows = "new Promise((done) => setTimeout(() => done(document.querySelectorAll('#table tr.row').length)))";
-        assert_eq!(browser.eval(rows), report["summary"][field], "rows of {total}");
+        let follow = format!(
+            "new Promise((done) => {{
+              addEventListener('hashchange', () => done(document.querySelectorAll('#table tr.row').length), {{once: true}});
+              document.querySelector('[data-total={total}]').closest('a').click();
+            }})"
+        );
+        assert_eq!(browser.eval(&follow), report["summary"][field], "rows of {total}");
     }
+    // So does the name of an object, wherever it is written.
+    let follow_all = "(async () => {
+      const links = document.querySelectorAll('article.worst a[href^=\"#object=\"]');
+      for (const link of links) {
+        await new Promise((done) => { addEventListener('hashchange', done, {once: true}); link.click(); });
+        const open = document.querySelector('button.open[aria-expanded=true]');
+        if (!open || open.textContent !== link.textContent || document.activeElement !== open) return link.href;
+        history.replaceState(null, '', '#');
+      }
+      return links.length;
+    })()";
+    assert_eq!(browser.eval(follow_all), json!(3));
     let results = report["results"].as_array().unwrap();
     for action in ["Deny", "Warn", "Audit"] {
         let count = results.iter().filter(|result| result["action"] == action).count();

@@ -74,7 +74,7 @@ fn write_group(page: &Page<'_>, group: &Group<'_>, data: &Data, level: u8, out: 
         let more = objects.len() - 1;
         write!(
             out,
-            ", and <a href=\"#rule={}\">{more} more object{}</a> break{} the same rule",
+            "; <a href=\"#rule={}\">{more} more object{}</a> break{} the same rule",
             Part(rule),
             plural(more),
             if more == 1 { "s" } else { "" }
