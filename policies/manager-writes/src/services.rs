@@ -6,7 +6,7 @@ use stateward_sdk::prelude::*;
 
 use crate::Settings;
 use crate::conditions;
-use crate::keys::{SET, is_governed};
+use crate::keys::{ROLE, SET, is_governed};
 use crate::members::{Role, is_write_service, meant_by, selects};
 
 /// MG-3 of the rule catalogue.
@@ -155,7 +155,7 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
         Found::Absent => return,
         Found::Unknown => return out.unavailable::<StatefulSet>(),
     };
-    let is_still = after.is_some_and(|after| is_write_service(after, &set));
+    let is_still = after.is_some_and(|after| is_write_service(after, &set) && selects_no_less(before, after));
     let lost = after.filter(|_| is_still).and_then(|after| lost_port(before, after));
     if !is_governed(&set) || !set.is_live() || !is_write_service(before, &set) || (is_still && lost.is_none()) {
         return;
@@ -189,6 +189,15 @@ pub fn write_service_changed(service: &Service, cx: &Context<Settings>, out: &mu
         )
         .hint(format!("scale StatefulSet `{name}` to 0 first"));
     }
+}
+
+/// Whether a selector still names the role and the set, which nobody forges, where it did, and asks nothing more of the pod: another label is its author's
+/// word, and one that the template has need not be on the manager that runs.
+fn selects_no_less(before: &Service, after: &Service) -> bool {
+    let (before, after) = (&before.spec.selector, &after.spec.selector);
+    let is_ours = |key: &str| key == ROLE || key == SET;
+    before.iter().all(|(key, value)| !is_ours(key) || after.get(key) == Some(value))
+        && after.iter().all(|(key, value)| is_ours(key) || before.get(key) == Some(value))
 }
 
 /// A port that clients know and that is gone, or leads to another port of the pods.

@@ -23,7 +23,7 @@ pub struct Settings {
     /// Words in the name of an init container or sidecar that say that it synchronises, beside the built-in `clone`, `sync`, `restore`, `replicat`
     /// and `follow`.
     pub sync_names: ListChange,
-    /// Members' containers get the environment variable `STATEWARD_ROLE`.
+    /// Members that the controller makes get the environment variable `STATEWARD_ROLE` in their containers; pods that are adopted have what they bring.
     pub stamp_environment: bool,
 }
 

@@ -18,6 +18,7 @@ use crate::stories::{Story, event, granted, refused};
 pub(crate) const ALL: &[Story] = &[
     ("members in disguise, deleted by force", |on| members_in_disguise(on).boxed_local()),
     ("a claim by an ephemeral volume", |on| a_claim_by_an_ephemeral_volume(on).boxed_local()),
+    ("the write Service by labels that anybody may write", |on| the_write_service_by_other_labels(on).boxed_local()),
 ];
 
 /// Until all replicas know it.
@@ -104,6 +105,21 @@ async fn a_claim_by_an_ephemeral_volume(on: &Installed) -> Result<()> {
     let claims = String::from_utf8(claims.stdout)?;
     ensure!(claims.contains("data-ledger-1\n") && !claims.contains("data-ledger-2\n"), "{claims}");
     granted(on, MALLORY, Verb::Delete, &format!("{PODS}/data-ledger"), Value::Null).await?;
+    lower(on).await
+}
+
+/// A label that a pod of hers may have as well; and one that the manager has not yet, so that nobody is behind the Service.
+async fn the_write_service_by_other_labels(on: &Installed) -> Result<()> {
+    raise(on).await?;
+    let path = "/api/v1/namespaces/shop/services/ledger-write";
+    let by_pod = json!({
+        "stateward.dev/role": null, "stateward.dev/set": null, "statefulset.kubernetes.io/pod-name": "ledger-0",
+    });
+    for selector in [by_pod, json!({ "app": "ledger" })] {
+        let change = json!({ "spec": { "selector": selector } });
+        let said = refused(on, MALLORY, Verb::Merge, path, change).await?;
+        ensure!(said.contains("[manager-writes/write-service-changed]"), "{said}");
+    }
     lower(on).await
 }
 

@@ -19,7 +19,9 @@ pub(super) fn at(seen: &Seen) -> String {
 /// All of them.
 pub(super) fn problems(seen: &Seen) -> Vec<Problem> {
     if !is_governed(seen.set) {
-        return vec![undeclared(seen)];
+        // Left from before it was made anew, or forged while nobody judged.
+        let left = seen.strangers.iter().map(|pod| stranger(seen, pod));
+        return left.chain([undeclared(seen)]).collect();
     }
     let mut problems = Vec::new();
     let writers = writers(seen);
