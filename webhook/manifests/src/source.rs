@@ -66,11 +66,16 @@ impl Source {
         rest.char_indices().nth(column).map_or(self.text.len(), |(offset, _)| start + offset)
     }
 
-    /// The lines of a place, with `around` lines before. A line that goes on for long behind the place is cut there.
+    /// The lines of a place, with `around` lines before. A line that goes on for long behind the place is cut there; one that begins far before it is
+    /// none that a person reads, and the text is empty.
     pub fn excerpt(&self, span: Range<usize>, around: usize) -> Excerpt {
         let first = self.position(span.start).line;
         let last = self.position(span.end.max(span.start + 1) - 1).line;
-        let first_line = first.saturating_sub(around).max(1);
+        if span.start.saturating_sub(self.line_start(first)) > MOST_BEFORE {
+            return Excerpt { text: String::new(), first_line: first, span: 0..0 };
+        }
+        let is_near = |line: &usize| span.start.saturating_sub(self.line_start(*line)) <= MOST_BEFORE;
+        let first_line = (first.saturating_sub(around).max(1)..=first).find(is_near).unwrap_or(first);
         let (from, to) = (self.line_start(first_line), self.line_start(last + 1));
         let to = self.text.floor_char_boundary(to.min(span.end.saturating_add(MAX_BEHIND)));
         let text = self.text.get(from..to).unwrap_or_default().trim_end_matches(['\n', '\r']);
@@ -91,6 +96,9 @@ impl Source {
         })
     }
 }
+
+/// Bytes of the lines before a place. A `List` of 2,000 objects in one line took 8 GB: each finding had a copy of all before it.
+const MOST_BEFORE: usize = 4096;
 
 /// Bytes of a line behind a place: more than a terminal shows. JSON in one line is thousands, and drawing looks at each.
 const MAX_BEHIND: usize = 1024;
@@ -113,6 +121,17 @@ mod tests {
     fn an_excerpt_holds_whole_lines() {
         let source = Source::new("a", "a: 1\nb: 2\nc: 3\n".to_owned(), Format::Yaml);
         assert_eq!(source.excerpt(8..9, 1), Excerpt { text: "a: 1\nb: 2".to_owned(), first_line: 1, span: 8..9 });
+    }
+
+    #[test]
+    fn an_excerpt_does_not_begin_far_before_its_place() {
+        let long = "x".repeat(MOST_BEFORE);
+        let source = Source::new("a", format!("{{\"a\": \"{long}\", \"b\": 1}}"), Format::Json);
+        let place = source.text.rfind('1').unwrap();
+        assert_eq!(source.excerpt(place..place + 1, 2), Excerpt { text: String::new(), first_line: 1, span: 0..0 });
+        let source = Source::new("a", format!("a: {long}\nb: 2\n"), Format::Yaml);
+        let place = source.text.rfind('2').unwrap();
+        assert_eq!(source.excerpt(place..place + 1, 2), Excerpt { text: "b: 2".to_owned(), first_line: 2, span: 3..4 });
     }
 
     #[test]

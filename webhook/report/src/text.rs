@@ -101,7 +101,8 @@ fn located<'a>(
             )
         }
         None => {
-            title.element(Level::NOTE.no_name().message(format!("{}: {}", printable(&object.file), field_path(path))))
+            let place = format!("{}:{}:{}: {}", printable(&object.file), at.line, at.column, field_path(path));
+            title.element(Level::NOTE.no_name().message(place))
         }
     };
     group = group.element(Level::NOTE.with_name(Some("in")).message(printable(of).into_owned()));

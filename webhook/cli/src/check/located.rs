@@ -125,7 +125,9 @@ impl<'a> Located<'a> {
     fn shown(&self, path: &str) -> Place {
         let location = self.document.locate(path);
         let Excerpt { text, first_line, span } = self.document.excerpt(&location);
-        Place { snippet: Some(Snippet { text, first_line, span }), ..at(path, &location) }
+        // JSON in one line: its place is all that can be said.
+        let snippet = (!text.is_empty()).then_some(Snippet { text, first_line, span });
+        Place { snippet, ..at(path, &location) }
     }
 
     /// A place that is only named.
