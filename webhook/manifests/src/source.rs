@@ -15,6 +15,8 @@ pub struct Source {
     /// How it is written.
     pub format: Format,
     line_starts: OnceLock<Vec<usize>>,
+    /// How many characters begin before each [`BLOCK`] of bytes.
+    characters: OnceLock<Vec<usize>>,
 }
 
 /// How a file is written.
@@ -43,14 +45,14 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Self { name: name.into(), text, format, line_starts: OnceLock::new() }
+        Self { name: name.into(), text, format, line_starts: OnceLock::new(), characters: OnceLock::new() }
     }
 
     /// The line and column of a byte.
     pub fn position(&self, offset: usize) -> Position {
         let line = self.line_starts().partition_point(|&start| start <= offset);
         let start = self.line_start(line);
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        let column = self.characters_before(offset).saturating_sub(self.characters_before(start)) + 1;
         Position { line, column }
     }
 
@@ -84,6 +86,24 @@ impl Source {
         Excerpt { text: text.to_owned(), first_line, span: start..end }
     }
 
+    /// Counted once for the whole text: JSON in one line has thousands of places in a line of megabytes.
+    fn characters_before(&self, offset: usize) -> usize {
+        let bytes = self.text.as_bytes();
+        let blocks = self.characters.get_or_init(|| {
+            let mut count = 0;
+            let mut blocks = vec![0];
+            for block in bytes.chunks(BLOCK) {
+                count += begun(block);
+                blocks.push(count);
+            }
+            blocks
+        });
+        let offset = offset.min(bytes.len());
+        let block = offset / BLOCK;
+        let before = blocks.get(block).copied().unwrap_or_default();
+        before + begun(bytes.get(block * BLOCK..offset).unwrap_or_default())
+    }
+
     /// Where each line begins. A line ends with a line feed, a carriage return, or both: as YAML counts them.
     fn line_starts(&self) -> &[usize] {
         self.line_starts.get_or_init(|| {
@@ -96,6 +116,14 @@ impl Source {
         })
     }
 }
+
+/// How many characters of UTF-8 begin in these bytes.
+fn begun(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte & 0b1100_0000 != 0b1000_0000).count()
+}
+
+/// Bytes that are counted anew for each place.
+const BLOCK: usize = 4096;
 
 /// Bytes of the lines before a place. A `List` of 2,000 objects in one line took 8 GB: each finding had a copy of all before it.
 const MOST_BEFORE: usize = 4096;
@@ -121,6 +149,14 @@ mod tests {
     fn an_excerpt_holds_whole_lines() {
         let source = Source::new("a", "a: 1\nb: 2\nc: 3\n".to_owned(), Format::Yaml);
         assert_eq!(source.excerpt(8..9, 1), Excerpt { text: "a: 1\nb: 2".to_owned(), first_line: 1, span: 8..9 });
+    }
+
+    #[test]
+    fn columns_are_counted_over_blocks() {
+        let source = Source::new("a", format!("{}b\n{}c", "é".repeat(BLOCK), "ü1".repeat(BLOCK)), Format::Yaml);
+        let column = |text: &str| source.position(source.text.find(text).unwrap()).column;
+        assert_eq!((column("b"), column("c")), (BLOCK + 1, 2 * BLOCK + 1));
+        assert_eq!(source.position(source.text.len()).column, 2 * BLOCK + 2);
     }
 
     #[test]

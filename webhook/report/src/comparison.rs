@@ -269,6 +269,7 @@ mod tests {
             rule: "f/x".to_owned(),
             action: Action::Audit,
             reason: "Service cannot be looked up here".to_owned(),
+            needs_user: false,
         };
         let wrong =
             Wrong { file: "b.yaml".to_owned(), line: None, column: None, message: "no YAML".to_owned(), hint: None };
