@@ -23,6 +23,7 @@ async fn sections(on: &Installed) -> Result<()> {
     a_part_may_be_asked_for(on).await.context("a part")?;
     what_may_not_be_read_is_said(on).await.context("rights")?;
     a_file_says_the_same(on).await.context("the same in a file")?;
+    what_changed_is_said(on).await.context("a baseline")?;
     on.installs().await?;
     the_clusters_policies_judge(on).await.context("installed")
 }
@@ -72,6 +73,14 @@ async fn nothing_of_ours_is_needed(on: &Installed) -> Result<()> {
 async fn values_are_not_shown(on: &Installed) -> Result<()> {
     let (code, said) = on.stateward(&["audit"]).await?;
     ensure!(code == Some(1) && !said.contains(SECRET), "{said}");
+    let page = on.plane.folder().join("page.html");
+    let (code, _) = on.stateward(&["audit", "-o", &format!("html={}", page.display())]).await?;
+    let page = std::fs::read_to_string(page)?;
+    ensure!(
+        code == Some(1) && page.contains("audit of all namespaces") && page.contains("terminationGracePeriodSeconds"),
+        "{page}"
+    );
+    ensure!(!page.contains(SECRET), "{page}");
     ensure!(
         said.contains("statefulsets.apps/test/abrupt:") && said.contains("terminationGracePeriodSeconds: 0"),
         "{said}"
@@ -110,6 +119,20 @@ async fn what_may_not_be_read_is_said(on: &Installed) -> Result<()> {
     ensure!(said.contains("this account may not list `statefulsets.apps` in all namespaces"), "{said}");
     let unreadable = report["unreadable"].as_array().context("no list")?;
     ensure!(unreadable.iter().any(|wrong| wrong["file"] == "statefulsets.apps"), "{unreadable:?}");
+    Ok(())
+}
+
+/// Since an older report: here of the namespace that is well.
+async fn what_changed_is_said(on: &Installed) -> Result<()> {
+    let older = on.plane.folder().join("older.json");
+    on.stateward(&["audit", "-n", SHOP, "-o", &format!("json={}", older.display())]).await?;
+    let (_, said) = on.stateward(&["audit", "--baseline", older.to_str().context("no path")?]).await?;
+    let counts = said.lines().find_map(|line| line.strip_prefix("note: since the older report: "));
+    let counts = counts.with_context(|| said.clone())?;
+    ensure!(
+        !counts.starts_with("0 new") && counts.contains(", 0 gone, ") && !counts.contains(" 0 as before"),
+        "{counts}"
+    );
     Ok(())
 }
 
