@@ -1,4 +1,4 @@
-//! The contract's rarer ways: a back-up tool brings pods back; and in a namespace that asks for `strict` a set joins while its members run, tells them their
+//! The contract's rarer ways: the first ordinal moves; a partition keeps the manager's template; a back-up tool brings pods back; and in a namespace that asks for `strict` a set joins while its members run, tells them their
 //! role in the environment, is updated by `OnDelete`, and leaves.
 
 use std::time::Duration;
@@ -25,6 +25,8 @@ async fn sections(on: &Installed) -> Result<()> {
     )
     .await?;
     on.open_shop().await?;
+    the_first_ordinal_moves(on).await.context("another start")?;
+    a_partition_keeps_roles(on).await.context("a partition")?;
     pods_are_restored(on).await.context("a restore")?;
     before_it_joins(on).await.context("before it joins")?;
     on.granted(&["label", "namespace", SHOP, "stateward.dev/profile=strict"]).await?;
@@ -119,6 +121,60 @@ async fn is_updated_by_deletion(on: &Installed) -> Result<()> {
         Ok(Some(()))
     })
     .await
+}
+
+/// Not while the manager is on its way out, whatever the set's status says; then the set starts with another one.
+async fn the_first_ordinal_moves(on: &Installed) -> Result<()> {
+    on.plane.apply(&stateful_set("ledger", 2).to_string()).await?;
+    running(on, MANAGER, |pod| role(pod) == "manager").await?;
+    running(on, "ledger-1", |pod| role(pod) == "worker").await?;
+    let hold = |value: Value| json!({ "metadata": { "finalizers": value } });
+    merge(on, &pod_path(MANAGER), &hold(json!(["example.com/held"])), false).await?;
+    on.granted(&["scale", "statefulset/ledger", "-n", SHOP, "--replicas=0"]).await?;
+    gone(on, "ledger-1").await?;
+    eventually("the manager is on its way out", PATIENCE, async || {
+        Ok(get(on, &pod_path(MANAGER)).await?["metadata"]["deletionTimestamp"].is_string().then_some(()))
+    })
+    .await?;
+    let start = json!({ "spec": { "ordinals": { "start": 1 } } });
+    let refused = send(on, ALICE, Verb::Merge, SET, start.clone(), false).await?;
+    ensure!(!refused.is_granted() && refused.message.contains("[manager-writes/moved-manager]"), "{refused:?}");
+    merge(on, &pod_path(MANAGER), &hold(Value::Null), false).await?;
+    gone(on, MANAGER).await?;
+    eventually("the set may start elsewhere", PATIENCE, async || {
+        let moved = send(on, ALICE, Verb::Merge, SET, start.clone(), false).await?;
+        ensure!(moved.is_granted(), "{}", moved.message);
+        Ok(Some(()))
+    })
+    .await?;
+    on.granted(&["scale", "statefulset/ledger", "-n", SHOP, "--replicas=2"]).await?;
+    running(on, "ledger-1", |pod| role(pod) == "manager" && write(pod) == "allow").await?;
+    running(on, "ledger-2", |pod| role(pod) == "worker" && write(pod) == "deny").await?;
+    let set = get(on, SET).await?;
+    ensure!(set["metadata"]["annotations"]["stateward.dev/manager"] == "ledger-1", "{set}");
+    remove(on).await
+}
+
+/// Members above it get the new template, the manager keeps the old one, and all of them their roles.
+async fn a_partition_keeps_roles(on: &Installed) -> Result<()> {
+    on.plane.apply(&stateful_set("ledger", 2).to_string()).await?;
+    running(on, "ledger-1", |pod| role(pod) == "worker").await?;
+    let before = uids_of(on, &["ledger-0", "ledger-1"]).await?;
+    let roll = json!({ "spec": {
+        "updateStrategy": { "rollingUpdate": { "partition": 1 } },
+        "template": { "metadata": { "annotations": { "example.com/version": "2" } } },
+    } });
+    merge(on, SET, &roll, false).await?;
+    running(on, "ledger-1", |pod| {
+        pod["metadata"]["annotations"]["example.com/version"] == "2" && role(pod) == "worker"
+    })
+    .await?;
+    let kept = running(on, MANAGER, |pod| role(pod) == "manager").await?;
+    ensure!(
+        kept["metadata"]["uid"] == before[0] && kept["metadata"]["annotations"]["example.com/version"].is_null(),
+        "{kept}"
+    );
+    remove(on).await
 }
 
 /// A back-up tool makes the pods first, as they were, and then their set. They come in without a role and join as workers: the one that was the manager
@@ -224,8 +280,12 @@ async fn gone(on: &Installed, name: &str) -> Result<()> {
 }
 
 async fn uids(on: &Installed) -> Result<Vec<Value>> {
+    uids_of(on, &MEMBERS).await
+}
+
+async fn uids_of(on: &Installed, names: &[&str]) -> Result<Vec<Value>> {
     let mut uids = Vec::new();
-    for name in MEMBERS {
+    for name in names {
         uids.push(get(on, &pod_path(name)).await?["metadata"]["uid"].clone());
     }
     Ok(uids)

@@ -40,7 +40,7 @@ async fn sections(on: &Installed) -> Result<()> {
     let mut answers = String::new();
     let by_us = with_all(on, &attempts, &mut answers).await.context("all replicas up")?;
     under_strict(on, &attempts, &mut answers).await.context("strict")?;
-    is_as_committed(&answers)?;
+    is_as_committed(&answers, ANSWERS)?;
     holds(on, &facts).await?;
     for (name, story) in stories::ALL.iter().chain(strict::ALL) {
         story(on).await.with_context(|| name.to_owned())?;
@@ -52,6 +52,7 @@ async fn sections(on: &Installed) -> Result<()> {
     holds(on, &facts).await?;
     states::with_none(on, &attempts).await.context("no replica up")?;
     holds(on, &facts).await?;
+    states::nobody_adopts(on).await.context("no replica up, several steps")?;
     observer.saw_one_manager()?;
     states::without_us(on, &attempts, &by_us).await.context("without the product")
 }
@@ -81,7 +82,7 @@ async fn with_all(on: &Installed, attempts: &[Attempt], answers: &mut String) ->
         }
     }
     if !wrong.is_empty() {
-        let _ = is_as_committed(answers);
+        let _ = is_as_committed(answers, ANSWERS);
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     measured(&format!("{} attacks, {} of them refused by us", attempts.len(), by_us.len()));
@@ -129,8 +130,8 @@ fn without_nodes(text: &str) -> String {
 }
 
 /// The whole of it, so that a change of words or of who speaks is seen by whoever reads the diff.
-fn is_as_committed(answers: &str) -> Result<()> {
-    let file = root().join("tests/cluster/tests/attacks/answers.txt");
+fn is_as_committed(answers: &str, file: &str) -> Result<()> {
+    let file = root().join("tests/cluster/tests/attacks").join(file);
     if std::env::var_os("UPDATE_ANSWERS").is_some() {
         return Ok(fs::write(file, answers)?);
     }
@@ -220,6 +221,9 @@ async fn holds(on: &Installed, facts: &Facts) -> Result<()> {
 async fn get(on: &Installed, path: &str) -> Result<Value> {
     Ok(on.plane.client()?.request(Request::get(path).body(Vec::new())?).await?)
 }
+
+/// What each is answered.
+const ANSWERS: &str = "answers.txt";
 
 /// Of these the API server hands on the words of whichever entry answers first.
 const BY_SEVERAL: [&str; 1] = ["a governed set without a name"];

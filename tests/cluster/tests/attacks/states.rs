@@ -1,12 +1,13 @@
 //! The same attacks while replicas fail, while none runs, and where the product is not there at all.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use stateward_cluster_tests::attacks::ledger::{PODS, WORKER};
+use stateward_cluster_tests::attacks::ledger::{LEDGER, MALLORY, MANAGER, PODS, WORKER, spec};
 use stateward_cluster_tests::attacks::{Sent, Verb};
 use stateward_cluster_tests::installed::Installed;
 use stateward_cluster_tests::{eventually, measured};
@@ -42,6 +43,7 @@ pub(crate) async fn with_none(on: &Installed, attempts: &[Attempt]) -> Result<()
     on.kubelet.power_off().await?;
     let before = on.plane.webhook_counts().await?.failures();
     all_fail(on, attempts).await?;
+    who_refuses(on, attempts).await?;
     let failures = on.plane.webhook_counts().await?.failures() - before;
     ensure!(failures >= ENOUGH, "{failures} calls failed");
     ensure!(on.kubelet.pods().is_empty(), "a replica runs");
@@ -80,6 +82,64 @@ async fn all_fail(on: &Installed, attempts: &[Attempt]) -> Result<()> {
         }
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// In the file beside the answers: the guard judges before anybody is called who does not answer, so that it does not depend on who is asked first.
+async fn who_refuses(on: &Installed, attempts: &[Attempt]) -> Result<()> {
+    let mut told = String::new();
+    for attempt in attempts {
+        let answer = on.plane.send(&attempt.sent, true).await?;
+        let who = match Refuser::of(&answer) {
+            // A question about rights, which has an answer.
+            None if answer.object["status"]["allowed"].is_boolean() => {
+                format!("allowed: {}", answer.object["status"]["allowed"])
+            }
+            None => "granted".to_owned(),
+            Some(_) if answer.message.contains("failed calling webhook") => "refused, since nobody answers".to_owned(),
+            Some(who) => format!("refused by {who:?}"),
+        };
+        writeln!(told, "{}: {who}", attempt.name)?;
+    }
+    crate::is_as_committed(&told, "unanswered.txt")
+}
+
+/// Still without a replica, the stories of adoption as far as they go: members cannot be left by a deletion of their set, and one that is let go is adopted by
+/// nobody, its own set included.
+pub(crate) async fn nobody_adopts(on: &Installed) -> Result<()> {
+    let by_mallory = async |verb, path: &str, body| {
+        let sent = Sent { by: MALLORY, groups: &[], verb, path: path.to_owned(), body };
+        on.plane.send(&sent, false).await
+    };
+    let orphan = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Orphan" });
+    let refused = by_mallory(Verb::Delete, LEDGER, orphan).await?;
+    ensure!(!refused.is_granted(), "IT WORKS: an orphaning deletion");
+    let label = |value: &str| json!({ "metadata": { "labels": { "app": value } } });
+    let let_go = by_mallory(Verb::Merge, MANAGER, label("taken")).await?;
+    ensure!(let_go.is_granted(), "{}", let_go.message);
+    eventually("the controller lets it go", PATIENCE, async || {
+        Ok(get(on, MANAGER).await?["metadata"]["ownerReferences"].is_null().then_some(()))
+    })
+    .await?;
+    let template = json!({ "metadata": { "labels": { "app": "taken" } }, "spec": spec() });
+    let spec = json!({ "replicas": 1, "selector": { "matchLabels": { "app": "taken" } }, "template": template });
+    let taker = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": { "name": "taker" }, "spec": spec });
+    let before = on.plane.webhook_counts().await?.failures();
+    let sets = "/apis/apps/v1/namespaces/shop/replicasets";
+    let made = by_mallory(Verb::Create, sets, taker).await?;
+    if made.is_granted() {
+        eventually("its controller has tried twice", PATIENCE, async || {
+            Ok((on.plane.webhook_counts().await?.failures() >= before + 2).then_some(()))
+        })
+        .await?;
+        let deleted = by_mallory(Verb::Delete, &format!("{sets}/taker"), Value::Null).await?;
+        ensure!(deleted.is_granted(), "{}", deleted.message);
+    }
+    let manager = get(on, MANAGER).await?;
+    ensure!(manager["metadata"]["ownerReferences"].is_null(), "IT WORKS: {manager}");
+    ensure!(manager["metadata"]["labels"]["stateward.dev/role"] == "manager", "{manager}");
+    let back = by_mallory(Verb::Merge, MANAGER, label("ledger")).await?;
+    ensure!(back.is_granted(), "{}", back.message);
     Ok(())
 }
 
