@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
-use stateward_core::manifest::{Action, Profile};
+use stateward_core::manifest::Profile;
 
 use crate::audit::AuditArgs;
 use crate::doctor::DoctorArgs;
@@ -158,27 +158,6 @@ impl From<ProfileName> for Profile {
         match name {
             ProfileName::Baseline => Self::Baseline,
             ProfileName::Strict => Self::Strict,
-        }
-    }
-}
-
-/// An action as it is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FailOn {
-    /// What would be refused.
-    Deny,
-    /// And what would be warned about.
-    Warn,
-    /// And what would only be noted.
-    Audit,
-}
-
-impl From<FailOn> for Action {
-    fn from(name: FailOn) -> Self {
-        match name {
-            FailOn::Deny => Self::Deny,
-            FailOn::Warn => Self::Warn,
-            FailOn::Audit => Self::Audit,
         }
     }
 }

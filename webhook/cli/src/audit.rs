@@ -91,7 +91,7 @@ async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
             seen += page.len();
             report.objects += page.len();
             progress.says(&format!("{}: {seen}", resource.resource));
-            judge::add(judge.page(first, page).await, &mut report);
+            report.join(judge.page(first, page).await);
         };
         if let Err(missing) = scanner.objects(&resource, each).await? {
             unread.push(missing);

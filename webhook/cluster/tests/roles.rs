@@ -208,6 +208,32 @@ fn roles_that_nobody_computed_are_said() {
     assert!(!ended.kinds().contains(&"two-writers"), "{:?}", ended.kinds());
 }
 
+/// Left from before it was made anew, or forged while nobody judged.
+#[test]
+fn a_role_beside_a_plain_set_is_said() {
+    let plain = |name: &str| {
+        Scene::but(|scene| {
+            scene.set["metadata"]["annotations"] = json!({});
+            for (number, pod) in scene.pods.iter_mut().enumerate() {
+                let owner = if number == 0 { Value::Null } else { pod["metadata"]["ownerReferences"].clone() };
+                let labels = if number == 0 { pod["metadata"]["labels"].clone() } else { json!({}) };
+                pod["metadata"] =
+                    json!({ "name": pod["metadata"]["name"], "labels": labels, "ownerReferences": owner });
+            }
+            scene.pods[0]["metadata"]["name"] = json!(name);
+        })
+    };
+    for name in ["ledger-0", "ledger-7"] {
+        let scene = plain(name);
+        assert_eq!(scene.kinds(), ["role-of-a-stranger", "undeclared"]);
+        assert!(
+            scene.told().contains(&format!("pod `{name}` carries the role `manager` of `ledger`")),
+            "{}",
+            scene.told()
+        );
+    }
+}
+
 #[test]
 fn services_that_lead_writes_elsewhere_are_said() {
     let none = Scene::but(|scene| {

@@ -222,6 +222,35 @@ pub struct Summary {
 }
 
 impl CheckReport {
+    /// Takes in what another part of the same input gave; the order is made at the end.
+    pub fn join(&mut self, part: Self) {
+        let Self {
+            objects,
+            judged,
+            counted: _,
+            findings,
+            undecided,
+            changes,
+            failures,
+            malformed,
+            not_judged,
+            unreadable,
+            refused,
+            promises,
+        } = part;
+        self.objects += objects;
+        self.judged += judged;
+        self.findings.extend(findings);
+        self.undecided.extend(undecided);
+        self.changes.extend(changes);
+        self.failures.extend(failures);
+        self.malformed.extend(malformed);
+        self.not_judged.extend(not_judged);
+        self.unreadable.extend(unreadable);
+        self.refused.extend(refused);
+        self.promises.extend(promises);
+    }
+
     /// Brings everything into its order: objects as in the input, the worst first, then by line.
     pub fn sort(&mut self) {
         self.findings.sort_by(|a, b| {

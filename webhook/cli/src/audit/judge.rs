@@ -67,7 +67,7 @@ impl Judge {
         }
         let mut report = CheckReport::default();
         for part in tasks.join_all().await {
-            add(part, &mut report);
+            report.join(part);
         }
         report
     }
@@ -102,16 +102,4 @@ impl Judge {
             record(located, &request, &judged, None, &self.promises, report);
         }
     }
-}
-
-/// Joins two parts of a report; its order is made at the end.
-pub(super) fn add(part: CheckReport, report: &mut CheckReport) {
-    report.judged += part.judged;
-    report.findings.extend(part.findings);
-    report.undecided.extend(part.undecided);
-    report.changes.extend(part.changes);
-    report.failures.extend(part.failures);
-    report.malformed.extend(part.malformed);
-    report.not_judged.extend(part.not_judged);
-    report.promises.extend(part.promises);
 }

@@ -59,14 +59,7 @@ pub(crate) async fn all(
         tasks.spawn(work(Arc::clone(&bench)));
     }
     for part in tasks.join_all().await {
-        report.judged += part.judged;
-        report.findings.extend(part.findings);
-        report.undecided.extend(part.undecided);
-        report.changes.extend(part.changes);
-        report.failures.extend(part.failures);
-        report.malformed.extend(part.malformed);
-        report.not_judged.extend(part.not_judged);
-        report.promises.extend(part.promises);
+        report.join(part);
     }
     report.sort();
     report
