@@ -97,7 +97,7 @@ mod tests {
         });
         let document = document("statefulsets.apps/shop/db", &object.to_string()).unwrap();
         let at = document.locate("/spec/template/spec/containers/0/env/0/value");
-        assert_eq!(at.followed, 7);
+        assert_eq!(at.followed, 8);
         let text = document.excerpt(&at).text;
         assert!(text.contains("value: (not shown)") && !text.contains("hunter2"), "{text}");
         let yaml = to_yaml(&serde_json::from_str(&document.json).unwrap());
