@@ -54,8 +54,13 @@ async fn one_replica_lacks_the_file(on: &Installed) -> Result<()> {
     eventually("two are called", PATIENCE, async || Ok((on.balancer.backends().len() == 2).then_some(()))).await?;
     on.refuses().await?;
     // The policy speaks of those that are called; the Deployment is the one that is short of a replica.
-    let now = status(on, "Enforced", 2).await?;
-    ensure!(ready_words(&now) == "on 2 replicas", "{now:#}");
+    // Each replica writes its own row, and the leader counts them a moment later.
+    eventually("the policy speaks of two", PATIENCE, async || {
+        let now = status(on, "Enforced", 2).await?;
+        ensure!(ready_words(&now) == "on 2 replicas", "{now:#}");
+        Ok(Some(()))
+    })
+    .await?;
     ensure!(ready().await? == 503, "it became ready");
     // It tries again and again, and says so once.
     let said = on.kubelet.log(&new.name)?.matches(r#""message":"not ready""#).count();
