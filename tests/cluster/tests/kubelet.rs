@@ -47,9 +47,14 @@ async fn pods_run_as_their_spec_says() -> Result<()> {
 
     // Deleted, it ends in order, and a successor comes; deleted by force, it ends all the same.
     for flags in [&["--wait=false"][..], &["--wait=false", "--force", "--grace-period=0"]] {
-        // A successor that has only just been started knows no signal yet.
+        // A successor that has only just been started knows no signal yet, and the Deployment may still count the one before it.
         ready(&plane, 3).await?;
-        let victim = kubelet.pods().into_iter().next().context("no pod")?;
+        let victim = eventually("all three answer", PATIENCE, async || {
+            let pods = kubelet.pods();
+            let answer = pods.len() == 3 && pods.iter().all(|pod| pod.is_ready);
+            Ok(pods.into_iter().next().filter(|_| answer))
+        })
+        .await?;
         let output = plane.kubectl(&[&["delete", "pod", "-n", NAMESPACE, &victim.name], flags].concat()).await?;
         ensure!(output.status.success(), "{output:?}");
         let gone = || kubelet.all().iter().any(|pod| pod.uid == victim.uid && pod.is_gone);

@@ -180,7 +180,7 @@ impl Life {
         let asked = Instant::now();
         let begin = asked + Duration::from_secs(pause.try_into().unwrap_or(0));
         let end = asked + self.grace();
-        let (mut is_asked, mut is_forced) = (false, false);
+        let (mut term, mut is_forced) = (None, false);
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(status);
@@ -188,11 +188,11 @@ impl Life {
             if self.node.is_off() {
                 return power_off(child);
             }
-            if Instant::now() >= begin.min(end) && !is_asked {
+            if Instant::now() >= begin.min(end) && term.is_none() {
                 kill_process(Pid::from_child(child), Signal::TERM)?;
-                is_asked = true;
+                term = Some(Instant::now());
             }
-            if Instant::now() >= end && !is_forced {
+            if term.is_some_and(|term| Instant::now() >= end.max(term + LEAST_GRACE)) && !is_forced {
                 kill_process(Pid::from_child(child), Signal::KILL)?;
                 is_forced = true;
             }
@@ -307,6 +307,9 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 const BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
+
+/// Between the two signals, also where a hook has taken all of the time: a kubelet's `minimumGracePeriodInSeconds`.
+const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 /// An API server that does not answer must not keep us from the process.
 const WRITE_LIMIT: Duration = Duration::from_secs(1);
