@@ -5,7 +5,7 @@
 mod pages;
 mod served;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use http::Request;
@@ -82,12 +82,11 @@ impl Scanner {
     /// is unknown, and answered as well. Costs one request for 500 objects, and memory for what is kept.
     pub async fn neighbours(&mut self, reads: &[Read]) -> Result<(StoredInventory, Vec<Unread>), ScanError> {
         let fields = Fields::new(reads);
-        let mut kinds: BTreeMap<GroupVersionKind<'static>, ()> =
-            reads.iter().map(|read| (read.kind.clone(), ())).collect();
+        let mut kinds: BTreeSet<GroupVersionKind<'static>> = reads.iter().map(|read| read.kind.clone()).collect();
         // Their labels raise profiles and select policies.
-        kinds.insert(GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() }, ());
+        kinds.insert(GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() });
         let (mut inventory, mut unread) = (StoredInventory::default(), Vec::new());
-        for kind in kinds.into_keys() {
+        for kind in kinds {
             let Some(served) = self.served.kind(&kind).await? else {
                 inventory.know_everywhere(&kind);
                 continue;

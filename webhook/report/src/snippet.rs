@@ -3,14 +3,18 @@
 //! Nothing is drawn of what may hold a secret: values of environment variables, commands and arguments, the data of Secrets and ConfigMaps,
 //! annotations of others (one of them is the whole object once more). Whoever reads a report may not be allowed to read the object.
 
+mod guard;
+mod node;
+
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use stateward_core::pointer::{field_path, tokens};
 
 use crate::check::Snippet;
+use guard::{Guard, guard_of, is_name};
+pub use guard::{HIDDEN, is_secret, redact};
+use node::{Node, scalar};
 
 /// The lines around `pointer`, or around the nearest place that the object has; `None` for what is not JSON. Costs one reading of the object: for
 /// several fields of one object keep a [`Tree`].
@@ -28,11 +32,6 @@ pub fn value(json: &str, pointer: &str) -> String {
         node => lines.all(node, guard, 0, 0),
     }
     lines.drawn().text
-}
-
-/// Whether nothing of the value at `pointer` may be shown.
-pub fn is_secret(pointer: &str) -> bool {
-    guard_of(pointer).is_none()
 }
 
 /// An object that snippets are drawn of.
@@ -68,64 +67,6 @@ impl Tree {
         node.scalars(&mut scalars);
         scalars
     }
-}
-
-/// JSON in the order of its text, scalars as YAML writes them.
-enum Node {
-    Scalar(String),
-    List(Vec<Self>),
-    Map(Vec<(String, Self)>),
-}
-
-impl Node {
-    fn scalars<'a>(&'a self, all: &mut Vec<&'a str>) {
-        match self {
-            Self::Scalar(scalar) => all.push(scalar),
-            Self::List(items) => items.iter().for_each(|item| item.scalars(all)),
-            Self::Map(entries) => entries.iter().for_each(|(_, node)| node.scalars(all)),
-        }
-    }
-}
-
-/// What may be shown below a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Guard {
-    /// All but what a key closes.
-    Open,
-    /// Of environment variables: names, and where their values come from.
-    Environment,
-    /// Of annotations: ours.
-    Annotations,
-}
-
-impl Guard {
-    /// Below `key`; `None`: nothing may be shown.
-    fn below(self, key: &str) -> Option<Self> {
-        match (self, key) {
-            (Self::Annotations, _) => is_ours(key).then_some(Self::Open),
-            (Self::Environment, "valueFrom") => Some(Self::Open),
-            (_, "env") | (Self::Environment, "name") => Some(Self::Environment),
-            (Self::Environment, _) => None,
-            (Self::Open, "annotations") => Some(Self::Annotations),
-            (Self::Open, _) => (!SECRET.contains(&key)).then_some(Self::Open),
-        }
-    }
-}
-
-fn guard_of(pointer: &str) -> Option<Guard> {
-    tokens(pointer).try_fold(Guard::Open, |guard, token| {
-        // `-`: behind the last item.
-        let is_index = token == "-" || token.bytes().all(|byte| byte.is_ascii_digit());
-        if is_index && guard != Guard::Annotations { Some(guard) } else { guard.below(&token) }
-    })
-}
-
-fn is_name(pointer: &str) -> bool {
-    pointer.ends_with("/name")
-}
-
-fn is_ours(key: &str) -> bool {
-    key.split_once('/').is_some_and(|(domain, _)| domain == OURS)
 }
 
 /// Lines as they are drawn.
@@ -328,15 +269,6 @@ impl Lines {
     }
 }
 
-/// A text as YAML takes it: plain where that is safe, else in quotes, which also make one line of it.
-fn scalar(text: &str) -> String {
-    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte))
-        && !text.ends_with(':')
-        && !RESERVED.contains(&text.to_ascii_lowercase().as_str());
-    if is_plain { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
-}
-
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_WIDTH) {
         Some((end, _)) => format!("{} {ELIDED}", text.get(..end).unwrap_or_default()),
@@ -348,75 +280,9 @@ fn printable(text: &str) -> Cow<'_, str> {
     crate::text::printable(text)
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyNode)
-    }
-}
-
-struct AnyNode;
-
-impl<'de> Visitor<'de> for AnyNode {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Scalar(scalar(value)))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        Ok(Node::Scalar("null".to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Node::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
-        let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
-        }
-        Ok(Node::Map(map))
-    }
-}
-
-/// Keys whose values may hold secrets, wherever they are. `value`: of environment variables and of the headers that probes send.
-const SECRET: &[&str] =
-    &["args", "binaryData", "command", "data", "options", "stringData", "value", "volumeAttributes"];
-
-/// The domain of annotations that are shown.
-const OURS: &str = "stateward.dev";
-
 /// A comment to YAML, so that what is drawn stays YAML.
 const REDACTED: &str = "# redacted";
 const ELIDED: &str = "# ..";
-
-/// What YAML 1.1 takes for something other than text.
-const RESERVED: &[&str] = &["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
 
 const STEP: usize = 2;
 /// Neighbours shown before and behind a field.

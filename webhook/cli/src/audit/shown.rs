@@ -1,9 +1,10 @@
 //! A stored object as a person reads it: YAML, without what only the API server writes, and without values that may be secret.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stateward_core::request::GroupVersionResource;
 
 use stateward_manifests::{Document, read_text, to_yaml};
+use stateward_report::snippet::redact;
 
 /// In place of a file's name: `statefulsets.apps/shop/ledger`.
 pub(super) fn title(resource: &GroupVersionResource<'_>, namespace: Option<&str>, name: &str) -> String {
@@ -16,64 +17,12 @@ pub(super) fn title(resource: &GroupVersionResource<'_>, namespace: Option<&str>
 /// The object as a file of this name would have it.
 pub(super) fn document(title: &str, json: &str) -> Option<Document> {
     let mut object: Value = serde_json::from_str(json).ok()?;
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
     redact(&mut object);
     read_text(title, to_yaml(&object)).objects.pop()
 }
-
-fn redact(object: &mut Value) {
-    let is_data = matches!(object.get("kind").and_then(Value::as_str), Some("Secret" | "ConfigMap"));
-    let Some(members) = object.as_object_mut() else { return };
-    if is_data {
-        for field in ["data", "stringData", "binaryData"] {
-            for value in members.get_mut(field).and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-                *value = HIDDEN.into();
-            }
-        }
-    }
-    if let Some(metadata) = members.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            // The whole object once more, with its values.
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-        }
-    }
-    members.values_mut().for_each(redact_containers);
-}
-
-/// Wherever a kind has its pod template.
-fn redact_containers(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(redact_containers),
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::Array(containers) if CONTAINERS.contains(&key.as_str()) => {
-                        containers.iter_mut().for_each(redact_container);
-                    }
-                    value => redact_containers(value),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn redact_container(container: &mut Value) {
-    for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(value) = variable.get_mut("value") {
-            *value = HIDDEN.into();
-        }
-    }
-    for field in ["command", "args"] {
-        for word in container.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
-            *word = HIDDEN.into();
-        }
-    }
-}
-
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
-
-const HIDDEN: &str = "(not shown)";
 
 #[cfg(test)]
 mod tests {
