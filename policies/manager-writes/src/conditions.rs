@@ -117,6 +117,17 @@ pub const WITH_KEYS: &str = concat!("object != null && ", carries_keys!("object.
 pub const MEMBER_WITHOUT_KEYS: &str =
     concat!("object != null && ", is_of_set!(), " && !(", carries_keys!("object.metadata"), ")");
 
+/// A pod of a StatefulSet with a claim that a template makes for it, and whose name can be read in more than one way: `data-a-b-0` in the volume `data` of
+/// `a-b-0` is also a claim of `b-0` by a template `data-a`.
+pub const MEMBER_WITH_RIVAL: &str = concat!(
+    "object != null && ",
+    is_of_set!(),
+    " && has(object.metadata.name) && has(object.spec) && has(object.spec.volumes) && object.spec.volumes.exists(v, ",
+    "has(v.name) && has(v.persistentVolumeClaim) && has(v.persistentVolumeClaim.claimName) && ",
+    "v.persistentVolumeClaim.claimName == v.name + '-' + object.metadata.name && ",
+    "v.persistentVolumeClaim.claimName.matches('^.+-.+-.+-[0-9]+$'))"
+);
+
 /// A pod with a member's name, by someone else than the controller or without a controller reference, or with a host name and a subdomain that could be a
 /// member's; not a node's mirror pod. Whatever it
 /// refers to: the controller looks at a reference's uid alone. It names the controller's usual account: where the setting

@@ -21,6 +21,7 @@ pub mod members;
 pub mod missing_role;
 pub mod moved_manager;
 pub mod refusal;
+pub mod rival_claim;
 pub mod role_change;
 pub mod second_manager;
 pub mod services;
@@ -40,6 +41,7 @@ use hazards::{MANAGER_DATA_LOSS, PARALLEL_MANAGER, SHARED_DATA, manager_data_los
 use intent::{INVALID_CONTRACT, UNDECLARED_WRITES, invalid_contract, undeclared_writes};
 use missing_role::{MISSING_ROLE, missing_role};
 use moved_manager::{MOVED_MANAGER, moved_manager};
+use rival_claim::{RIVAL_CLAIM, rival_claim};
 use role_change::{
     ROLE_CHANGE, role_change_of_binding, role_change_of_pod, role_change_of_pod_status, role_change_of_set,
     role_change_of_set_status,
@@ -65,6 +67,7 @@ stateward_sdk::rules! {
         FORGED_ROLE => StatefulSet: forged_role_of_set, Pod: forged_role_of_pod;
         UNBOUND_POD => Pod: unbound_pod;
         MISSING_ROLE => Pod: missing_role;
+        RIVAL_CLAIM => Pod: rival_claim;
         SECOND_MANAGER => Pod: second_manager;
         ADOPTED_POD => Pod: adopted_pod, StatefulSet: adopted_pod_of_set;
         ROLE_CHANGE =>

@@ -42,6 +42,7 @@ pub mod component;
 pub mod context;
 pub mod contract;
 pub mod data_paths;
+pub mod disks;
 pub mod family;
 pub mod findings;
 pub mod images;

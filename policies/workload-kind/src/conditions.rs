@@ -34,14 +34,14 @@ pub const LONE_POD_WITHOUT_CLAIM: &str = concat!(
     "!(has(object.spec.restartPolicy) && object.spec.restartPolicy in ['OnFailure', 'Never'])"
 );
 
-/// A Pod that mounts a claim with a member's name; not one that the StatefulSet controller makes with a claim that can be nobody else's. With more
-/// dashes it could be another set's, which only a look-up tells: `data-a-b-0` is a claim of `a-b-0`, or of `b-0` with a template `data-a`.
+/// A Pod that mounts a claim with a member's name; not one that the StatefulSet controller makes with the claim of a template: `data-a-b-0` in the volume
+/// `data` of `a-b-0`. Every set with a dash in its name would wait for us, since that could also be a claim of `b-0`.
 pub const POD_WITH_FOREIGN_CLAIM: &str = "object != null && has(object.spec) && has(object.spec.volumes) && object.spec.volumes.exists(v, \
      has(v.persistentVolumeClaim) && has(v.persistentVolumeClaim.claimName) && \
      v.persistentVolumeClaim.claimName.matches('-[0-9]+$') && \
      !(request.userInfo.username == 'system:serviceaccount:kube-system:statefulset-controller' && \
-     v.persistentVolumeClaim.claimName.matches('^[^-]+-[^-]+-[0-9]+$') && has(object.metadata.name) && \
-     object.metadata.name.contains('-') && v.persistentVolumeClaim.claimName.endsWith('-' + object.metadata.name)))";
+     has(v.name) && has(object.metadata.name) && object.metadata.name.contains('-') && \
+     v.persistentVolumeClaim.claimName == v.name + '-' + object.metadata.name))";
 
 #[cfg(test)]
 mod tests {
@@ -117,8 +117,11 @@ mod tests {
         assert!(!by(controller, POD_WITH_FOREIGN_CLAIM, &pod("db-0", "data-db-0")));
         assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("db-1", "data-db-0")));
         assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("0", "data-db-0")));
-        assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("b-0", "data-a-b-0")), "it may be that of `a-b-0`");
-        assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("a-b-0", "data-a-b-0")), "it may be that of `b-0`");
+        assert!(
+            by(controller, POD_WITH_FOREIGN_CLAIM, &pod("b-0", "data-a-b-0")),
+            "no template `data` of `b` makes it"
+        );
+        assert!(!by(controller, POD_WITH_FOREIGN_CLAIM, &pod("a-b-0", "data-a-b-0")));
         assert!(by("alice", POD_WITH_FOREIGN_CLAIM, &pod("db-0", "data-db-0")));
         assert!(by("alice", POD_WITH_FOREIGN_CLAIM, &pod("web", "data-db-0")));
         assert!(!by("alice", POD_WITH_FOREIGN_CLAIM, &pod("web", "shared")));

@@ -1,9 +1,8 @@
 //! Claims of a StatefulSet's members that somebody else mounts.
 
 use stateward_sdk::accounts::is_machinery;
-use stateward_sdk::contract::{ROLE, WRITES_FIELD, is_governed};
+use stateward_sdk::disks::{HOLDER_POD_FIELDS, HOLDER_SET_FIELDS, Holder, Missing, holder};
 use stateward_sdk::lists::matches;
-use stateward_sdk::objects::readings;
 use stateward_sdk::prelude::*;
 
 use crate::Settings;
@@ -34,13 +33,7 @@ pub const FOREIGN_CLAIM: Rule = Rule {
         Subject::of(Resource::REPLICA_SETS, &[Operation::Create, Operation::Update]).when(TEMPLATE_WITH_CLAIM),
         Subject::of(Resource::PODS, &[Operation::Create]).when(POD_WITH_FOREIGN_CLAIM),
     ],
-    reads: &[
-        Read::of(
-            StatefulSet::KIND,
-            &[WRITES_FIELD, "/spec/replicas", "/spec/ordinals", "/spec/volumeClaimTemplates", "/status/replicas"],
-        ),
-        Read::by_name(Pod::KIND, &["/metadata/labels/stateward.dev~1role", "/spec/volumes"]).live(),
-    ],
+    reads: &[Read::of(StatefulSet::KIND, HOLDER_SET_FIELDS), Read::by_name(Pod::KIND, HOLDER_POD_FIELDS).live()],
     ..Rule::VALIDATE
 };
 
@@ -64,39 +57,30 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
     for (index, volume) in pod.volumes.iter().enumerate() {
         let Some(claim) = &volume.persistent_volume_claim else { continue };
         let name = claim.claim_name.as_str();
-        let Some((stem, ordinal)) = member_of(name) else { continue };
-        if claim.read_only || is_made_for(pod_name, stem, ordinal, cx) || pod.only_reads(&volume.name) {
+        if member_of(name).is_none()
+            || claim.read_only
+            || is_made_for(pod_name, volume, cx)
+            || pod.only_reads(&volume.name)
+        {
             continue;
         }
         if is_backup(pod, cx) {
             return;
         }
-        let Some(sets) = cx.list::<StatefulSet>() else { return out.unavailable::<StatefulSet>() };
-        let makers = || sets.iter().filter(|set| makes_claim(set, stem));
-        // Names are unique: whoever this is, it stands in the member's place by this reading. By another one the claim may be the manager's of a set that is
-        // governed, or was.
-        let is_own = |set: &str| pod_name.is_some_and(|pod| is_member(pod, set, ordinal));
-        let stands_in = makers().any(|set| is_own(&set.metadata.name));
-        let others = makers().filter(|set| !is_own(&set.metadata.name) && (!stands_in || is_governed(set)));
-        let wanting = others.filter(|set| wants(set, ordinal)).max_by_key(|set| is_governed(set));
-        let left = match wanting {
-            Some(set) if is_governed(set) => Found::Absent,
-            Some(_) | None => left_member(pod_name, name, stem, ordinal, cx),
-        };
-        let (member, is_governed, remedy) = match (wanting, left) {
-            (_, Found::Found(member)) => {
-                let remedy = format!("mount it `readOnly`, mount a clone of it, or wait until pod `{member}` is gone");
-                (member, true, remedy)
-            }
-            (Some(set), _) => {
-                let remedy = "mount it `readOnly`, mount a clone of it, or scale the set down first".to_owned();
-                (format!("{}-{ordinal}", set.metadata.name), is_governed(set), remedy)
-            }
-            (None, Found::Absent) => continue,
-            (None, Found::Unknown) => {
+        let holder = match holder(name, pod_name, cx) {
+            Ok(Some(holder)) => holder,
+            Ok(None) => continue,
+            Err(Missing::Sets) => return out.unavailable::<StatefulSet>(),
+            Err(Missing::Pods) => {
                 out.unavailable::<Pod>();
                 continue;
             }
+        };
+        let Holder { member, is_governed, is_left } = holder;
+        let remedy = if is_left {
+            format!("mount it `readOnly`, mount a clone of it, or wait until pod `{member}` is gone")
+        } else {
+            "mount it `readOnly`, mount a clone of it, or scale the set down first".to_owned()
         };
         let is_mover = is_mover(pod, cx);
         if is_mover && !is_governed {
@@ -122,57 +106,12 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
     }
 }
 
-/// The member with a role that has the claim, though no governed set wants it: also one that is on its way out still writes. A file says nothing of what runs.
-fn left_member(pod: Option<&str>, claim: &str, stem: &str, ordinal: i64, cx: &Context<Settings>) -> Found<String> {
-    if cx.user().is_none() {
-        return Found::Absent;
-    }
-    for (_, set) in readings(stem) {
-        let member = format!("{set}-{ordinal}");
-        // A member's name is its host name: no longer one is made.
-        if pod == Some(member.as_str()) || member.len() > 63 {
-            continue;
-        }
-        match cx.find_live::<Pod>(&member) {
-            Found::Unknown => return Found::Unknown,
-            Found::Found(found) if found.metadata.labels.has(ROLE) && mounts(&found.spec, claim) => {
-                return Found::Found(member);
-            }
-            Found::Found(_) | Found::Absent => {}
-        }
-    }
-    Found::Absent
-}
-
-fn mounts(pod: &PodSpec, claim: &str) -> bool {
-    pod.volumes
-        .iter()
-        .filter_map(|volume| volume.persistent_volume_claim.as_ref())
-        .any(|of| of.claim_name.as_str() == claim)
-}
-
-/// A pod that the machinery makes, with a claim whose name can only be read as that of this very member's: nothing has to be looked up. The claim
-/// `data-a-b-0` is not such a one: it may be that of `b-0` or of `a-b-0`.
-fn is_made_for(pod: Option<&str>, stem: &str, ordinal: i64, cx: &Context<Settings>) -> bool {
-    let mut all = readings(stem);
-    let only = all.next().filter(|_| all.next().is_none());
-    only.zip(pod).is_some_and(|((_, set), pod)| is_member(pod, set, ordinal))
-        && cx.user().is_some_and(|user| is_machinery(user, &[]))
-}
-
-fn is_member(pod: &str, set: &str, ordinal: i64) -> bool {
-    member_of(pod) == Some((set, ordinal))
-}
-
-/// Claims of the set are named `<template>-<set>-<ordinal>`; `stem` is what stands before the ordinal.
-fn makes_claim(set: &StatefulSet, stem: &str) -> bool {
-    let template = stem.strip_suffix(set.metadata.name.as_str()).and_then(|stem| stem.strip_suffix('-'));
-    template.is_some_and(|template| set.has_claim_template(template))
-}
-
-/// The set has that member, or wants it.
-fn wants(set: &StatefulSet, ordinal: i64) -> bool {
-    (set.start()..set.start().saturating_add(set.replicas().max(set.status.replicas))).contains(&ordinal)
+/// A pod that the machinery makes, with the claim that the StatefulSet controller makes for it by a template of the volume's name. Whether that is another
+/// member's as well is asked by `manager-writes/rival-claim`, for which nobody waits: with no replica up, every set would whose name has a dash.
+fn is_made_for(pod: Option<&str>, volume: &Volume, cx: &Context<Settings>) -> bool {
+    let claim = volume.persistent_volume_claim.as_ref().map_or("", |claim| &claim.claim_name);
+    let own = |pod: &str| claim.strip_suffix(pod).and_then(|rest| rest.strip_suffix('-')) == Some(volume.name.as_str());
+    pod.is_some_and(|pod| member_of(pod).is_some() && own(pod)) && cx.user().is_some_and(|user| is_machinery(user, &[]))
 }
 
 /// A back-up tool asks, or the machinery for a pod that runs as one.
@@ -283,27 +222,21 @@ mod tests {
         assert!(again.judge(&FOREIGN_CLAIM).is_silent(), "itself");
     }
 
-    /// By one reading of the claim's name it is the member's own; by another one it is a manager's.
+    /// Whose else it is asks `manager-writes/rival-claim`.
     #[test]
-    fn a_member_of_another_set_gets_no_disk_of_one_writer() {
-        let set = |name: &str, template: &str, start: i64, writes: &str| {
-            json!({"kind": "StatefulSet",
-            "metadata": {"name": name, "annotations": {"stateward.dev/writes": writes}},
-            "spec": {"replicas": 6, "ordinals": {"start": start}, "volumeClaimTemplates": [{"metadata": {"name": template}}]}})
+    fn the_controllers_own_claims_are_not_judged_here() {
+        let pod = |volume: &str| {
+            json!({"kind": "Pod", "metadata": {"name": "b-5"},
+            "spec": {"volumes": [{"name": volume, "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}})
         };
-        let member = json!({"kind": "Pod", "metadata": {"name": "b-5"},
-            "spec": {"volumes": [{"name": "data-a", "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}});
-        let test = |rival| {
-            Test::<WorkloadKind>::create(member.clone())
-                .by("system:serviceaccount:kube-system:statefulset-controller")
-                .beside(set("b", "data-a", 0, "any"))
-                .beside(rival)
+        let rival = json!({"kind": "StatefulSet", "metadata": {"name": "a-b", "annotations": {"stateward.dev/writes": "manager-only"}},
+            "spec": {"replicas": 6, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
+        let by = |user: &str, pod| {
+            Test::<WorkloadKind>::create(pod).by(user).beside(rival.clone()).knowing("Pod").judge(&FOREIGN_CLAIM)
         };
-        let said = test(set("a-b", "data", 5, "manager-only")).knowing("Pod").judge(&FOREIGN_CLAIM);
-        assert_eq!(said.findings.iter().map(|finding| finding.at_most.is_none()).collect::<Vec<_>>(), [true]);
-        assert!(test(set("a-b", "data", 5, "any")).knowing("Pod").judge(&FOREIGN_CLAIM).is_silent(), "its rule warns");
-        let orphan = json!({"kind": "Pod", "metadata": {"name": "a-b-5", "labels": {"stateward.dev/role": "manager"}},
-            "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}});
-        assert_eq!(test(orphan).judge(&FOREIGN_CLAIM).findings.len(), 1);
+        let controller = "system:kube-controller-manager";
+        assert!(by(controller, pod("data-a")).is_silent());
+        assert_eq!(by(controller, pod("disk")).findings.len(), 1, "no template of the set makes it");
+        assert_eq!(by("alice", pod("data-a")).findings.len(), 1);
     }
 }

@@ -19,9 +19,10 @@ async fn from_nothing(on: &Installed) -> Result<()> {
     on.replicas(3).await?;
     on.open_shop().await?;
     on.plane.apply(&stateful_set("ledger", 2).to_string()).await?;
-    on.plane.apply(WEB).await?;
-    rolled(on, "statefulset/ledger").await?;
-    rolled(on, "deployment/web").await?;
+    on.plane.apply(OTHERS).await?;
+    for all in ["statefulset/ledger", "statefulset/my-db", "deployment/web"] {
+        rolled(on, all).await?;
+    }
     on.fails("validate-closed.stateward.dev").await?;
 
     let before = names(on);
@@ -51,6 +52,7 @@ async fn from_nothing(on: &Installed) -> Result<()> {
     }
     // What is none of our business needs none of us; a member does.
     rolled(on, "deployment/web").await?;
+    rolled(on, "statefulset/my-db").await?;
     // The API server asks the guard before it asks a webhook that is away.
     let refused =
         "denied request: [manager-writes/forged-role] pod `ledger-0` carries `stateward.dev/governed` and no role";
@@ -113,7 +115,7 @@ fn names(on: &Installed) -> BTreeSet<String> {
     on.kubelet.pods().into_iter().map(|pod| pod.name).collect()
 }
 
-const WEB: &str = "
+const OTHERS: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web, namespace: shop }
@@ -123,6 +125,21 @@ spec:
   template:
     metadata: { labels: { app: web } }
     spec: { containers: [{ name: web, image: web:1 }] }
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: { name: my-db, namespace: shop }
+spec:
+  replicas: 2
+  serviceName: my-db
+  selector: { matchLabels: { app: my-db } }
+  template:
+    metadata: { labels: { app: my-db } }
+    spec:
+      containers: [{ name: db, image: db:1, volumeMounts: [{ name: data, mountPath: /data }] }]
+  volumeClaimTemplates:
+  - metadata: { name: data }
+    spec: { accessModes: [ReadWriteOnce], storageClassName: remote, resources: { requests: { storage: 1Gi } } }
 ";
 
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -237,3 +237,20 @@ fn a_write_services_ports_are_asked_about() {
     assert!(between(WRITE_SERVICE_CHANGED, &one, &other));
     assert!(!between(WRITE_SERVICE_CHANGED, &one, &one));
 }
+
+#[test]
+fn members_with_a_claim_of_two_readings_are_asked_about() {
+    let pod = |kind: &str, name: &str, volume: &str, claim: &str| {
+        json!({"metadata": {"name": name, "ownerReferences": owner(kind)},
+            "spec": {"volumes": [{"name": "tmp"}, {"name": volume, "persistentVolumeClaim": {"claimName": claim}}]}})
+    };
+    assert!(on(MEMBER_WITH_RIVAL, &pod("StatefulSet", "a-b-0", "data", "data-a-b-0")));
+    assert!(on(MEMBER_WITH_RIVAL, &pod("StatefulSet", "b-0", "data-a", "data-a-b-0")));
+    assert!(!on(MEMBER_WITH_RIVAL, &pod("StatefulSet", "b-0", "disk", "data-a-b-0")), "`foreign-claim` asks");
+    assert!(!on(MEMBER_WITH_RIVAL, &pod("StatefulSet", "db-0", "data", "data-db-0")));
+    assert!(!on(MEMBER_WITH_RIVAL, &pod("Job", "a-b-0", "data", "data-a-b-0")));
+    assert!(!on(
+        MEMBER_WITH_RIVAL,
+        &json!({"metadata": {"name": "a-b-0", "ownerReferences": owner("StatefulSet")}, "spec": {"volumes": [{}]}})
+    ));
+}

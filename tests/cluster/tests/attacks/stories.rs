@@ -131,12 +131,36 @@ async fn claims_of_one_name(on: &Installed) -> Result<()> {
     let mut plain = but(vault("data-vault"), &rename("vault"));
     let governed = plain.clone();
     plain["metadata"]["annotations"] = Value::Null;
-    for set in [governed, plain] {
+    for set in [governed, plain.clone()] {
         let said = refused(on, MALLORY, Verb::Create, SETS, set).await?;
         ensure!(said.contains("[remote-volumes/claim-collision]"), "{said}");
     }
-    granted(on, MALLORY, Verb::Delete, &format!("{SETS}/vault"), Value::Null).await?;
-    gone(on, &["statefulset/vault", "pod/vault-0", "pod/vault-1"]).await
+    // One that begins where the other ends is warned of. A scale says nothing of claims, so they grow into each other.
+    plain["spec"]["ordinals"] = json!({ "start": 2 });
+    plain["spec"]["replicas"] = 1.into();
+    granted(on, MALLORY, Verb::Create, SETS, plain).await?;
+    let taken = format!("{PODS}/data-vault-2");
+    eventually("it has the disk", PATIENCE, async || {
+        let output =
+            on.plane.kubectl(&["get", "pod", "data-vault-2", "-n", "shop", "-o", "jsonpath={.status.phase}"]).await?;
+        Ok((output.stdout == b"Running").then_some(()))
+    })
+    .await?;
+    let grown = json!({ "spec": { "replicas": 3 } });
+    granted(on, MALLORY, Verb::Merge, &format!("{SETS}/vault/scale"), grown).await?;
+    has_role(on, &format!("{PODS}/vault-2"), "worker", |_| true).await?;
+    granted(on, MALLORY, Verb::Delete, &taken, Value::Null).await?;
+    event(
+        on,
+        "[manager-writes/rival-claim] ",
+        "claim `vault-data-vault-2` of `data-vault-2` is member `vault-2`'s as well",
+    )
+    .await?;
+    ensure!(is_gone(on, &taken).await?, "IT WORKS");
+    for set in ["vault", "data-vault"] {
+        granted(on, MALLORY, Verb::Delete, &format!("{SETS}/{set}"), Value::Null).await?;
+    }
+    gone(on, &["statefulset/vault", "statefulset/data-vault", "pod/vault-0", "pod/vault-1", "pod/vault-2"]).await
 }
 
 /// An administrator of the cluster may write it; it changes nothing.
