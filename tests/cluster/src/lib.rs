@@ -13,6 +13,7 @@ pub mod kubelet;
 pub mod load;
 pub mod metrics;
 mod network;
+pub mod open_reports;
 mod pki;
 pub mod processes;
 mod replica;

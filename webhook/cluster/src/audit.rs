@@ -1,7 +1,9 @@
 //! What already runs: every stored object that rules judge, page by page, and the others that they look up, as they were when they were read.
 //!
-//! Nothing is judged here: who reads the pages asks [`stateward_core::admit::validate`], as everybody does.
+//! The rules are asked through [`stateward_core::admit::validate`], as everybody asks them.
 
+mod judge;
+mod outcome;
 mod pages;
 mod served;
 
@@ -17,6 +19,8 @@ use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 
 use crate::client::{is_forbidden, is_not_found};
 use crate::follow::said;
+pub use judge::Judge;
+pub use outcome::{Counts, Outcome, Storing};
 use pages::Pages;
 use served::{Kind, Served};
 
@@ -40,6 +44,8 @@ pub struct Stored {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
+    /// Its uid.
+    pub uid: String,
     /// JSON text, with `apiVersion` and `kind`.
     pub json: String,
 }
@@ -170,9 +176,10 @@ fn keep(item: &RawValue, kind: &GroupVersionKind<'_>, fields: &Fields, inventory
 }
 
 fn stored(item: &RawValue, served: &Kind) -> Option<Stored> {
-    let pages::Metadata { namespace, name } = pages::Head::of(item.get())?.metadata;
+    let pages::Metadata { namespace, name, uid } = pages::Head::of(item.get())?.metadata;
     let (kind, resource) = (served.kind.clone(), served.resource.clone());
-    Some(Stored { json: with_kind(item.get(), &kind), kind, resource, namespace, name: name? })
+    let uid = uid.unwrap_or_default();
+    Some(Stored { json: with_kind(item.get(), &kind), kind, resource, namespace, name: name?, uid })
 }
 
 /// Objects of a list carry no `apiVersion` and `kind` of their own, but for those of custom resources.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) const CALL: Duration = Duration::from_secs(10);
 
 /// Up to a fifth longer, so that replicas that failed together do not all come back at once.
-pub(crate) fn jittered(wait: Duration) -> Duration {
+pub fn jittered(wait: Duration) -> Duration {
     wait + wait.mul_f64(random() as f64 / u64::MAX as f64 / 5.0)
 }
 

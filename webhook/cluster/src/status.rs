@@ -14,6 +14,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::audit::Outcome;
 use crate::client::{is_forbidden, is_not_found};
 use crate::crds::status::{ReplicaStatus, WasmPolicyStatus};
 use crate::crds::{GROUP, VERSION};
@@ -22,7 +23,7 @@ use crate::follow::said;
 use crate::names;
 use crate::wanted::{StoredPolicy, Wanted, resource};
 
-pub use conditions::{READY, summed_up};
+pub use conditions::{READY, REPORTED, summed_up};
 pub use exemptions::{ExemptionProblem, ExemptionTeller};
 
 /// Writes the status of policies for one replica.
@@ -73,8 +74,15 @@ impl StatusWriter {
         failed
     }
 
-    /// The leader's part: conditions from what all replicas say, an Event where a policy stops being Ready. `alive` are the names of our pods.
-    pub async fn sum_up(&mut self, wanted: &Wanted, alive: Option<&[String]>, now: jiff::Timestamp) -> Vec<String> {
+    /// The leader's part: conditions from what all replicas say and what the last scan found, an Event where a policy stops being Ready. `alive` are the
+    /// names of our pods.
+    pub async fn sum_up(
+        &mut self,
+        wanted: &Wanted,
+        alive: Option<&[String]>,
+        audited: Option<&Outcome>,
+        now: jiff::Timestamp,
+    ) -> Vec<String> {
         let mut failed = Vec::new();
         for policy in &wanted.policies {
             let gone = policy
@@ -90,7 +98,7 @@ impl StatusWriter {
                     failed.push(reason(&error));
                 }
             }
-            let next = summed_up(policy, alive, now);
+            let next = summed_up(policy, alive, audited, now);
             if is_same(&policy.status, &next) {
                 continue;
             }

@@ -15,6 +15,7 @@ pub mod json;
 pub mod jsonl;
 pub mod junit;
 pub mod markdown;
+pub mod openreports;
 pub mod promises;
 pub mod rules;
 pub mod sarif;

@@ -30,7 +30,7 @@ mod state;
 mod tls;
 pub mod watch;
 
-pub use metrics::Metrics;
+pub use metrics::{AuditSample, Metrics};
 pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};
 pub use state::{InForce, PolicyStatus, State};

@@ -1,5 +1,6 @@
 //! What is counted. Label sets are closed: routes, operations, known resources, and the names and rules of the policies in force.
 
+mod audit;
 mod policies;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use audit::AuditFamilies;
+pub use audit::AuditSample;
 pub(crate) use policies::{PolicyFamilies, PolicyMetrics, count};
 
 /// Every metric of the server.
@@ -32,6 +35,7 @@ pub struct Metrics {
     leading: Gauge,
     registered: Gauge,
     pub(crate) policies: PolicyFamilies,
+    audit: AuditFamilies,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +71,16 @@ impl Metrics {
     pub fn registration(&self, leading: bool, registered: bool) {
         self.leading.set(leading.into());
         self.registered.set(registered.into());
+    }
+
+    /// The leader has scanned what is stored. `findings`: policy, rule, action and how many.
+    pub fn audit<'a>(&self, sample: AuditSample, findings: impl Iterator<Item = (&'a str, &'a str, String, usize)>) {
+        self.audit.set(sample, findings);
+    }
+
+    /// Another replica scans from now on.
+    pub fn no_audit(&self) {
+        self.audit.clear();
     }
 
     /// OpenMetrics text.
@@ -151,6 +165,7 @@ impl Default for Metrics {
             Gauge::clone(&registered),
         );
         let policies = PolicyFamilies::register(registry);
+        let audit = AuditFamilies::register(registry);
 
         Self {
             registry: root,
@@ -169,6 +184,7 @@ impl Default for Metrics {
             leading,
             registered,
             policies,
+            audit,
         }
     }
 }

@@ -1,29 +1,23 @@
-//! Judges stored objects as if they were made now and nobody knew by whom, a page at a time, on all cores.
+//! Judges stored objects a page at a time, on all cores, and puts what is said of them at the lines of what is shown.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use stateward_cluster::audit::Stored;
-use stateward_core::admit::{Facts, Route, validate};
-use stateward_core::inventory::{Before, StoredInventory};
+use stateward_cluster::audit::{self, Stored};
+use stateward_core::inventory::StoredInventory;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
-use stateward_core::request::{Operation, Request};
 use stateward_report::check::CheckReport;
 use tokio::task::JoinSet;
 
 use super::shown;
-use crate::check::judge::{TIMEOUT, record};
+use crate::check::judge::record;
 use crate::check::located::Located;
 
 /// Everything that judging one object needs, shared by the workers.
 pub(super) struct Judge {
-    set: Arc<PolicySet>,
-    inventory: Arc<StoredInventory>,
+    rules: audit::Judge,
     promises: PromiseTable,
-    now: jiff::Timestamp,
     /// The objects as they are shown, where a report shows more of them than the lines that are wrong.
     kept: Option<Mutex<BTreeMap<usize, String>>>,
 }
@@ -31,13 +25,8 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory, keeps: bool) -> Self {
         let promises = PromiseTable::new(&set);
-        Self {
-            set,
-            inventory: Arc::new(inventory),
-            promises,
-            now: jiff::Timestamp::now(),
-            kept: keeps.then(Mutex::default),
-        }
+        let rules = audit::Judge::new(set, inventory, jiff::Timestamp::now());
+        Self { rules, promises, kept: keeps.then(Mutex::default) }
     }
 
     /// By their numbers in the scan; each is answered once.
@@ -73,25 +62,9 @@ impl Judge {
     }
 
     async fn one(&self, index: usize, stored: Stored, report: &mut CheckReport) {
-        let Stored { kind, resource, namespace, name, json } = stored;
-        let before = Before::new(Arc::clone(&self.inventory), kind.clone(), namespace.clone(), name.clone());
-        let facts =
-            Facts { inventory: Arc::new(before), now: self.now, deadline: Instant::now() + TIMEOUT, trace: true };
+        let judged = self.rules.one(&stored).await;
+        let Stored { kind, resource, namespace, name, json, .. } = stored;
         let title = shown::title(&resource, namespace.as_deref(), &name);
-        let request = Request {
-            uid: Cow::Borrowed(""),
-            operation: Operation::Create,
-            kind,
-            resource,
-            name: Some(Cow::Borrowed(&name)),
-            namespace: namespace.as_deref().map(Cow::Borrowed),
-            user: None,
-            dry_run: false,
-            object: Some(Cow::Borrowed(&json)),
-            old_object: None,
-            options: None,
-        };
-        let judged = validate(&self.set, &request, Route::All, &facts).await;
         // What the API server has stored, it has checked: only YAML that we wrote ourselves cannot be read.
         let Some(document) = shown::document(&title, &json) else { return };
         if let Some(kept) = self.kept.as_ref().filter(|_| !judged.rulings.is_empty()) {
@@ -99,7 +72,7 @@ impl Judge {
         }
         let located = Located::new(index, &document, namespace.as_deref());
         if !located.is_malformed(&judged, report) {
-            record(located, &request, &judged, None, &self.promises, report);
+            record(located, (&kind.kind, &json), &judged, None, &self.promises, report);
         }
     }
 }

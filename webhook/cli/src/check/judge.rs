@@ -128,13 +128,14 @@ async fn judge(
     }
     located.changes(&mutated, report);
     located.verdict(&mutated, Some(&neighbours), report);
-    record(located, &request, &judged, Some(&neighbours), &bench.promises, report);
+    let object = request.object.as_deref().unwrap_or_default();
+    record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
 }
 
-/// Adds what a validating call said of an object.
+/// Adds what a validating call said of an object of this kind.
 pub(crate) fn record(
     located: Located<'_>,
-    request: &Request<'_>,
+    (kind, object): (&str, &str),
     judged: &Verdict,
     neighbours: Option<&Neighbours>,
     promises: &PromiseTable,
@@ -146,9 +147,7 @@ pub(crate) fn record(
         return;
     }
     report.judged += 1;
-    if request.kind.kind == "StatefulSet"
-        && let Some(object) = request.object.as_deref()
-    {
+    if kind == "StatefulSet" {
         report.promises.push(SetPromises { kept: promises.of(object, judged), object: located.object() });
     }
 }
@@ -177,4 +176,4 @@ fn policies(verdict: &Verdict) -> impl Iterator<Item = &PolicyTrace> {
 }
 
 /// Policies have limits of their own; this one ends what no limit of theirs ends. As long as the API server would wait at most.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);

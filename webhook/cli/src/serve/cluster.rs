@@ -1,6 +1,7 @@
 //! `stateward serve --cluster`: policies, facts and the certificate from the cluster, and what the leader keeps in order there.
 
 mod args;
+mod auditing;
 mod loading;
 mod registering;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use stateward_cluster::audit::Outcome;
 use stateward_cluster::certificates::{
     Names, Registered, SelfManaged, ServingCertificate, Terms, follow_registered, host_of,
 };
@@ -42,6 +44,8 @@ pub(super) struct Cluster {
     registration: watch::Sender<registration::RegistrationState>,
     /// Whether any replica was asked when a member was made: the leader is one of three.
     member_seen: watch::Sender<bool>,
+    /// The last scan of what is stored, by this leader.
+    audited: watch::Sender<Option<Arc<Outcome>>>,
 }
 
 impl Cluster {
@@ -66,6 +70,7 @@ impl Cluster {
             policies: watch::Sender::default(),
             registration: watch::Sender::default(),
             member_seen: watch::Sender::default(),
+            audited: watch::Sender::default(),
         })
     }
 
@@ -97,6 +102,7 @@ impl Cluster {
                     leadership.run(shutdown),
                     self.certify(),
                     registering::run(self, state, &leading),
+                    auditing::run(self, state, &leading),
                     self.tell_unread(state),
                 );
             } => Ok(()),
@@ -166,6 +172,7 @@ impl Cluster {
         let mut status = StatusWriter::new(self.client.clone(), &self.args.namespace, &self.replica);
         let mut exemptions = ExemptionTeller::new(self.client.clone(), &self.replica);
         let (mut wanted, mut leads, mut seen) = (watches.wanted(), leading.receiver(), state.member_seen());
+        let mut audited = self.audited.subscribe();
         loop {
             let now = wanted.borrow_and_update().clone();
             leads.mark_unchanged();
@@ -186,7 +193,8 @@ impl Cluster {
             if leading.now() {
                 exemptions.tell(loading.exemption_problems()).await;
                 let alive = status.alive().await;
-                failed.extend(status.sum_up(&now, alive.as_deref(), jiff::Timestamp::now()).await);
+                let audit = audited.borrow_and_update().clone();
+                failed.extend(status.sum_up(&now, alive.as_deref(), audit.as_deref(), jiff::Timestamp::now()).await);
             }
             state.report("status", failed);
             tokio::select! {
@@ -194,6 +202,7 @@ impl Cluster {
                 _ = wanted.changed() => {}
                 _ = leads.changed() => {}
                 _ = seen.changed() => {}
+                _ = audited.changed() => {}
                 // Pods that are gone, kinds that became known, and what could not be written.
                 () = tokio::time::sleep(LOOK) => {}
             }

@@ -79,6 +79,7 @@ pub(super) struct Head<'a> {
 pub(super) struct Metadata {
     pub(super) namespace: Option<String>,
     pub(super) name: Option<String>,
+    pub(super) uid: Option<String>,
 }
 
 impl<'a> Head<'a> {

@@ -25,6 +25,9 @@ pub struct WasmPolicyStatus {
     /// How many rules are in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule_count: Option<i64>,
+    /// What the last scan of what is stored found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditStatus>,
     /// Which replica runs which generation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -50,6 +53,27 @@ pub struct Condition {
     /// When `status` last changed.
     #[schemars(extend("format" = "date-time"))]
     pub last_transition_time: String,
+}
+
+/// What the policy said of what is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditStatus {
+    /// When the scan began.
+    #[schemars(extend("format" = "date-time"))]
+    pub last_scan: String,
+    /// Objects that the policy judged.
+    pub objects: i64,
+    /// Findings that would refuse a request.
+    pub deny: i64,
+    /// Findings that would be warned of.
+    pub warn: i64,
+    /// Findings that are only reported.
+    pub audit: i64,
+    /// Rules that lacked a fact, each on one object.
+    pub undecided: i64,
+    /// Objects on which the policy broke.
+    pub errors: i64,
 }
 
 /// A component as it was loaded.

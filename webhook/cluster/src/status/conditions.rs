@@ -3,14 +3,24 @@
 use jiff::Timestamp;
 use stateward_core::manifest::profile_version;
 
-use crate::crds::status::{ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
+use crate::audit::{Outcome, Storing};
+use crate::crds::status::{AuditStatus, ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
 use crate::wanted::StoredPolicy;
 
 /// Every replica enforces the policy as it is written.
 pub const READY: &str = "Ready";
 
-/// What the leader writes. `alive` are the names of our pods, where they are known: the others' entries do not count.
-pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp) -> WasmPolicyStatus {
+/// What is stored was judged, and reports of it are there.
+pub const REPORTED: &str = "Reported";
+
+/// What the leader writes. `alive` are the names of our pods, where they are known: the others' entries do not count. Without a scan of this leader's
+/// what is said of an older one stays.
+pub fn summed_up(
+    policy: &StoredPolicy,
+    alive: Option<&[String]>,
+    audited: Option<&Outcome>,
+    now: Timestamp,
+) -> WasmPolicyStatus {
     let replicas: Vec<&ReplicaStatus> = policy
         .status
         .replicas
@@ -71,8 +81,11 @@ pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp
         said("Degraded", "True", "Undecided", format!("rules that look these up are undecided: {}", unknown.join("; ")))
     };
 
+    let before = policy.status.conditions.iter().find(|condition| condition.kind == REPORTED);
+    let reported = audited.map(reported).or_else(|| before.cloned());
     let conditions = [ready, settings, component, degraded]
         .into_iter()
+        .chain(reported)
         .map(|next| stamped(next, &policy.status.conditions, policy.generation, now))
         .collect();
     let newest =
@@ -91,8 +104,40 @@ pub fn summed_up(policy: &StoredPolicy, alive: Option<&[String]>, now: Timestamp
             .clone()
             .or_else(|| newest.filter(|_| is_ready).and_then(|replica| profile_version(replica.version.as_deref()?))),
         rule_count: newest.map(|replica| replica.rule_count),
+        audit: audited.map(|outcome| found(outcome, &policy.name)).or_else(|| policy.status.audit.clone()),
         replicas: policy.status.replicas.clone(),
     }
+}
+
+fn found(outcome: &Outcome, policy: &str) -> AuditStatus {
+    let counts = outcome.policies.get(policy).copied().unwrap_or_default();
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    AuditStatus {
+        last_scan: outcome.at.to_string(),
+        objects: number(counts.objects),
+        deny: number(counts.deny),
+        warn: number(counts.warn),
+        audit: number(counts.audit),
+        undecided: number(counts.undecided),
+        errors: number(counts.errors),
+    }
+}
+
+fn reported(outcome: &Outcome) -> Condition {
+    let (status, reason, message) = match (&outcome.reports, outcome.unread.first()) {
+        (Storing::NotServed, _) => (
+            "False",
+            "NotServed",
+            "what is stored is judged, and no report of it is kept: `openreports.io/v1alpha1` is not served here"
+                .to_owned(),
+        ),
+        (Storing::Unreadable(why) | Storing::Stored(_, Some(why)), _) => ("False", "NotWritten", why.clone()),
+        (Storing::Stored(_, None), Some(unread)) => ("False", "NotAllRead", unread.clone()),
+        (Storing::Stored(_, None), None) => {
+            ("True", "Stored", "every object about which there is something to say has a report".to_owned())
+        }
+    };
+    said(REPORTED, status, reason, message)
 }
 
 fn loaded_words(current: &[&ReplicaStatus]) -> String {
@@ -170,7 +215,7 @@ mod tests {
     }
 
     fn ready(policy: &StoredPolicy, alive: Option<&[String]>) -> (String, String, String) {
-        let status = summed_up(policy, alive, now());
+        let status = summed_up(policy, alive, None, now());
         let Condition { status, reason, message, .. } =
             status.conditions.into_iter().find(|condition| condition.kind == READY).unwrap();
         (status, reason, message)
@@ -201,17 +246,17 @@ mod tests {
     #[test]
     fn the_profile_version_is_written_once() {
         let mut policy = policy(vec![replica("a", 2, false)]);
-        assert_eq!(summed_up(&policy, None, now()).profile_version, None, "never Ready");
+        assert_eq!(summed_up(&policy, None, None, now()).profile_version, None, "never Ready");
         policy.status.replicas = vec![replica("a", 2, true)];
-        assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.1"));
+        assert_eq!(summed_up(&policy, None, None, now()).profile_version.as_deref(), Some("v0.1"));
         policy.status.profile_version = Some("v0.0".to_owned());
-        assert_eq!(summed_up(&policy, None, now()).profile_version.as_deref(), Some("v0.0"));
+        assert_eq!(summed_up(&policy, None, None, now()).profile_version.as_deref(), Some("v0.0"));
     }
 
     #[test]
     fn a_refused_resource_says_nothing_of_its_component() {
         let nobody_runs = ReplicaStatus { digest: None, version: None, ..replica("a", 2, false) };
-        let status = summed_up(&policy(vec![nobody_runs]), None, now());
+        let status = summed_up(&policy(vec![nobody_runs]), None, None, now());
         let component = status.conditions.iter().find(|condition| condition.kind == "ComponentLoaded").unwrap();
         assert_eq!((component.status.as_str(), component.message.as_str()), ("Unknown", "no replica runs it"));
     }
@@ -220,7 +265,7 @@ mod tests {
     fn a_component_that_does_not_load_says_nothing_of_the_settings() {
         let errors = BTreeMap::from([(COMPONENT.to_owned(), "not there".to_owned())]);
         let nobody_has_it = ReplicaStatus { errors, digest: None, version: None, ..replica("a", 2, false) };
-        let status = summed_up(&policy(vec![nobody_has_it]), None, now());
+        let status = summed_up(&policy(vec![nobody_has_it]), None, None, now());
         let settings = status.conditions.iter().find(|condition| condition.kind == "SettingsValid").unwrap();
         let words = "no replica has the component that knows them";
         assert_eq!((settings.status.as_str(), settings.message.as_str()), ("Unknown", words));
@@ -230,9 +275,9 @@ mod tests {
     #[test]
     fn summing_up_again_changes_nothing() {
         let mut policy = policy(vec![replica("a", 2, true), replica("b", 1, false)]);
-        policy.status = summed_up(&policy, None, now());
+        policy.status = summed_up(&policy, None, None, now());
         let later = now() + jiff::SignedDuration::from_hours(1);
-        assert_eq!(summed_up(&policy, None, later), policy.status);
+        assert_eq!(summed_up(&policy, None, None, later), policy.status);
         assert_eq!(policy.status.conditions[0].last_transition_time, "2026-11-01T00:00:00Z");
     }
 
@@ -242,7 +287,7 @@ mod tests {
         of_a.unknown = vec!["this account may not list `services`".to_owned()];
         let mut of_b = of_a.clone();
         of_b.name = "b".to_owned();
-        let status = summed_up(&policy(vec![of_a, of_b]), None, now());
+        let status = summed_up(&policy(vec![of_a, of_b]), None, None, now());
         let degraded = status.conditions.iter().find(|condition| condition.kind == "Degraded").unwrap();
         assert_eq!(degraded.status, "True");
         assert_eq!(degraded.message, "rules that look these up are undecided: this account may not list `services`");

@@ -1,6 +1,7 @@
 //! The flags of `serve --cluster`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stateward_cluster::names;
 
@@ -43,4 +44,15 @@ pub(in crate::serve) struct ClusterArgs {
     /// Where the probe is created, as a dry run, that tells whether the API server reaches us
     #[arg(long, env = "STATEWARD_PROBE_NAMESPACE", value_name = "NAMESPACE", default_value = "default")]
     pub(super) probe_namespace: String,
+
+    /// How often the leader judges everything that is stored, beside its start and every change of policies; `0`: never, not then either
+    #[arg(long, env = "STATEWARD_AUDIT_INTERVAL", value_name = "DURATION", default_value = "1h", value_parser = super::super::delay)]
+    audit_interval: Duration,
+}
+
+impl ClusterArgs {
+    /// `None`: nothing is scanned.
+    pub(super) fn audit_interval(&self) -> Option<Duration> {
+        Some(self.audit_interval).filter(|interval| !interval.is_zero())
+    }
 }

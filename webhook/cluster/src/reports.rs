@@ -1,0 +1,262 @@
+//! Reports as they are stored: what is there, what of it is still true, and what goes.
+//!
+//! Knows nothing of what a report says: each comes with a digest of that, which is an annotation of the stored one. A second scan of an unchanged cluster
+//! lists and writes nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use http::Request;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions};
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use crate::client::{is_forbidden, is_not_found, is_outrun};
+use crate::follow::said;
+use crate::names;
+
+/// How reports are found and told apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Of the API.
+    pub group: &'static str,
+    /// Of the API.
+    pub version: &'static str,
+    /// The label that ours have.
+    pub managed_by: (&'static str, &'static str),
+    /// The label that names what a report is about.
+    pub resource: &'static str,
+    /// The annotation with the digest.
+    pub digest: &'static str,
+}
+
+/// A report that should be there.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// `None`: cluster-scoped.
+    pub namespace: Option<String>,
+    /// `metadata.name`.
+    pub name: String,
+    /// Of what it says.
+    pub digest: String,
+    /// The whole object.
+    pub object: Value,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Had none before.
+    pub created: usize,
+    /// Said something else before.
+    pub replaced: usize,
+    /// About what is no more, or about what there is nothing to say of any more.
+    pub deleted: usize,
+    /// Said the same before.
+    pub kept: usize,
+    /// Could not be written.
+    pub failed: usize,
+}
+
+/// One scan's reports.
+pub struct Reports {
+    client: Client,
+    layout: Layout,
+    stored: HashMap<Key, Stored>,
+    seen: HashSet<Key>,
+    pace: Interval,
+    written: Written,
+    problem: Option<String>,
+}
+
+type Key = (Option<String>, String);
+
+struct Stored {
+    uid: String,
+    resource_version: String,
+    digest: String,
+    /// What it is about.
+    resource: String,
+}
+
+impl Reports {
+    /// Reads which are there, 500 at a time and without what they say. `None`: nobody serves such reports here.
+    pub async fn read(client: &Client, layout: Layout) -> Result<Option<Self>, String> {
+        if !is_served(client, layout).await? {
+            return Ok(None);
+        }
+        let mut pace = interval_at(Instant::now(), PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reports = Self {
+            client: client.clone(),
+            layout,
+            stored: HashMap::new(),
+            seen: HashSet::new(),
+            pace,
+            written: Written::default(),
+            problem: None,
+        };
+        for is_namespaced in [true, false] {
+            reports.list(is_namespaced).await?;
+        }
+        Ok(Some(reports))
+    }
+
+    /// Makes the report be there as it is wanted. What cannot be written is counted, and the first reason kept.
+    pub async fn put(&mut self, wanted: Wanted) {
+        let key = (wanted.namespace.clone(), wanted.name.clone());
+        self.seen.insert(key.clone());
+        let stored = self.stored.get(&key);
+        if stored.is_some_and(|stored| stored.digest == wanted.digest) {
+            self.written.kept += 1;
+            return;
+        }
+        let mut version = stored.map(|stored| stored.resource_version.clone());
+        for _ in 0..ATTEMPTS {
+            match self.write(&wanted, version.as_deref()).await {
+                Ok(()) if version.is_some() => return self.written.replaced += 1,
+                Ok(()) => return self.written.created += 1,
+                // Somebody wrote it meanwhile, or deleted it.
+                Err(error) if is_outrun(&error) && (version.is_some() || !is_not_found(&error)) => {
+                    match self
+                        .api(wanted.namespace.as_deref(), wanted.namespace.is_some())
+                        .get_metadata_opt(&wanted.name)
+                        .await
+                    {
+                        Ok(found) => version = found.and_then(|found| found.metadata.resource_version),
+                        Err(error) => return self.fail("get", &error),
+                    }
+                }
+                // Its namespace goes, and what it is about with it.
+                Err(error) if is_not_found(&error) || is_ending(&error) => return,
+                Err(error) => return self.fail(if version.is_some() { "update" } else { "create" }, &error),
+            }
+        }
+        self.written.failed += 1;
+    }
+
+    /// Takes away what was not seen since [`Self::read`]. Of what was `unread`, such as `statefulsets.apps`, nobody knows whether it is still there.
+    pub async fn sweep(mut self, unread: &[String]) -> (Written, Option<String>) {
+        let stored = std::mem::take(&mut self.stored);
+        let gone =
+            stored.into_iter().filter(|(key, stored)| !self.seen.contains(key) && !unread.contains(&stored.resource));
+        for ((namespace, name), stored) in gone.collect::<Vec<_>>() {
+            self.pace.tick().await;
+            let only = Preconditions { uid: Some(stored.uid), resource_version: Some(stored.resource_version) };
+            let parameters = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
+            match self.api(namespace.as_deref(), namespace.is_some()).delete(&name, &parameters).await {
+                Ok(_) => self.written.deleted += 1,
+                // The garbage collector was quicker, or somebody has written it: the next scan knows.
+                Err(error) if is_outrun(&error) => {}
+                Err(error) => self.fail("delete", &error),
+            }
+        }
+        (self.written, self.problem)
+    }
+
+    async fn list(&mut self, is_namespaced: bool) -> Result<(), String> {
+        let api = self.api(None, is_namespaced);
+        let (label, value) = self.layout.managed_by;
+        let mut page = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
+        loop {
+            let list = api.list_metadata(&page).await.map_err(|error| reason("list", &error))?;
+            for report in list.items {
+                let kube::api::ObjectMeta { name, namespace, uid, resource_version, labels, annotations, .. } =
+                    report.metadata;
+                let of = |map: Option<std::collections::BTreeMap<String, String>>, key: &str| {
+                    map.and_then(|mut map| map.remove(key)).unwrap_or_default()
+                };
+                let stored = Stored {
+                    uid: uid.unwrap_or_default(),
+                    resource_version: resource_version.unwrap_or_default(),
+                    digest: of(annotations, self.layout.digest),
+                    resource: of(labels, self.layout.resource),
+                };
+                self.stored.insert((namespace, name.unwrap_or_default()), stored);
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page.continue_token = Some(token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Creates without a version, else replaces what has it.
+    async fn write(&mut self, wanted: &Wanted, version: Option<&str>) -> Result<(), kube::Error> {
+        self.pace.tick().await;
+        let api = self.api(wanted.namespace.as_deref(), wanted.namespace.is_some());
+        let mut object: DynamicObject =
+            serde_json::from_value(wanted.object.clone()).map_err(kube::Error::SerdeError)?;
+        let parameters = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match version {
+            None => api.create(&parameters, &object).await.map(drop),
+            Some(version) => {
+                object.metadata.resource_version = Some(version.to_owned());
+                api.replace(&wanted.name, &parameters, &object).await.map(drop)
+            }
+        }
+    }
+
+    fn api(&self, namespace: Option<&str>, is_namespaced: bool) -> Api<DynamicObject> {
+        let Layout { group, version, .. } = self.layout;
+        let (kind, plural) = if is_namespaced { ("Report", "reports") } else { ("ClusterReport", "clusterreports") };
+        let resource = ApiResource {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            api_version: format!("{group}/{version}"),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        };
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    fn fail(&mut self, verb: &str, error: &kube::Error) {
+        self.written.failed += 1;
+        self.problem.get_or_insert_with(|| reason(verb, error));
+    }
+}
+
+/// Asked of discovery: behind an aggregated API server there is no definition to look for.
+async fn is_served(client: &Client, layout: Layout) -> Result<bool, String> {
+    let path = format!("/apis/{}/{}", layout.group, layout.version);
+    let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_not_found(&error) => Ok(false),
+        Err(error) => Err(reason("find", &error)),
+    }
+}
+
+/// Nothing is made in a namespace that is being deleted.
+fn is_ending(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403 && status.has_cause(ENDING))
+}
+
+trait Causes {
+    fn has_cause(&self, reason: &str) -> bool;
+}
+
+impl Causes for kube::core::Status {
+    fn has_cause(&self, reason: &str) -> bool {
+        let causes = self.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == reason)
+    }
+}
+
+fn reason(verb: &str, error: &kube::Error) -> String {
+    if is_forbidden(error) {
+        return format!("this account may not {verb} reports of `openreports.io`");
+    }
+    format!("cannot {verb} a report: {}", said(error))
+}
+
+const ENDING: &str = "NamespaceTerminating";
+const PAGE: u32 = 500;
+/// Of one report: others write it only by mistake.
+const ATTEMPTS: usize = 3;
+/// 50 writes a second: a first scan of 5,000 sets takes 100 s and is felt by nobody.
+const PACE: Duration = Duration::from_millis(20);

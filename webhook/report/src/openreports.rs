@@ -1,0 +1,380 @@
+//! What is said of one stored object, as an object of `openreports.io/v1alpha1`: a Report beside it, or a ClusterReport where it has no namespace.
+//!
+//! Its name is the object's uid and the object owns it, so that it goes with it; so do Kyverno's and Kubewarden's, and Policy Reporter reads all three alike.
+//! The same verdict is the same bytes but for the time: [`OpenReport::digest`] leaves that out, so whoever stores reports can tell whether to write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use stateward_core::evaluate::UndecidedReason;
+use stateward_core::manifest::{Action, Severity};
+use stateward_core::policy_set::PolicySet;
+use stateward_core::request::{GroupVersionKind, GroupVersionResource};
+use stateward_core::verdict::{Ruling, StepKind, Verdict};
+
+/// The API's group and version.
+pub const GROUP: &str = "openreports.io";
+/// As above.
+pub const VERSION: &str = "v1alpha1";
+/// Label of ours: who wrote it.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stateward");
+/// Label of ours: what the report is about, such as `statefulsets.apps`.
+pub const RESOURCE: &str = "stateward.dev/resource";
+/// Annotation of ours: [`OpenReport::digest`].
+pub const DIGEST: &str = "stateward.dev/results";
+
+/// The object that a report is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Group, version and kind.
+    pub kind: &'a GroupVersionKind<'a>,
+    /// Where it is served.
+    pub resource: &'a GroupVersionResource<'a>,
+    /// `None` where its kind has none.
+    pub namespace: Option<&'a str>,
+    /// Its name.
+    pub name: &'a str,
+    /// Its uid.
+    pub uid: &'a str,
+}
+
+/// A Report or a ClusterReport.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// `None`: a ClusterReport.
+    pub namespace: Option<String>,
+    /// Its name: the uid of what it is about.
+    pub name: String,
+    /// What it is about, such as `statefulsets.apps`.
+    pub resource: String,
+    /// Of all that it says, without when: 16 hexadecimal digits.
+    pub digest: String,
+    /// The whole object.
+    pub object: Value,
+}
+
+/// What rules are called under in reports.
+pub struct Catalogue {
+    rules: BTreeMap<String, (String, Severity)>,
+}
+
+impl Catalogue {
+    /// Of all rules of the policies.
+    pub fn new(set: &PolicySet) -> Self {
+        let rules = set.policies().iter().flat_map(|policy| policy.rules());
+        let rules = rules.map(|(rule, _)| (rule.id.clone(), (rule.category.clone(), rule.severity)));
+        Self { rules: rules.collect() }
+    }
+
+    /// What the verdict says of the object; `None` where nothing is wrong with it and nothing was left open, but for a StatefulSet: one without a report was
+    /// not looked at. A thousand pods that pass would be a thousand objects in etcd that say nothing.
+    ///
+    /// Denials first, then errors, warnings and what is exempt, at most [`MOST_RESULTS`]; the summary counts all. `seconds`: when, since 1970.
+    pub fn report(&self, subject: Subject<'_>, verdict: &Verdict, seconds: i64) -> Option<OpenReport> {
+        let mut results = self.results(verdict);
+        let is_silent = results.iter().all(|result| result.kind == Kind::Unasked);
+        if is_silent && subject.kind.kind != "StatefulSet" {
+            return None;
+        }
+        results.sort_by_key(|result| result.kind);
+        let summary = summary(verdict, &results);
+        let results = results.into_iter().take(MOST_RESULTS).map(|result| result.value).collect();
+        Some(subject.report(&summary, results, seconds))
+    }
+
+    fn results(&self, verdict: &Verdict) -> Vec<Said> {
+        let mut results: Vec<Said> = verdict.rulings.iter().map(|ruling| self.ruling(ruling)).collect();
+        let mut unasked: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for undecided in &verdict.undecided {
+            if undecided.reason == UndecidedReason::NeedsUser {
+                unasked.entry(&undecided.policy).or_default().insert(&undecided.rule);
+                continue;
+            }
+            let message = format!("could not be decided: {}", undecided.reason);
+            let mut value = self.result(&undecided.policy, &undecided.rule, "error", &message);
+            value.insert("properties".to_owned(), json!({ "action": undecided.action }));
+            results.push(Said { kind: Kind::Error, rules: 1, value });
+        }
+        for failure in &verdict.failures {
+            let value = result(&failure.policy, "error", &failure.error.to_string());
+            results.push(Said { kind: Kind::Error, rules: 1, value });
+        }
+        for (policy, rules) in unasked {
+            let names: Vec<&str> = rules.iter().copied().collect();
+            let message = format!("who asked is not known of what is stored: {}", names.join(", "));
+            results.push(Said { kind: Kind::Unasked, rules: rules.len(), value: result(policy, "skip", &message) });
+        }
+        results
+    }
+
+    fn ruling(&self, ruling: &Ruling) -> Said {
+        let kind = match (&ruling.exemption, unmoded(ruling)) {
+            (Some(_), _) => Kind::Exempt,
+            (None, Action::Deny) => Kind::Fail,
+            (None, _) => Kind::Warn,
+        };
+        let mut value = self.result(&ruling.policy, &ruling.rule, kind.word(), &ruling.message);
+        value.insert("scored".to_owned(), (kind == Kind::Fail).into());
+        let mut properties = Map::new();
+        let hint = ruling.hint.as_deref().unwrap_or_default();
+        let exemption = ruling.exemption.as_ref();
+        let exempted = exemption.map(|by| format!("{}/{}: {}", by.namespace, by.name, by.reason)).unwrap_or_default();
+        for (name, text) in [("path", ruling.path.as_str()), ("hint", hint), ("exemption", &exempted)] {
+            if !text.is_empty() {
+                properties.insert(name.to_owned(), bounded(text).into());
+            }
+        }
+        properties.insert("action".to_owned(), json!(ruling.action));
+        value.insert("properties".to_owned(), properties.into());
+        Said { kind, rules: 1, value }
+    }
+
+    fn result(&self, policy: &str, rule: &str, word: &str, message: &str) -> Map<String, Value> {
+        let mut value = result(policy, word, message);
+        value.insert("rule".to_owned(), rule.into());
+        if let Some((category, severity)) = self.rules.get(rule) {
+            value.insert("category".to_owned(), category.as_str().into());
+            value.insert("severity".to_owned(), json!(severity));
+        }
+        value
+    }
+}
+
+/// One result, and what it stands for in the summary.
+struct Said {
+    kind: Kind,
+    rules: usize,
+    value: Map<String, Value>,
+}
+
+/// In the order in which they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Fail,
+    Error,
+    Warn,
+    Exempt,
+    /// Rules that need to know who asks.
+    Unasked,
+}
+
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Exempt | Self::Unasked => "skip",
+        }
+    }
+}
+
+/// What the finding would be were its policy enforced: an audit of a policy in mode Audit is there to show that.
+fn unmoded(ruling: &Ruling) -> Action {
+    let before = ruling.steps.iter().take_while(|step| step.by != StepKind::Mode).last();
+    let is_moded = ruling.steps.iter().any(|step| step.by == StepKind::Mode);
+    before.filter(|_| is_moded).map_or(ruling.action, |step| step.action)
+}
+
+/// Counts results as readers of reports do, and as passed every rule that was asked and has nothing to say.
+fn summary(verdict: &Verdict, results: &[Said]) -> Value {
+    let count = |kinds: &[Kind]| -> usize {
+        results.iter().filter(|result| kinds.contains(&result.kind)).map(|result| result.rules).sum()
+    };
+    let asked = verdict.trace.iter().flat_map(|trace| &trace.policies).filter(|policy| policy.skipped.is_none());
+    let asked = asked.flat_map(|policy| policy.rules.iter().map(|rule| (policy.policy.as_str(), rule.as_str())));
+    let spoke: BTreeSet<(&str, &str)> = verdict
+        .rulings
+        .iter()
+        .map(|ruling| (ruling.policy.as_str(), ruling.rule.as_str()))
+        .chain(verdict.undecided.iter().map(|undecided| (undecided.policy.as_str(), undecided.rule.as_str())))
+        .collect();
+    let failed: BTreeSet<&str> = verdict.failures.iter().map(|failure| failure.policy.as_str()).collect();
+    let pass = asked.filter(|rule| !spoke.contains(rule) && !failed.contains(rule.0)).count();
+    json!({
+        "pass": pass, "fail": count(&[Kind::Fail]), "warn": count(&[Kind::Warn]), "error": count(&[Kind::Error]),
+        "skip": count(&[Kind::Exempt, Kind::Unasked]),
+    })
+}
+
+fn result(policy: &str, word: &str, message: &str) -> Map<String, Value> {
+    let mut value = Map::new();
+    for (name, text) in [("source", MANAGED_BY.1), ("policy", policy), ("result", word)] {
+        value.insert(name.to_owned(), text.into());
+    }
+    value.insert("message".to_owned(), bounded(message).into());
+    value
+}
+
+/// A rule of somebody else may say a lot; a report has many.
+fn bounded(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((at, _)) => format!("{}..", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+impl Subject<'_> {
+    fn report(self, summary: &Value, mut results: Vec<Map<String, Value>>, seconds: i64) -> OpenReport {
+        let GroupVersionResource { group, resource, .. } = self.resource;
+        let resource = if group.is_empty() { resource.to_string() } else { format!("{resource}.{group}") };
+        let digest = digest(&self.object(&resource, "", summary, &results));
+        let stamp = json!({ "seconds": seconds, "nanos": 0 });
+        for result in &mut results {
+            result.insert("timestamp".to_owned(), stamp.clone());
+        }
+        let object = self.object(&resource, &digest, summary, &results);
+        OpenReport { namespace: self.namespace.map(str::to_owned), name: self.uid.to_owned(), resource, digest, object }
+    }
+
+    fn object(self, resource: &str, digest: &str, summary: &Value, results: &[Map<String, Value>]) -> Value {
+        let GroupVersionKind { group, version, kind } = self.kind;
+        let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+        let mut scope =
+            reference(&[("apiVersion", &api_version), ("kind", kind), ("name", self.name), ("uid", self.uid)]);
+        let mut metadata = reference(&[("name", self.uid)]);
+        metadata.insert("labels".to_owned(), json!({ MANAGED_BY.0: MANAGED_BY.1, RESOURCE: resource }));
+        metadata.insert("annotations".to_owned(), json!({ DIGEST: digest }));
+        metadata.insert("ownerReferences".to_owned(), json!([scope]));
+        if let Some(namespace) = self.namespace {
+            scope.insert("namespace".to_owned(), namespace.into());
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+        json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"),
+            "kind": if self.namespace.is_some() { "Report" } else { "ClusterReport" },
+            "metadata": metadata,
+            "source": MANAGED_BY.1,
+            "scope": scope,
+            "configuration": { "limits": { "maxResults": MOST_RESULTS, "statusFilter": ["fail", "error", "warn", "skip"] } },
+            "summary": summary,
+            "results": results,
+        })
+    }
+}
+
+fn reference(fields: &[(&str, &str)]) -> Map<String, Value> {
+    fields.iter().map(|&(name, text)| (name.to_owned(), text.into())).collect()
+}
+
+/// The object is always made in the same way, so the same words have the same bytes.
+fn digest(object: &Value) -> String {
+    let hash = Sha256::digest(object.to_string());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A set that breaks every rule has 40 results, 20 KB.
+pub const MOST_RESULTS: usize = 100;
+
+/// Our own longest message has 300.
+const MOST_CHARACTERS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use stateward_core::manifest::Profile;
+    use stateward_core::trace::{PolicyTrace, ProfileSource, Trace};
+    use stateward_core::verdict::{ExemptedBy, Step};
+
+    use super::*;
+
+    fn catalogue() -> Catalogue {
+        let rules = [("a/deny", Severity::Critical), ("a/warn", Severity::Low)];
+        Catalogue { rules: rules.map(|(id, severity)| (id.to_owned(), ("ordered".to_owned(), severity))).into() }
+    }
+
+    fn ruling(rule: &str, action: Action, steps: &[(StepKind, Action)]) -> Ruling {
+        Ruling {
+            policy: "p".to_owned(),
+            rule: rule.to_owned(),
+            severity: Severity::High,
+            action,
+            steps: steps.iter().map(|&(by, action)| Step { by, action, detail: String::new() }).collect(),
+            path: "/spec".to_owned(),
+            place: "spec".to_owned(),
+            message: "wrong".to_owned(),
+            hint: Some("right".to_owned()),
+            remedy: None,
+            exemption: None,
+        }
+    }
+
+    fn verdict(rulings: Vec<Ruling>) -> Verdict {
+        let rules = ["a/deny", "a/warn", "a/pass"].map(str::to_owned).to_vec();
+        let asked = PolicyTrace {
+            policy: "p".to_owned(),
+            skipped: None,
+            profile: Profile::Baseline,
+            profile_from: ProfileSource::Policy,
+            rules,
+            ran_us: None,
+        };
+        let trace = Trace { policies: vec![asked], ..Trace::default() };
+        Verdict { rulings, trace: Some(trace), ..Verdict::default() }
+    }
+
+    fn report(kind: &'static str, verdict: &Verdict, seconds: i64) -> Option<OpenReport> {
+        let kind = GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: kind.into() };
+        let resource =
+            GroupVersionResource { group: "apps".into(), resource: "statefulsets".into(), ..Default::default() };
+        let subject = Subject { kind: &kind, resource: &resource, namespace: Some("shop"), name: "db", uid: "u-1" };
+        catalogue().report(subject, verdict, seconds)
+    }
+
+    #[test]
+    fn only_what_is_said_makes_another_digest() {
+        let denied = verdict(vec![ruling("a/deny", Action::Deny, &[])]);
+        let (one, later) = (report("StatefulSet", &denied, 1).unwrap(), report("StatefulSet", &denied, 2).unwrap());
+        assert_eq!(one.digest, later.digest);
+        assert_ne!(one.object, later.object, "the time");
+        let other = report("StatefulSet", &verdict(vec![ruling("a/deny", Action::Warn, &[])]), 1).unwrap();
+        assert_ne!(one.digest, other.digest);
+    }
+
+    #[test]
+    fn denials_come_first_and_all_is_counted() {
+        let exempt = Ruling {
+            exemption: Some(ExemptedBy {
+                namespace: "shop".to_owned(),
+                name: "old".to_owned(),
+                reason: "later".to_owned(),
+                expires: serde_json::from_value(json!("2100-01-01T00:00:00Z")).unwrap(),
+            }),
+            ..ruling("a/deny", Action::Audit, &[])
+        };
+        let mut rulings = vec![ruling("a/warn", Action::Warn, &[]), exempt];
+        rulings.extend(vec![ruling("a/deny", Action::Deny, &[]); MOST_RESULTS]);
+        let report = report("StatefulSet", &verdict(rulings), 1).unwrap();
+        let results = report.object["results"].as_array().unwrap();
+        assert_eq!(results.len(), MOST_RESULTS);
+        assert!(results.iter().all(|result| result["result"] == "fail"));
+        assert_eq!(
+            report.object["summary"],
+            json!({"pass": 1, "fail": MOST_RESULTS, "warn": 1, "error": 0, "skip": 1})
+        );
+    }
+
+    /// An audit of a policy in mode Audit is there to show what it would refuse.
+    #[test]
+    fn a_mode_hides_no_denial() {
+        let steps = [(StepKind::Profile, Action::Deny), (StepKind::Mode, Action::Audit)];
+        let report = report("Pod", &verdict(vec![ruling("a/deny", Action::Audit, &steps)]), 1).unwrap();
+        let result = &report.object["results"][0];
+        assert_eq!((&result["result"], &result["properties"]["action"]), (&json!("fail"), &json!("Audit")));
+        assert_eq!((&result["severity"], &result["category"]), (&json!("critical"), &json!("ordered")));
+    }
+
+    #[test]
+    fn of_what_passes_only_a_set_has_a_report() {
+        assert!(report("Pod", &verdict(vec![]), 1).is_none());
+        let passed = report("StatefulSet", &verdict(vec![]), 1).unwrap();
+        assert_eq!(passed.object["summary"]["pass"], 3);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let long = Ruling { message: "ä".repeat(5_000), ..ruling("a/warn", Action::Warn, &[]) };
+        let report = report("Pod", &verdict(vec![long]), 1).unwrap();
+        assert_eq!(report.object["results"][0]["message"].as_str().unwrap().chars().count(), MOST_CHARACTERS + 2);
+    }
+}
