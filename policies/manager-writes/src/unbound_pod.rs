@@ -93,10 +93,14 @@ fn judge(
         Found::Found(set) if is_governed(&set) => set,
         Found::Found(_) | Found::Absent => return false,
     };
+    // `db-07`: the controller would adopt it once it has the labels, which `adopted-pod` refuses, since it is no member; until it is deleted the controller
+    // would do nothing else for the set.
+    let is_in_the_way = parent_of(&metadata.name) == Some(name) && member_of(&metadata.name).is_none();
     let is_bound = match controller {
         Some(owner) => match Reference::of(owner, &set) {
             Reference::Own => true,
             Reference::Claim => false,
+            Reference::Other if is_in_the_way => false,
             Reference::Other => return false,
             Reference::WithoutUid => {
                 out.undecided(format!("StatefulSet `{name}` has no uid here"));
@@ -105,6 +109,7 @@ fn judge(
         },
         None => match set.spec.selector.selects(&metadata.labels) {
             Some(true) => false,
+            Some(false) if is_in_the_way => false,
             Some(false) => return false,
             None => {
                 let reason = format!("the selector of StatefulSet `{name}` has an operator that is not known here");
@@ -167,6 +172,18 @@ mod tests {
         let mut pod = bare_pod(name);
         pod["metadata"]["labels"] = json!({"app": "db"});
         pod
+    }
+
+    /// Labels change later.
+    #[test]
+    fn a_name_that_is_no_ordinal_is_refused_whatever_its_labels() {
+        let mut stranger = bare_pod("db-07");
+        stranger["metadata"]["labels"] = json!({"app": "other"});
+        assert_eq!(by("alice", stranger.clone()).places(), ["name"]);
+        stranger["metadata"]["name"] = "db-7".into();
+        assert!(by("alice", stranger.clone()).is_silent(), "it would be a worker, and is scaled away");
+        stranger["metadata"]["name"] = "other-07".into();
+        assert!(by("alice", stranger).is_silent());
     }
 
     #[test]

@@ -18,13 +18,13 @@ pub struct Holder {
 /// What has to be known to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// The sets of the namespace.
+    /// Sets of certain names.
     Sets,
     /// The pods of certain names.
     Pods,
 }
 
-/// What a rule reads of sets that calls [`holder`].
+/// What a rule reads of sets, by name, that calls [`holder`].
 pub const HOLDER_SET_FIELDS: &[&str] = &[
     crate::contract::WRITES_FIELD,
     "/spec/replicas",
@@ -35,34 +35,49 @@ pub const HOLDER_SET_FIELDS: &[&str] = &[
 /// What it reads of pods, live.
 pub const HOLDER_POD_FIELDS: &[&str] = &["/metadata/labels/stateward.dev~1role", "/spec/volumes"];
 
-/// The member that has the claim, other than a pod of the name `pod`: one that a set has or wants, or one with a role that is still there. Where a set makes
-/// this claim for `pod` itself, another one counts if it has one writer only. Costs a list of the namespace's sets, and a live look-up per reading.
+/// The member that has the claim, other than a pod of the name `pod`: one that a set has or wants, or one with a role that is still there.
+///
+/// Where a set makes this claim for `pod` itself, another one counts only if it has one writer; and where that set has one writer as well, only a pod that
+/// mounts the claim now: else each of the two would keep the other from starting. Every set is asked for by its name: a list could be made too long to be
+/// answered by whoever may make sets. Costs a look-up, and a live one, for each way to read the name.
 pub fn holder<S>(claim: &str, pod: Option<&str>, cx: &Context<S>) -> Result<Option<Holder>, Missing> {
     let Some((stem, ordinal)) = member_of(claim) else { return Ok(None) };
-    let sets = cx.list::<StatefulSet>().ok_or(Missing::Sets)?;
-    let makers = || sets.iter().filter(|set| makes_claim(set, stem));
-    // Names are unique: whoever the pod is, it stands in the member's place by this reading.
     let is_own = |set: &str| pod.is_some_and(|pod| member_of(pod) == Some((set, ordinal)));
-    let stands_in = makers().any(|set| is_own(&set.metadata.name));
-    let others = makers().filter(|set| !is_own(&set.metadata.name) && (!stands_in || is_governed(set)));
-    let wanting = others.filter(|set| wants(set, ordinal)).max_by_key(|set| is_governed(set));
-    let wanting = wanting.map(|set| Holder {
-        member: format!("{}-{ordinal}", set.metadata.name),
-        is_governed: is_governed(set),
-        is_left: false,
-    });
-    match wanting {
-        Some(holder) if holder.is_governed => Ok(Some(holder)),
-        wanting => match left(pod, claim, stem, ordinal, cx) {
-            Found::Found(member) => Ok(Some(Holder { member, is_governed: true, is_left: true })),
-            Found::Absent => Ok(wanting),
-            Found::Unknown => wanting.map(Some).ok_or(Missing::Pods),
-        },
+    let mut own = None;
+    let mut wanting: Option<Holder> = None;
+    let mut plain: Option<Holder> = None;
+    for (template, name) in readings(stem) {
+        let set = match cx.find::<StatefulSet>(name) {
+            Found::Unknown => return Err(Missing::Sets),
+            Found::Found(set) if set.has_claim_template(template) => set,
+            Found::Found(_) | Found::Absent => continue,
+        };
+        let is_governed = is_governed(&set);
+        if is_own(name) {
+            own = Some(is_governed);
+        } else if wants(&set, ordinal) {
+            let of = if is_governed { &mut wanting } else { &mut plain };
+            of.get_or_insert(Holder { member: format!("{name}-{ordinal}"), is_governed, is_left: false });
+        }
+    }
+    let wanting = match own {
+        Some(true) => None,
+        Some(false) => wanting,
+        None => wanting.or(plain),
+    };
+    if wanting.as_ref().is_some_and(|holder| holder.is_governed) {
+        return Ok(wanting);
+    }
+    match left(pod, claim, stem, ordinal, own == Some(true), cx) {
+        Found::Found(member) => Ok(Some(Holder { member, is_governed: true, is_left: true })),
+        Found::Absent => Ok(wanting),
+        Found::Unknown => wanting.map(Some).ok_or(Missing::Pods),
     }
 }
 
-/// The member with a role that has the claim, though no governed set wants it: also one that is on its way out still writes. A file says nothing of what runs.
-fn left<S>(pod: Option<&str>, claim: &str, stem: &str, ordinal: i64, cx: &Context<S>) -> Found<String> {
+/// The member that has the claim, though no governed set wants it: one that is on its way out still writes. `any`: also one without a role. A file says nothing
+/// of what runs.
+fn left<S>(pod: Option<&str>, claim: &str, stem: &str, ordinal: i64, any: bool, cx: &Context<S>) -> Found<String> {
     if cx.user().is_none() {
         return Found::Absent;
     }
@@ -74,7 +89,7 @@ fn left<S>(pod: Option<&str>, claim: &str, stem: &str, ordinal: i64, cx: &Contex
         }
         match cx.find_live::<Pod>(&member) {
             Found::Unknown => return Found::Unknown,
-            Found::Found(found) if found.metadata.labels.has(ROLE) && mounts(&found.spec, claim) => {
+            Found::Found(found) if (any || found.metadata.labels.has(ROLE)) && mounts(&found.spec, claim) => {
                 return Found::Found(member);
             }
             Found::Found(_) | Found::Absent => {}
@@ -88,12 +103,6 @@ fn mounts(pod: &PodSpec, claim: &str) -> bool {
         .iter()
         .filter_map(|volume| volume.persistent_volume_claim.as_ref())
         .any(|of| of.claim_name.as_str() == claim)
-}
-
-/// `stem` is what stands before the ordinal.
-fn makes_claim(set: &StatefulSet, stem: &str) -> bool {
-    let template = stem.strip_suffix(set.metadata.name.as_str()).and_then(|stem| stem.strip_suffix('-'));
-    template.is_some_and(|template| set.has_claim_template(template))
 }
 
 /// The set has that member, or wants it.

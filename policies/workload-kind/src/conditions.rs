@@ -40,6 +40,8 @@ pub const POD_WITH_FOREIGN_CLAIM: &str = "object != null && has(object.spec) && 
      has(v.persistentVolumeClaim) && has(v.persistentVolumeClaim.claimName) && \
      v.persistentVolumeClaim.claimName.matches('-[0-9]+$') && \
      !(request.userInfo.username == 'system:serviceaccount:kube-system:statefulset-controller' && \
+     has(object.metadata.ownerReferences) && \
+     object.metadata.ownerReferences.exists(r, has(r.controller) && r.controller == true && r.kind == 'StatefulSet') && \
      has(v.name) && has(object.metadata.name) && object.metadata.name.contains('-') && \
      v.persistentVolumeClaim.claimName == v.name + '-' + object.metadata.name))";
 
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn the_controllers_members_with_their_own_claims_are_not_asked_about() {
         let controller = "system:serviceaccount:kube-system:statefulset-controller";
-        let pod = |name: &str, claim: &str| json!({"metadata": {"name": name}, "spec": with_claim(claim)});
+        let pod = |name: &str, claim: &str| json!({"metadata": {"name": name, "ownerReferences": controlled("StatefulSet")}, "spec": with_claim(claim)});
         assert!(!by(controller, POD_WITH_FOREIGN_CLAIM, &pod("db-0", "data-db-0")));
         assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("db-1", "data-db-0")));
         assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &pod("0", "data-db-0")));
@@ -122,6 +124,8 @@ mod tests {
             "no template `data` of `b` makes it"
         );
         assert!(!by(controller, POD_WITH_FOREIGN_CLAIM, &pod("a-b-0", "data-a-b-0")));
+        let owned_by_a_job = json!({"metadata": {"name": "db-0", "ownerReferences": controlled("Job")}, "spec": with_claim("data-db-0")});
+        assert!(by(controller, POD_WITH_FOREIGN_CLAIM, &owned_by_a_job));
         assert!(by("alice", POD_WITH_FOREIGN_CLAIM, &pod("db-0", "data-db-0")));
         assert!(by("alice", POD_WITH_FOREIGN_CLAIM, &pod("web", "data-db-0")));
         assert!(!by("alice", POD_WITH_FOREIGN_CLAIM, &pod("web", "shared")));

@@ -33,7 +33,7 @@ pub const FOREIGN_CLAIM: Rule = Rule {
         Subject::of(Resource::REPLICA_SETS, &[Operation::Create, Operation::Update]).when(TEMPLATE_WITH_CLAIM),
         Subject::of(Resource::PODS, &[Operation::Create]).when(POD_WITH_FOREIGN_CLAIM),
     ],
-    reads: &[Read::of(StatefulSet::KIND, HOLDER_SET_FIELDS), Read::by_name(Pod::KIND, HOLDER_POD_FIELDS).live()],
+    reads: &[Read::by_name(StatefulSet::KIND, HOLDER_SET_FIELDS), Read::by_name(Pod::KIND, HOLDER_POD_FIELDS).live()],
     ..Rule::VALIDATE
 };
 
@@ -49,17 +49,17 @@ pub fn foreign_claim_of_replica_set(set: &ReplicaSet, cx: &Context<Settings>, ou
 
 /// The same of a Pod that is not the member itself.
 pub fn foreign_claim_of_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
-    judge(Some(&pod.metadata.name), &pod.spec, "/spec/volumes", cx, out);
+    judge(Some(&pod.metadata), &pod.spec, "/spec/volumes", cx, out);
 }
 
-/// `pod_name`: of pods that are judged themselves, not by their template.
-fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Settings>, out: &mut Findings) {
+/// `metadata`: of pods that are judged themselves, not by their template.
+fn judge(metadata: Option<&ObjectMeta>, pod: &PodSpec, path: &str, cx: &Context<Settings>, out: &mut Findings) {
     for (index, volume) in pod.volumes.iter().enumerate() {
         let Some(claim) = &volume.persistent_volume_claim else { continue };
         let name = claim.claim_name.as_str();
         if member_of(name).is_none()
             || claim.read_only
-            || is_made_for(pod_name, volume, cx)
+            || is_made_for(metadata, volume, cx)
             || pod.only_reads(&volume.name)
         {
             continue;
@@ -67,7 +67,7 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
         if is_backup(pod, cx) {
             return;
         }
-        let holder = match holder(name, pod_name, cx) {
+        let holder = match holder(name, metadata.map(|metadata| metadata.name.as_str()), cx) {
             Ok(Some(holder)) => holder,
             Ok(None) => continue,
             Err(Missing::Sets) => return out.unavailable::<StatefulSet>(),
@@ -106,12 +106,14 @@ fn judge(pod_name: Option<&str>, pod: &PodSpec, path: &str, cx: &Context<Setting
     }
 }
 
-/// A pod that the machinery makes, with the claim that the StatefulSet controller makes for it by a template of the volume's name. Whether that is another
+/// A StatefulSet's pod that the machinery makes, with the claim that the controller makes for it by a template of the volume's name. Whether that is another
 /// member's as well is asked by `manager-writes/rival-claim`, for which nobody waits: with no replica up, every set would whose name has a dash.
-fn is_made_for(pod: Option<&str>, volume: &Volume, cx: &Context<Settings>) -> bool {
+fn is_made_for(metadata: Option<&ObjectMeta>, volume: &Volume, cx: &Context<Settings>) -> bool {
+    let Some(pod) = metadata.filter(|metadata| metadata.controlling_set().is_some()) else { return false };
     let claim = volume.persistent_volume_claim.as_ref().map_or("", |claim| &claim.claim_name);
-    let own = |pod: &str| claim.strip_suffix(pod).and_then(|rest| rest.strip_suffix('-')) == Some(volume.name.as_str());
-    pod.is_some_and(|pod| member_of(pod).is_some() && own(pod)) && cx.user().is_some_and(|user| is_machinery(user, &[]))
+    let template = claim.strip_suffix(pod.name.as_str()).and_then(|rest| rest.strip_suffix('-'));
+    let is_own = template == Some(volume.name.as_str()) && member_of(&pod.name).is_some();
+    is_own && cx.user().is_some_and(|user| is_machinery(user, &[]))
 }
 
 /// A back-up tool asks, or the machinery for a pod that runs as one.
@@ -225,8 +227,9 @@ mod tests {
     /// Whose else it is asks `manager-writes/rival-claim`.
     #[test]
     fn the_controllers_own_claims_are_not_judged_here() {
-        let pod = |volume: &str| {
-            json!({"kind": "Pod", "metadata": {"name": "b-5"},
+        let pod = |volume: &str, kind: &str| {
+            json!({"kind": "Pod",
+            "metadata": {"name": "b-5", "ownerReferences": [{"apiVersion": "apps/v1", "kind": kind, "name": "b", "uid": "2", "controller": true}]},
             "spec": {"volumes": [{"name": volume, "persistentVolumeClaim": {"claimName": "data-a-b-5"}}]}})
         };
         let rival = json!({"kind": "StatefulSet", "metadata": {"name": "a-b", "annotations": {"stateward.dev/writes": "manager-only"}},
@@ -235,8 +238,9 @@ mod tests {
             Test::<WorkloadKind>::create(pod).by(user).beside(rival.clone()).knowing("Pod").judge(&FOREIGN_CLAIM)
         };
         let controller = "system:kube-controller-manager";
-        assert!(by(controller, pod("data-a")).is_silent());
-        assert_eq!(by(controller, pod("disk")).findings.len(), 1, "no template of the set makes it");
-        assert_eq!(by("alice", pod("data-a")).findings.len(), 1);
+        assert!(by(controller, pod("data-a", "StatefulSet")).is_silent());
+        assert_eq!(by(controller, pod("disk", "StatefulSet")).findings.len(), 1, "no template of the set makes it");
+        assert_eq!(by(controller, pod("data-a", "Job")).findings.len(), 1, "no set's");
+        assert_eq!(by("alice", pod("data-a", "StatefulSet")).findings.len(), 1);
     }
 }

@@ -83,7 +83,7 @@ async fn the_list_tells_which_are_ready(on: &Installed) -> Result<()> {
         &lines,
         &[
             "NAME               COMPONENT                  MODE      PROFILE    RULES   READY",
-            "manager-writes     builtin:stateful           Enforce   baseline   23      True",
+            "manager-writes     builtin:stateful           Enforce   baseline   24      True",
             "no-file            file:/nowhere/rules.wasm   Enforce   baseline           False",
             "operations         builtin:stateful           Enforce   baseline   9       True",
             "ordered-identity   builtin:stateful           Enforce   baseline   29      True",

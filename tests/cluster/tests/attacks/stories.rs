@@ -148,15 +148,15 @@ async fn claims_of_one_name(on: &Installed) -> Result<()> {
     .await?;
     let grown = json!({ "spec": { "replicas": 3 } });
     granted(on, MALLORY, Verb::Merge, &format!("{SETS}/vault/scale"), grown).await?;
-    has_role(on, &format!("{PODS}/vault-2"), "worker", |_| true).await?;
+    // Who has the disk keeps it; once nobody has, it is the governed set's.
+    let said = "claim `vault-data-vault-2` of `vault-2` is member `data-vault-2`'s as well";
+    event(on, "[manager-writes/rival-claim] ", said).await?;
+    ensure!(is_gone(on, &format!("{PODS}/vault-2")).await?, "two write");
     granted(on, MALLORY, Verb::Delete, &taken, Value::Null).await?;
-    event(
-        on,
-        "[manager-writes/rival-claim] ",
-        "claim `vault-data-vault-2` of `data-vault-2` is member `vault-2`'s as well",
-    )
-    .await?;
+    let said = "claim `vault-data-vault-2` of `data-vault-2` is member `vault-2`'s as well";
+    event(on, "[manager-writes/rival-claim] ", said).await?;
     ensure!(is_gone(on, &taken).await?, "IT WORKS");
+    has_role(on, &format!("{PODS}/vault-2"), "worker", |_| true).await?;
     for set in ["vault", "data-vault"] {
         granted(on, MALLORY, Verb::Delete, &format!("{SETS}/{set}"), Value::Null).await?;
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use stateward_core::manifest::Action;
+use stateward_core::policy_set::PolicySet;
 use stateward_core::verdict::Verdict;
 
 use crate::reports::Written;
@@ -18,7 +19,7 @@ pub struct Outcome {
     pub took: Duration,
     /// How many objects it looked at.
     pub objects: usize,
-    /// By policy.
+    /// By policy: all that were in force.
     pub policies: BTreeMap<String, Counts>,
     /// Findings by policy, rule and action.
     pub findings: BTreeMap<(String, String, Action), usize>,
@@ -58,13 +59,14 @@ pub enum Storing {
 }
 
 impl Outcome {
-    /// A scan that begins.
-    pub fn new(at: Timestamp) -> Self {
+    /// A scan by these policies that begins.
+    pub fn new(at: Timestamp, set: &PolicySet) -> Self {
+        let names = set.policies().iter().map(|policy| policy.name.clone());
         Self {
             at,
             took: Duration::ZERO,
             objects: 0,
-            policies: BTreeMap::new(),
+            policies: names.map(|name| (name, Counts::default())).collect(),
             findings: BTreeMap::new(),
             unread: Vec::new(),
             reports: Storing::default(),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use stateward_core::manifest::profile_version;
 
-use crate::audit::{Outcome, Storing};
+use crate::audit::{Counts, Outcome, Storing};
 use crate::crds::status::{AuditStatus, ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
 use crate::wanted::StoredPolicy;
 
@@ -14,7 +14,7 @@ pub const READY: &str = "Ready";
 pub const REPORTED: &str = "Reported";
 
 /// What the leader writes. `alive` are the names of our pods, where they are known: the others' entries do not count. Without a scan of this leader's
-/// what is said of an older one stays.
+/// what is said of an older one stays; a policy that was not in force took no part in it.
 pub fn summed_up(
     policy: &StoredPolicy,
     alive: Option<&[String]>,
@@ -82,7 +82,14 @@ pub fn summed_up(
     };
 
     let before = policy.status.conditions.iter().find(|condition| condition.kind == REPORTED);
-    let reported = audited.map(reported).or_else(|| before.cloned());
+    let audit = match audited {
+        Some(outcome) => outcome.policies.get(&policy.name).map(|counts| found(outcome, *counts)),
+        None => policy.status.audit.clone(),
+    };
+    let reported = match audited {
+        Some(outcome) => audit.as_ref().map(|_| reported(outcome)),
+        None => before.cloned(),
+    };
     let conditions = [ready, settings, component, degraded]
         .into_iter()
         .chain(reported)
@@ -104,13 +111,12 @@ pub fn summed_up(
             .clone()
             .or_else(|| newest.filter(|_| is_ready).and_then(|replica| profile_version(replica.version.as_deref()?))),
         rule_count: newest.map(|replica| replica.rule_count),
-        audit: audited.map(|outcome| found(outcome, &policy.name)).or_else(|| policy.status.audit.clone()),
+        audit,
         replicas: policy.status.replicas.clone(),
     }
 }
 
-fn found(outcome: &Outcome, policy: &str) -> AuditStatus {
-    let counts = outcome.policies.get(policy).copied().unwrap_or_default();
+fn found(outcome: &Outcome, counts: Counts) -> AuditStatus {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     AuditStatus {
         last_scan: outcome.at.to_string(),

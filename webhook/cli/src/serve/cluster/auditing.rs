@@ -44,7 +44,7 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
 async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {
     let begun = Instant::now();
     let now = jiff::Timestamp::now();
-    let mut outcome = Outcome::new(now);
+    let mut outcome = Outcome::new(now, &set);
     let mut scanner = Scanner::new(cluster.client.clone(), Scope::default());
     let (inventory, mut unread) = scanner.neighbours(&set.reads()).await?;
     let (judge, catalogue) = (Judge::new(Arc::clone(&set), inventory, now), Catalogue::new(&set));
