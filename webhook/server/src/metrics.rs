@@ -11,10 +11,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use stateward_core::manifest::Profile;
+use stateward_core::resources::{FailurePolicy, Mode};
 
 use audit::AuditFamilies;
 pub use audit::AuditSample;
 pub(crate) use policies::{PolicyFamilies, PolicyMetrics, count};
+
+use crate::routes::Rejection;
+use crate::state::PolicyStatus;
 
 /// Every metric of the server.
 pub struct Metrics {
@@ -62,6 +67,35 @@ pub(crate) struct Outcome {
 }
 
 impl Metrics {
+    /// With a series of each family, since [`Self::encode`] leaves out a family that has none: for whoever must know all that there is.
+    pub fn with_every_family() -> Self {
+        let metrics = Self::default();
+        let any = "any";
+        let admission = Admission { route: any, operation: any, resource: any, verdict: any };
+        metrics.admissions.get_or_create_owned(&admission);
+        metrics.admission_seconds.get_or_create_owned(&Route { route: any });
+        for by_cause in [&metrics.rejected, &metrics.connections_closed, &metrics.handshake_failures] {
+            by_cause.get_or_create_owned(&Cause { cause: any });
+        }
+        for by_outcome in [&metrics.tls_reloads, &metrics.policy_reloads] {
+            by_outcome.get_or_create_owned(&Outcome::of(true));
+        }
+        let policy = PolicyStatus {
+            name: any.to_owned(),
+            component: any.to_owned(),
+            digest: None,
+            loaded: true,
+            generation: Some(1),
+            mode: Mode::Enforce,
+            profile: Profile::Baseline,
+            failure_policy: FailurePolicy::Fail,
+            rules: vec![any.to_owned()],
+            errors: Vec::new(),
+        };
+        metrics.policies.install(&[policy]);
+        metrics
+    }
+
     /// Counts an attempt to load policies or objects.
     pub fn count_policy_reload(&self, succeeded: bool) {
         self.policy_reloads.get_or_create(&Outcome::of(succeeded)).inc();
@@ -115,7 +149,11 @@ impl Default for Metrics {
             Unit::Seconds,
             Family::clone(&admission_seconds),
         );
-        let rejected = Family::default();
+        let rejected: Family<Cause, Counter> = Family::default();
+        // There is an alert on these. Of a series that begins with its first request nobody can tell that one was added.
+        for rejection in [Rejection::Overloaded, Rejection::DeadlinePassed] {
+            rejected.get_or_create_owned(&Cause { cause: rejection.cause() });
+        }
         registry.register(
             "rejected_requests",
             "Requests that were not answered with a review",

@@ -55,6 +55,9 @@ pub struct PolicyStatus {
     pub digest: Option<String>,
     /// Whether it is enforced, perhaps as its last good version.
     pub loaded: bool,
+    /// `metadata.generation` of what was last read; a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Caps its actions.
     pub mode: Mode,
     /// Its own; a namespace may raise it.

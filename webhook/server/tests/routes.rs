@@ -261,6 +261,23 @@ async fn counts_what_it_answers() {
 }
 
 #[tokio::test]
+async fn tells_whether_a_policy_is_in_force_as_it_was_read() {
+    let state = support::state(gate());
+    let [loaded, generation] = ["loaded", "generation"].map(|of| format!("stateward_policy_{of}{{policy=\"echo\"}} "));
+    assert_eq!([metric(&state, &loaded), metric(&state, &generation)], ["1", "3"]);
+
+    let in_force = state.in_force().unwrap();
+    let mut statuses = in_force.statuses.clone();
+    statuses[0].generation = Some(4);
+    statuses[0].errors.push("`spec.mode`: unknown variant `Enforced`".to_owned());
+    state.install(Arc::clone(&in_force.policies), Arc::clone(&in_force.inventory), statuses);
+    assert_eq!([metric(&state, &loaded), metric(&state, &generation)], ["0", "4"]);
+
+    state.install(Arc::clone(&in_force.policies), Arc::clone(&in_force.inventory), Vec::new());
+    assert_eq!([metric(&state, &loaded), metric(&state, &generation)], ["", ""]);
+}
+
+#[tokio::test]
 async fn shows_what_is_loaded_and_what_is_wrong() {
     let state = support::state(gate());
     state.report("policies", vec!["policies/broken.yaml:3:9: `spec.mode`: unknown variant `Enforced`".to_owned()]);

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use stateward_core::evaluate::UndecidedReason;
@@ -18,6 +19,8 @@ use crate::state::PolicyStatus;
 
 /// Every series with a policy's name.
 pub(crate) struct PolicyFamilies {
+    loaded: Family<Policy, Gauge>,
+    generation: Family<Policy, Gauge>,
     findings: Family<RuleAction, Counter>,
     undecided: Family<RuleReason, Counter>,
     failures: Family<PolicyCause, Counter>,
@@ -79,6 +82,19 @@ struct PolicyCause {
 
 impl PolicyFamilies {
     pub(super) fn register(registry: &mut Registry) -> Self {
+        let loaded = Family::default();
+        registry.register(
+            "policy_loaded",
+            "1 while the policy is in force as it was last read, 0 while an older version is, or none",
+            Family::clone(&loaded),
+        );
+        // The generation of the whole set counts what happened to this process: only this one can be compared between replicas.
+        let generation = Family::default();
+        registry.register(
+            "policy_generation",
+            "The metadata.generation of the WasmPolicy that was last read",
+            Family::clone(&generation),
+        );
         let findings = Family::default();
         registry.register("findings", "Findings and changes, by final action", Family::clone(&findings));
         let undecided = Family::default();
@@ -95,7 +111,7 @@ impl PolicyFamilies {
             Unit::Seconds,
             Family::clone(&queue),
         );
-        Self { findings, undecided, failures, evaluation, queue, installed: Mutex::default() }
+        Self { loaded, generation, findings, undecided, failures, evaluation, queue, installed: Mutex::default() }
     }
 
     /// Series for each policy and rule; those of what is gone are taken away.
@@ -104,6 +120,8 @@ impl PolicyFamilies {
         let metrics = statuses.iter().map(|status| (status.name.clone(), self.policy(status, &mut now))).collect();
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *installed, now);
+        remove_gone(&self.loaded, &before.policies, &installed.policies);
+        remove_gone(&self.generation, &before.policies, &installed.policies);
         remove_gone(&self.findings, &before.findings, &installed.findings);
         remove_gone(&self.undecided, &before.undecided, &installed.undecided);
         remove_gone(&self.failures, &before.failures, &installed.failures);
@@ -114,6 +132,11 @@ impl PolicyFamilies {
 
     fn policy(&self, status: &PolicyStatus, now: &mut Installed) -> PolicyMetrics {
         let policy = || status.name.clone();
+        let is_as_read = status.loaded && status.errors.is_empty();
+        find(&self.loaded, Policy { policy: policy() }, &mut now.policies).set(is_as_read.into());
+        if let Some(generation) = status.generation {
+            find(&self.generation, Policy { policy: policy() }, &mut now.policies).set(generation);
+        }
         let rules = status.rules.iter().map(|rule| (rule.clone(), self.rule(&status.name, rule, now))).collect();
         let failures = CAUSES.iter().map(|&cause| {
             let labels = PolicyCause { policy: policy(), cause };

@@ -96,6 +96,7 @@ pub(crate) fn install(state: &State, gate: Arc<Semaphore>) {
         component: "builtin:echo".to_owned(),
         digest: Some("sha256:0".to_owned()),
         loaded: true,
+        generation: Some(3),
         mode: resource.spec.mode,
         profile: resource.spec.profile,
         failure_policy: FailurePolicy::Fail,

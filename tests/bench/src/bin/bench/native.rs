@@ -54,6 +54,7 @@ fn status(policy: &stateward_core::policy::Policy) -> PolicyStatus {
         component: policy.component.reference.clone(),
         digest: Some(policy.component.digest.clone()),
         loaded: true,
+        generation: None,
         mode: policy.mode,
         profile: policy.profile,
         failure_policy: policy.failure_policy,

@@ -106,9 +106,13 @@ impl Loading {
                 "some kinds are not known yet; rules that look them up are undecided"
             );
         }
-        let statuses = statuses::of(&set, &resources, |name| {
+        let mut statuses = statuses::of(&set, &resources, |name| {
             errors.iter().filter(|error| error.policy == name).map(|error| one_line(&error.error)).collect()
         });
+        for status in &mut statuses {
+            let stored = wanted.policies.iter().find(|stored| stored.name == status.name);
+            status.generation = stored.map(|stored| stored.generation);
+        }
         self.log(&set, wanted, &errors, state);
         let policies = set.policies().to_vec();
         state.metrics().count_policy_reload(errors.is_empty());
