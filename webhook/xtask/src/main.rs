@@ -4,9 +4,11 @@
 mod bench;
 mod browser;
 mod cargo;
+mod debian;
 mod demo;
 mod image;
 mod kubernetes;
+mod promtool;
 mod test;
 
 use std::process::ExitCode;

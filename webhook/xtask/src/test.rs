@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::browser::ensure_browser;
 use crate::cargo::{cargo, ensure_wasm_target, root};
 use crate::kubernetes;
+use crate::promtool::ensure_promtool;
 
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut names = arguments.to_vec();
@@ -25,8 +26,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         bail!("there is no suite `{unknown}`\nhint: {}", known.join(", "));
     }
     ensure_wasm_target()?;
-    if suites.iter().any(|suite| suite.name == PAGE && (names.is_empty() || names.contains(&suite.name))) {
+    let is_asked =
+        |name: &str| suites.iter().any(|suite| suite.name == name && (names.is_empty() || names.contains(&suite.name)));
+    if is_asked(PAGE) {
         ensure_browser();
+    }
+    if is_asked(DASHBOARDS) {
+        ensure_promtool()?;
     }
 
     // Tests that lack something write why into this file; a skip that nobody sees is a test that nobody has.
@@ -149,3 +155,5 @@ fn print_summary(rows: &[Row], reasons: &str) -> ExitCode {
 
 /// The suite that wants a browser.
 const PAGE: &str = "page";
+/// The suite that wants promtool.
+const DASHBOARDS: &str = "dashboards";
