@@ -62,6 +62,47 @@ async fn one_line_for_a_request_and_never_its_body() {
     assert!(!format!("{log:?}").contains("hunter2"));
 }
 
+/// Of what was answered who, what, by which rules; through the command as through the port.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_decisions_are_told() {
+    let serve = Serve::start(&["--drain-delay", "0"]).unwrap();
+    let mut review: Value = serde_json::from_slice(&review()).unwrap();
+    let endpoint = serve.endpoint().unwrap();
+    endpoint.post(Protocol::Http1, "/validate/ignore", review.to_string()).await.unwrap();
+    let spec = review.pointer_mut("/request/object/spec/template/spec").unwrap();
+    spec["terminationGracePeriodSeconds"] = 0.into();
+    spec["containers"][0]["args"] = serde_json::json!(["hunter2"]);
+    review["request"]["name"] = "db-ä".into();
+    endpoint.post(Protocol::Http2, "/validate/fail", review.to_string()).await.unwrap();
+    let (status, text) = serve.get("/decisions").unwrap();
+    assert!(status == 200 && !text.contains("hunter2"), "{text}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let all = told["decisions"].as_array().unwrap();
+    assert_eq!(
+        (all.len(), &all[0]["route"], &all[1]["verdict"]),
+        (2, &Value::from("ignore"), &Value::from("denied")),
+        "{text}"
+    );
+    let asked = |arguments: &'static [&str]| {
+        let mut command = std::process::Command::new(stateward_tests::stateward());
+        command.args(["decisions", "--url", &format!("http://{}", serve.admin)]).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let denied = asked(&["--denied", "-n", "demo"]);
+    let (time, line) = denied.trim_end().split_once(' ').unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z'), "{denied}");
+    assert!(
+        line.starts_with("denied  fail   CREATE StatefulSet demo/db-ä by admin: deny ordered-identity/zero-grace"),
+        "{line}"
+    );
+    assert_eq!(asked(&["--last", "1", "--namespace", "nowhere"]), "");
+    assert_eq!(asked(&[]).lines().count(), 2);
+    let json: Value = serde_json::from_str(&asked(&["-o", "json"])).unwrap();
+    assert_eq!(json["decisions"], told["decisions"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_request_makes_a_short_line() {
     let serve = Serve::start(&["--drain-delay", "0"]).unwrap();

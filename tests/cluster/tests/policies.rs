@@ -242,7 +242,9 @@ fn conditions(status: &Value) -> Vec<String> {
         let (kind, is, reason) = (word("type"), word("status"), word("reason"));
         format!("{kind}={is} {reason} at {}: {message}", one["observedGeneration"])
     };
-    status["conditions"].as_array().into_iter().flatten().map(line).collect()
+    // What the last scan says comes when that is over: `reports` looks at it.
+    let loading = status["conditions"].as_array().into_iter().flatten().filter(|one| one["type"] != "Reported");
+    loading.map(line).collect()
 }
 
 fn without_pods(message: &str, status: &Value) -> String {

@@ -8,6 +8,7 @@ use regex::Regex;
 use stateward_core::manifest::Profile;
 
 use crate::audit::AuditArgs;
+use crate::decisions::DecisionsArgs;
 use crate::doctor::DoctorArgs;
 use crate::findings::FindingsArgs;
 use crate::install::{InstallArgs, UninstallArgs};
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Say who may write in the sets of the manager contract, what is wrong there and how to mend it.
     Roles(RolesArgs),
+    /// Say what replicas answered last, to whom and by which rules.
+    Decisions(DecisionsArgs),
     /// Take the webhook out of the way, for a time or until `resume`.
     Pause(PauseArgs),
     /// End a pause, or what somebody deleted by hand.

@@ -13,6 +13,7 @@ mod check;
 mod cluster;
 mod compile_component;
 mod completions;
+mod decisions;
 mod doctor;
 mod engine;
 mod exit;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Uninstall(args) => install::uninstall(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Roles(args) => roles::run(&args),
+        Command::Decisions(args) => decisions::run(&args),
         Command::Pause(args) => pause::pause(&args),
         Command::Resume(args) => pause::resume(&args),
         Command::Completions(args) => completions::run(&args),

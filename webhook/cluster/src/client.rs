@@ -30,7 +30,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The client could not be made of it.
-    #[error("no client could be made for `{server}`: {reason}")]
+    #[error("`{server}` cannot be asked: {reason}")]
     Client {
         /// The API server's address.
         server: String,
@@ -70,6 +70,17 @@ impl Connect<'_> {
 /// A client without more.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
     Connect { kubeconfig, context, ..Connect::default() }.client().await
+}
+
+/// A GET of what one of our own processes answers on its admin port: text, without credentials.
+pub async fn fetch(server: &str, path: &str) -> Result<String, ConnectError> {
+    let failed = |reason: String| ConnectError::Client { server: server.to_owned(), reason };
+    let mut config = Config::new(server.parse().map_err(|error| failed(format!("{error}")))?);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(crate::retry::CALL);
+    let client = Client::try_from(config).map_err(|error| failed(error.to_string()))?;
+    let request = http::Request::get(path).body(Vec::new()).map_err(|error| failed(error.to_string()))?;
+    client.request_text(request).await.map_err(|error| failed(crate::follow::said(&error)))
 }
 
 /// Whether an error says that the account lacks a permission.

@@ -19,13 +19,13 @@ use crate::state::State;
 
 /// All paths of the admin port, as loopback sees them. A port-forward comes from there.
 pub fn router(state: Arc<State>) -> Router {
-    public().route("/policies", get(policies)).with_state(state)
+    public().route("/policies", get(policies)).route("/decisions", get(decisions)).with_state(state)
 }
 
 /// What everybody who reaches the port may see: kubelet and a scraper do not come from loopback.
 pub fn public_router(state: Arc<State>) -> Router {
     let elsewhere = || async { (StatusCode::FORBIDDEN, "only on loopback\nhint: kubectl port-forward\n") };
-    public().route("/policies", get(elsewhere)).with_state(state)
+    public().route("/policies", get(elsewhere)).route("/decisions", get(elsewhere)).with_state(state)
 }
 
 fn public() -> Router<Arc<State>> {
@@ -60,6 +60,12 @@ async fn policies(Shared(state): Shared<Arc<State>>) -> Response {
         "problems": state.problems(),
     });
     ([(header::CONTENT_TYPE, "application/json")], format!("{body:#}\n")).into_response()
+}
+
+/// The oldest one first.
+async fn decisions(Shared(state): Shared<Arc<State>>) -> Response {
+    let body = json!(state.decisions.all());
+    ([(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
 /// Serves until it is dropped.

@@ -9,6 +9,7 @@ use stateward_core::request::{GroupVersionResource, Operation, Request};
 use stateward_core::unread;
 use stateward_core::verdict::Verdict;
 
+use crate::decisions::{self, Decision};
 use crate::metrics::{self, Admission};
 use crate::review::{self, Phase};
 use crate::routes::Rejection;
@@ -80,6 +81,22 @@ fn record(
         duration_ms = took.as_secs_f64() * 1e3,
         "admission"
     );
+    let text = |text: &str| cut(text).to_owned();
+    state.decisions.keep(Decision {
+        time: jiff::Timestamp::now(),
+        uid: text(&request.uid),
+        route: question.name().to_owned(),
+        operation: operation_name(request.operation).to_owned(),
+        kind: text(&request.kind.kind),
+        namespace: request.namespace.as_deref().map(text),
+        name: request.name.as_deref().map(text),
+        user: request.user.as_ref().map(|user| text(&user.username)),
+        dry_run: request.dry_run,
+        policies: in_force.generation,
+        verdict: word.to_owned(),
+        rules: decisions::rules(verdict),
+        duration_ms: took.as_secs_f64() * 1e3,
+    });
     let metrics = state.metrics();
     metrics
         .admissions

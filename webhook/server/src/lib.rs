@@ -18,6 +18,7 @@
 pub mod admin;
 mod admission;
 mod connection;
+mod decisions;
 pub mod duration;
 mod listener;
 mod metrics;
@@ -30,6 +31,7 @@ mod state;
 mod tls;
 pub mod watch;
 
+pub use decisions::{Decision, LastDecisions};
 pub use metrics::{AuditSample, Metrics};
 pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};

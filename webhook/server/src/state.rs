@@ -15,6 +15,7 @@ use stateward_core::unread::Unread;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::decisions::Decisions;
 use crate::metrics::{Metrics, PolicyMetrics};
 
 /// Shared by the listener, the routes and whoever loads policies.
@@ -26,6 +27,7 @@ pub struct State {
     problems: Mutex<BTreeMap<String, Vec<String>>>,
     member_seen: watch::Sender<bool>,
     unread: OnceLock<mpsc::Sender<Unread>>,
+    pub(crate) decisions: Decisions,
     metrics: Metrics,
 }
 

@@ -288,7 +288,9 @@ async fn shows_what_is_loaded_and_what_is_wrong() {
 #[tokio::test]
 async fn from_elsewhere_only_health_and_metrics_are_seen() {
     let admin = admin::public_router(support::state(gate()));
-    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/policies", 403)] {
+    for (path, status) in
+        [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/policies", 403), ("/decisions", 403)]
+    {
         assert_eq!(send(&admin, get(path)).await.0.as_u16(), status, "{path}");
     }
 }
