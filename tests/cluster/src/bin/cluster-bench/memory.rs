@@ -92,14 +92,18 @@ fn objects() -> [(u64, ApiResource, Object); 3] {
 fn resident(installed: &Installed) -> Result<f64> {
     let mut largest: f64 = 0.0;
     for pod in installed.kubelet.pods() {
-        let pid = pod.pid.with_context(|| format!("{} does not run", pod.name))?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        largest = largest.max(kilobytes / 1024.0);
+        largest = largest.max(resident_of(pod.pid.with_context(|| format!("{} does not run", pod.name))?)?);
     }
     Ok(largest)
 }
 
-const NAMESPACE: &str = "large";
+/// Of one process, in MB.
+pub(crate) fn resident_of(pid: impl std::fmt::Display) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+pub(crate) const NAMESPACE: &str = "large";
 const LIMIT: Duration = Duration::from_secs(900);
