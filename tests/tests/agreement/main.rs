@@ -8,6 +8,7 @@ mod changes;
 mod compare;
 mod objects;
 mod random;
+mod ways;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use case::Case;
 use changes::Change;
 use random::Random;
 use stateward_tests::oracle::{self, NOT_JUDGED, RULES, World};
-use stateward_tests::{corpus, skip};
+use stateward_tests::{corpus, root, skip};
 
 /// Every real object, some of the changes on each, so that each change meets many, and random ones.
 #[test]
@@ -102,3 +103,33 @@ fn every_rule_is_computed_or_is_said_why_not() {
 
 /// What would be broken by anybody but some users ends undecided in a file.
 const UNDECIDED: &[&str] = &["workload-kind/foreign-claim"];
+
+/// Real objects, 1,000 that were changed at random, and what a real API server sent us.
+#[test]
+fn server_check_and_audit_agree() {
+    let mut cases: Vec<Case> = changes::all().iter().map(Change::case).collect();
+    if let Some(folder) = corpus::folder() {
+        for real in corpus::sets(&folder) {
+            let beside = corpus::neighbours(&folder, &real.group).into_iter().map(|each| each.object);
+            cases.push(Case::new(real.file, real.set, beside.filter(|object| object["kind"] != "StorageClass")));
+        }
+    }
+    let mut random = Random::new(23);
+    let changed = (0..1_000).map(|number| random::changed(&cases[number % cases.len()], &mut random));
+    let changed: Vec<Case> = changed.collect();
+    cases.extend(changed);
+    cases.extend(sent());
+    ways::agree(&mut cases);
+}
+
+/// The objects that were made, of the reviews that a real API server sent.
+fn sent() -> Vec<Case> {
+    let files = std::fs::read_dir(root().join("tests/cases/reviews")).unwrap().map(|file| file.unwrap().path());
+    let reviews = files.map(|file| serde_json::from_slice::<serde_json::Value>(&std::fs::read(file).unwrap()).unwrap());
+    let created = reviews.map(|mut review| review["request"].take()).filter(|request| {
+        let object = &request["object"];
+        let is_whole = request["subResource"].is_null() && request["operation"] == "CREATE";
+        is_whole && object["metadata"]["namespace"].is_string() && object["metadata"]["name"].is_string()
+    });
+    created.map(|mut request| Case::new("a review", request["object"].take(), [])).collect()
+}
