@@ -18,16 +18,12 @@ async fn the_rarer_ways_of_the_contract() -> Result<()> {
 async fn sections(on: &Installed) -> Result<()> {
     // Kubelets delete with a grace period of 0 when a pod has stopped, and are known by their group; kwok plays them under a name of its own.
     settings(on, "ordered-identity", json!({ "trustedUsers": ["kwok"] })).await?;
-    settings(
-        on,
-        "manager-writes",
-        json!({ "trustedUsers": ["kwok"], "stampEnvironment": true, "restorers": [RESTORER] }),
-    )
-    .await?;
+    settings(on, "manager-writes", of_the_contract(&[])).await?;
     on.open_shop().await?;
     the_first_ordinal_moves(on).await.context("another start")?;
     a_partition_keeps_roles(on).await.context("a partition")?;
     pods_are_restored(on).await.context("a restore")?;
+    another_account_makes_members(on).await.context("another controller")?;
     before_it_joins(on).await.context("before it joins")?;
     on.granted(&["label", "namespace", SHOP, "stateward.dev/profile=strict"]).await?;
     joins_while_it_runs(on).await.context("joining")?;
@@ -218,6 +214,48 @@ async fn pods_are_restored(on: &Installed) -> Result<()> {
     remove(on).await
 }
 
+/// Where the controller manager asks under another name, the policy says so: to the webhooks, and to the guard, which is derived anew.
+async fn another_account_makes_members(on: &Installed) -> Result<()> {
+    on.plane.apply(&stateful_set("ledger", 1).to_string()).await?;
+    running(on, MANAGER, |pod| role(pod) == "manager").await?;
+    let set = get(on, SET).await?;
+    let owner = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "ledger", "uid": set["metadata"]["uid"], "controller": true,
+    });
+    let template = &set["spec"]["template"];
+    let metadata = json!({ "name": "ledger-1", "labels": template["metadata"]["labels"], "ownerReferences": [owner] });
+    let member = json!({ "metadata": metadata, "spec": { "containers": template["spec"]["containers"] } });
+    let make = async || send(on, ELSEWHERE, Verb::Create, PODS, member.clone(), true).await;
+    let refused = make().await?;
+    ensure!(!refused.is_granted() && refused.message.contains("[manager-writes/"), "{refused:?}");
+    settings(on, "manager-writes", of_the_contract(&[ELSEWHERE])).await?;
+    eventually("every replica knows the account", PATIENCE, async || {
+        for _ in 0..TRIES {
+            let made = make().await?;
+            ensure!(made.is_granted() && role(&made.object) == "worker", "{made:?}");
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    let guard = on.plane.kubectl(&["get", "validatingadmissionpolicy", "stateward", "-o", "json"]).await?;
+    ensure!(String::from_utf8(guard.stdout)?.contains(ELSEWHERE), "the guard does not know the account");
+    settings(on, "manager-writes", of_the_contract(&[])).await?;
+    eventually("nobody takes it for the controller any more", PATIENCE, async || {
+        for _ in 0..TRIES {
+            ensure!(!make().await?.is_granted(), "it is granted");
+        }
+        Ok(Some(()))
+    })
+    .await?;
+    remove(on).await
+}
+
+fn of_the_contract(controllers: &[&str]) -> Value {
+    json!({
+        "trustedUsers": ["kwok"], "stampEnvironment": true, "restorers": [RESTORER], "controllerAccounts": { "add": controllers },
+    })
+}
+
 async fn remove(on: &Installed) -> Result<()> {
     on.granted(&["scale", "statefulset/ledger", "-n", SHOP, "--replicas=0"]).await?;
     for name in MEMBERS {
@@ -333,6 +371,7 @@ fn variable(pod: &Value) -> &Value {
 }
 
 const ALICE: &str = "alice";
+const ELSEWHERE: &str = "system:serviceaccount:elsewhere:statefulset-controller";
 const RESTORER: &str = "system:serviceaccount:velero:velero";
 const MEMBERS: [&str; 3] = ["ledger-0", "ledger-1", "ledger-2"];
 const MANAGER: &str = "ledger-0";
