@@ -1,7 +1,7 @@
 //! Refuses members whose own claim is another member's by another reading of its name.
 
 use stateward_sdk::accounts::is_machinery;
-use stateward_sdk::disks::{HOLDER_POD_FIELDS, HOLDER_SET_FIELDS, Holder, Missing, holder};
+use stateward_sdk::disks::{HOLDER_POD_FIELDS, HOLDER_SET_FIELDS, Holder, holder};
 use stateward_sdk::objects::readings;
 use stateward_sdk::prelude::*;
 
@@ -52,15 +52,7 @@ pub fn rival_claim(pod: &Pod, cx: &Context<Settings>, out: &mut Findings) {
                 .hint("give claim templates names without dashes");
             return;
         }
-        let Holder { member, is_governed, is_left } = match holder(name, Some(pod_name), cx) {
-            Ok(Some(holder)) => holder,
-            Ok(None) => continue,
-            Err(Missing::Sets) => return out.unavailable::<StatefulSet>(),
-            Err(Missing::Pods) => {
-                out.unavailable::<Pod>();
-                continue;
-            }
-        };
+        let Some(Holder { member, is_governed, is_left }) = holder(name, Some(pod_name), cx, out) else { continue };
         let finding = out.finding(
             path,
             place,

@@ -2,6 +2,7 @@
 
 use crate::context::{Context, Found};
 use crate::contract::{ROLE, is_governed};
+use crate::findings::Findings;
 use crate::objects::{Pod, PodSpec, StatefulSet, member_of, readings};
 
 /// A member that writes to a claim, or is wanted to.
@@ -9,19 +10,10 @@ use crate::objects::{Pod, PodSpec, StatefulSet, member_of, readings};
 pub struct Holder {
     /// The member.
     pub member: String,
-    /// One writer was promised to its set, or it has a role, whatever became of its set.
+    /// One writer was promised, to its set or to that of the pod that is judged; or it has a role, whatever became of its set.
     pub is_governed: bool,
-    /// No set wants it; it is there all the same.
+    /// It mounts the claim now, whether a set wants it or not.
     pub is_left: bool,
-}
-
-/// What has to be known to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// Sets of certain names.
-    Sets,
-    /// The pods of certain names.
-    Pods,
 }
 
 /// What a rule reads of sets, by name, that calls [`holder`].
@@ -39,16 +31,19 @@ pub const HOLDER_POD_FIELDS: &[&str] = &["/metadata/labels/stateward.dev~1role",
 ///
 /// Where a set makes this claim for `pod` itself, another one counts only if it has one writer; and where that set has one writer as well, only a pod that
 /// mounts the claim now: else each of the two would keep the other from starting. Every set is asked for by its name: a list could be made too long to be
-/// answered by whoever may make sets. Costs a look-up, and a live one, for each way to read the name.
-pub fn holder<S>(claim: &str, pod: Option<&str>, cx: &Context<S>) -> Result<Option<Holder>, Missing> {
-    let Some((stem, ordinal)) = member_of(claim) else { return Ok(None) };
+/// answered by whoever may make sets. Costs a look-up, and a live one, for each way to read the name. What cannot be looked up is told, and `None`.
+pub fn holder<S>(claim: &str, pod: Option<&str>, cx: &Context<S>, out: &mut Findings) -> Option<Holder> {
+    let (stem, ordinal) = member_of(claim)?;
     let is_own = |set: &str| pod.is_some_and(|pod| member_of(pod) == Some((set, ordinal)));
     let mut own = None;
     let mut wanting: Option<Holder> = None;
     let mut plain: Option<Holder> = None;
     for (template, name) in readings(stem) {
         let set = match cx.find::<StatefulSet>(name) {
-            Found::Unknown => return Err(Missing::Sets),
+            Found::Unknown => {
+                out.unavailable::<StatefulSet>();
+                return None;
+            }
             Found::Found(set) if set.has_claim_template(template) => set,
             Found::Found(_) | Found::Absent => continue,
         };
@@ -66,12 +61,15 @@ pub fn holder<S>(claim: &str, pod: Option<&str>, cx: &Context<S>) -> Result<Opti
         None => wanting.or(plain),
     };
     if wanting.as_ref().is_some_and(|holder| holder.is_governed) {
-        return Ok(wanting);
+        return wanting;
     }
     match left(pod, claim, stem, ordinal, own == Some(true), cx) {
-        Found::Found(member) => Ok(Some(Holder { member, is_governed: true, is_left: true })),
-        Found::Absent => Ok(wanting),
-        Found::Unknown => wanting.map(Some).ok_or(Missing::Pods),
+        Found::Found(member) => Some(Holder { member, is_governed: true, is_left: true }),
+        Found::Unknown if wanting.is_none() => {
+            out.unavailable::<Pod>();
+            None
+        }
+        Found::Absent | Found::Unknown => wanting,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Claims of a StatefulSet's members that somebody else mounts.
 
 use stateward_sdk::accounts::is_machinery;
-use stateward_sdk::disks::{HOLDER_POD_FIELDS, HOLDER_SET_FIELDS, Holder, Missing, holder};
+use stateward_sdk::disks::{HOLDER_POD_FIELDS, HOLDER_SET_FIELDS, Holder, holder};
 use stateward_sdk::lists::matches;
 use stateward_sdk::prelude::*;
 
@@ -67,16 +67,8 @@ fn judge(metadata: Option<&ObjectMeta>, pod: &PodSpec, path: &str, cx: &Context<
         if is_backup(pod, cx) {
             return;
         }
-        let holder = match holder(name, metadata.map(|metadata| metadata.name.as_str()), cx) {
-            Ok(Some(holder)) => holder,
-            Ok(None) => continue,
-            Err(Missing::Sets) => return out.unavailable::<StatefulSet>(),
-            Err(Missing::Pods) => {
-                out.unavailable::<Pod>();
-                continue;
-            }
-        };
-        let Holder { member, is_governed, is_left } = holder;
+        let pod_name = metadata.map(|metadata| metadata.name.as_str());
+        let Some(Holder { member, is_governed, is_left }) = holder(name, pod_name, cx, out) else { continue };
         let remedy = if is_left {
             format!("mount it `readOnly`, mount a clone of it, or wait until pod `{member}` is gone")
         } else {

@@ -118,6 +118,25 @@ pub fn stateful_set(name: &str, replicas: u32) -> Value {
     })
 }
 
+/// `my-db`, as most databases are: with a claim, a dash in the name, and outside of the contract.
+pub fn database(namespace: &str) -> Value {
+    let claim = json!({ "accessModes": ["ReadWriteOnce"], "storageClassName": "remote", "resources": { "requests": { "storage": "1Gi" } } });
+    let container =
+        json!({ "name": "db", "image": "db:1", "volumeMounts": [{ "name": "data", "mountPath": "/data" }] });
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": { "name": "my-db", "namespace": namespace },
+        "spec": {
+            "replicas": 2,
+            "serviceName": "my-db",
+            "selector": { "matchLabels": { "app": "my-db" } },
+            "template": { "metadata": { "labels": { "app": "my-db" } }, "spec": { "containers": [container] } },
+            "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": claim }],
+        },
+    })
+}
+
 /// Four seconds of them on a machine with two cores, six on a busy one.
 const THIRD: u64 = 1_000;
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use stateward_cluster::names::NAMESPACE;
 use stateward_cluster_tests::binaries::Program;
 use stateward_cluster_tests::installed::Installed;
-use stateward_cluster_tests::shop::{SHOP, stateful_set};
+use stateward_cluster_tests::shop::{SHOP, database, stateful_set};
 use stateward_cluster_tests::{eventually, measured};
 
 #[tokio::test]
@@ -19,7 +19,8 @@ async fn from_nothing(on: &Installed) -> Result<()> {
     on.replicas(3).await?;
     on.open_shop().await?;
     on.plane.apply(&stateful_set("ledger", 2).to_string()).await?;
-    on.plane.apply(OTHERS).await?;
+    on.plane.apply(WEB).await?;
+    on.plane.apply(&database(SHOP).to_string()).await?;
     for all in ["statefulset/ledger", "statefulset/my-db", "deployment/web"] {
         rolled(on, all).await?;
     }
@@ -115,7 +116,7 @@ fn names(on: &Installed) -> BTreeSet<String> {
     on.kubelet.pods().into_iter().map(|pod| pod.name).collect()
 }
 
-const OTHERS: &str = "
+const WEB: &str = "
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web, namespace: shop }
@@ -125,21 +126,6 @@ spec:
   template:
     metadata: { labels: { app: web } }
     spec: { containers: [{ name: web, image: web:1 }] }
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: my-db, namespace: shop }
-spec:
-  replicas: 2
-  serviceName: my-db
-  selector: { matchLabels: { app: my-db } }
-  template:
-    metadata: { labels: { app: my-db } }
-    spec:
-      containers: [{ name: db, image: db:1, volumeMounts: [{ name: data, mountPath: /data }] }]
-  volumeClaimTemplates:
-  - metadata: { name: data }
-    spec: { accessModes: [ReadWriteOnce], storageClassName: remote, resources: { requests: { storage: 1Gi } } }
 ";
 
 const PATIENCE: Duration = Duration::from_secs(90);

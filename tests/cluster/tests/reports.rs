@@ -90,6 +90,11 @@ async fn every_object_has_its_own(on: &Installed) -> Result<()> {
         let results = report["results"].as_array().context("no list")?;
         ensure!(results.iter().filter(|one| one["result"] == kind).count() == count, "{report}");
     }
+    // As `deploy/README.md` asks.
+    let columns = "custom-columns=NAME:.metadata.name,DENY:.status.audit.deny,WARN:.status.audit.warn,SCANNED:.status.audit.lastScan";
+    let table = String::from_utf8(on.plane.kubectl(&["get", "wasmpolicies", "-o", columns]).await?.stdout)?;
+    let row = table.lines().find(|line| line.starts_with("ordered-identity ")).context("no row")?;
+    ensure!(row.split_whitespace().nth(1) == Some("1") && !table.contains("<none>"), "{table}");
     // One that breaks no rule was looked at all the same, and its pods need no report.
     let ledger = object(on, "statefulset", SHOP, "ledger").await?;
     let report = report_of(on, &ledger).await?.context("no report")?;

@@ -233,18 +233,9 @@ async fn is_served(client: &Client, layout: Layout) -> Result<bool, String> {
 
 /// Nothing is made in a namespace that is being deleted.
 fn is_ending(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403 && status.has_cause(ENDING))
-}
-
-trait Causes {
-    fn has_cause(&self, reason: &str) -> bool;
-}
-
-impl Causes for kube::core::Status {
-    fn has_cause(&self, reason: &str) -> bool {
-        let causes = self.details.iter().flat_map(|details| &details.causes);
-        causes.into_iter().any(|cause| cause.reason == reason)
-    }
+    let kube::Error::Api(status) = error else { return false };
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.any(|cause| cause.reason == ENDING)
 }
 
 fn reason(verb: &str, error: &kube::Error) -> String {

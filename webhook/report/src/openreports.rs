@@ -46,8 +46,6 @@ pub struct OpenReport {
     pub namespace: Option<String>,
     /// Its name: the uid of what it is about.
     pub name: String,
-    /// What it is about, such as `statefulsets.apps`.
-    pub resource: String,
     /// Of all that it says, without when: 16 hexadecimal digits.
     pub digest: String,
     /// The whole object.
@@ -225,7 +223,7 @@ impl Subject<'_> {
             result.insert("timestamp".to_owned(), stamp.clone());
         }
         let object = self.object(&resource, &digest, summary, &results);
-        OpenReport { namespace: self.namespace.map(str::to_owned), name: self.uid.to_owned(), resource, digest, object }
+        OpenReport { namespace: self.namespace.map(str::to_owned), name: self.uid.to_owned(), digest, object }
     }
 
     fn object(self, resource: &str, digest: &str, summary: &Value, results: &[Map<String, Value>]) -> Value {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use stateward_cluster_tests::attacks::ledger::{LEDGER, MALLORY, MANAGER, PODS, WORKER, spec};
 use stateward_cluster_tests::attacks::{Sent, Verb};
 use stateward_cluster_tests::installed::Installed;
+use stateward_cluster_tests::shop::database;
 use stateward_cluster_tests::{eventually, measured};
 
 use crate::attempt::{Attempt, Outcome, Refuser};
@@ -39,6 +40,7 @@ pub(crate) async fn with_some(on: &Installed, attempts: &[Attempt]) -> Result<()
 /// Nobody answers, and the API server goes on believing that they run.
 pub(crate) async fn with_none(on: &Installed, attempts: &[Attempt]) -> Result<()> {
     on.plane.apply(NEIGHBOURS).await?;
+    on.plane.apply(&database("next-door").to_string()).await?;
     for neighbour in ["deployment/web", "statefulset/my-db"] {
         on.granted(&["rollout", "status", neighbour, "-n", "next-door", "--timeout=60s"]).await?;
     }
@@ -211,22 +213,6 @@ spec:
   template:
     metadata: { labels: { app: web } }
     spec: { containers: [{ name: web, image: 'web:1' }] }
----
-# What most databases are like: with a claim, a dash in the name, and outside of the contract.
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: { name: my-db, namespace: next-door }
-spec:
-  replicas: 2
-  serviceName: my-db
-  selector: { matchLabels: { app: my-db } }
-  template:
-    metadata: { labels: { app: my-db } }
-    spec:
-      containers: [{ name: db, image: 'db:1', volumeMounts: [{ name: data, mountPath: /data }] }]
-  volumeClaimTemplates:
-  - metadata: { name: data }
-    spec: { accessModes: [ReadWriteOnce], storageClassName: remote, resources: { requests: { storage: 1Gi } } }
 ";
 
 /// Calls that nobody answered: so many that no accident explains them.
