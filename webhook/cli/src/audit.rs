@@ -82,8 +82,8 @@ async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
     let mut scanner = Scanner::new(client, Scope { namespace: args.namespace.clone(), labels: args.selector.clone() });
     let mut progress = Progress::start();
     progress.says("reading what rules look up");
-    let (inventory, mut unread) = scanner.neighbours(&set.reads()).await?;
-    let judge = Arc::new(Judge::new(Arc::clone(&set), inventory, args.findings.shows_objects()));
+    let (others, mut unread) = scanner.others(&set.reads()).await?;
+    let judge = Arc::new(Judge::new(Arc::clone(&set), others, args.findings.shows_objects()));
     for resource in set.judged_at_create() {
         let mut seen = 0;
         let each = async |page: Vec<_>| {

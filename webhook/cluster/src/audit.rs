@@ -3,23 +3,27 @@
 //! The rules are asked through [`stateward_core::admit::validate`], as everybody asks them.
 
 mod judge;
+mod others;
 mod outcome;
 mod pages;
 mod served;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use http::Request;
 use kube::Client;
 use serde_json::value::RawValue;
-use stateward_core::inventory::{Fields, StoredInventory, StoredObject};
+use stateward_core::inventory::{Fields, Store, StoredInventory, StoredObject};
 use stateward_core::manifest::Read;
 use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 
 use crate::client::{is_forbidden, is_not_found};
 use crate::follow::said;
+use crate::inventory::ClusterInventory;
 pub use judge::Judge;
+use others::Others;
 pub use outcome::{Counts, Outcome, Storing};
 use pages::Pages;
 use served::{Kind, Served};
@@ -86,13 +90,33 @@ impl Scanner {
 
     /// Every object of these kinds, cut to what rules read of it. A kind that is not served here has no objects; one that may not be listed
     /// is unknown, and answered as well. Costs one request for 500 objects, and memory for what is kept.
-    pub async fn neighbours(&mut self, reads: &[Read]) -> Result<(StoredInventory, Vec<Unread>), ScanError> {
+    pub async fn others(&mut self, reads: &[Read]) -> Result<(Arc<dyn Store>, Vec<Unread>), ScanError> {
+        let (listed, unread) = self.list(reads, |_| true).await?;
+        Ok((Arc::new(listed), unread))
+    }
+
+    /// The same where most kinds are followed anyway: those are read where they are, as they are then, and only the others are listed.
+    /// With 25,000 objects that are followed it saves 55 MB.
+    pub async fn others_beside(
+        &mut self,
+        reads: &[Read],
+        followed: Arc<ClusterInventory>,
+    ) -> Result<(Arc<dyn Store>, Vec<Unread>), ScanError> {
+        let (listed, unread) = self.list(reads, |kind| !followed.follows(kind)).await?;
+        Ok((Arc::new(Others { followed, listed }), unread))
+    }
+
+    async fn list(
+        &mut self,
+        reads: &[Read],
+        is_wanted: impl Fn(&GroupVersionKind<'_>) -> bool,
+    ) -> Result<(StoredInventory, Vec<Unread>), ScanError> {
         let fields = Fields::new(reads);
         let mut kinds: BTreeSet<GroupVersionKind<'static>> = reads.iter().map(|read| read.kind.clone()).collect();
         // Their labels raise profiles and select policies.
         kinds.insert(GroupVersionKind { group: "".into(), version: "v1".into(), kind: "Namespace".into() });
         let (mut inventory, mut unread) = (StoredInventory::default(), Vec::new());
-        for kind in kinds {
+        for kind in kinds.into_iter().filter(|kind| is_wanted(kind)) {
             let Some(served) = self.served.kind(&kind).await? else {
                 inventory.know_everywhere(&kind);
                 continue;

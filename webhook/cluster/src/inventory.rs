@@ -106,8 +106,7 @@ impl Inventory for ClusterInventory {
     }
 
     fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
-        let known = self.cache(&namespaces()).and_then(|cache| cache.labels_of(namespace));
-        match known {
+        match self.followed_labels(namespace) {
             Some(labels) => Box::pin(std::future::ready(Some(labels))),
             // One that was created a moment ago; and where namespaces cannot be followed, the API server is asked each time.
             None => Box::pin(self.live.namespace_labels(namespace)),
@@ -116,6 +115,21 @@ impl Inventory for ClusterInventory {
 }
 
 impl ClusterInventory {
+    /// Whether all objects of the kind are known without asking anybody.
+    pub(crate) fn follows(&self, kind: &GroupVersionKind<'_>) -> bool {
+        self.cache(kind).is_some_and(|cache| cache.health().is_known())
+    }
+
+    /// What is followed of a kind, whether or not the query asks for live objects; `None` where it is not known.
+    pub(crate) fn followed(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>> {
+        self.cache(&query.kind)?.matching(query)
+    }
+
+    /// The labels of a namespace that is followed.
+    pub(crate) fn followed_labels(&self, namespace: &str) -> Option<Arc<Labels>> {
+        self.cache(&namespaces())?.labels_of(namespace)
+    }
+
     fn cache<'a>(&'a self, kind: &'a GroupVersionKind<'a>) -> Option<&'a Arc<Cache>> {
         let caches: &HashMap<GroupVersionKind<'a>, Arc<Cache>> = &self.caches;
         caches.get(kind)

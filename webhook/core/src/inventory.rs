@@ -27,6 +27,15 @@ pub trait Inventory: Send + Sync {
     fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>>;
 }
 
+/// Objects in memory, which can be told apart before they become answers.
+pub trait Store: Send + Sync {
+    /// The objects that a query means; `None` when they cannot be known here. Whether it asks for live ones makes no difference.
+    fn matching(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>>;
+
+    /// The labels of a namespace; `None` when it is not known here.
+    fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>>;
+}
+
 /// One look-up.
 #[derive(Clone, Debug)]
 pub struct Query<'a> {

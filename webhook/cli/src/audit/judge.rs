@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stateward_cluster::audit::{self, Stored};
-use stateward_core::inventory::StoredInventory;
+use stateward_core::inventory::Store;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_report::check::CheckReport;
@@ -23,9 +23,9 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory, keeps: bool) -> Self {
+    pub(super) fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, keeps: bool) -> Self {
         let promises = PromiseTable::new(&set);
-        let rules = audit::Judge::new(set, inventory, jiff::Timestamp::now());
+        let rules = audit::Judge::new(set, others, jiff::Timestamp::now());
         Self { rules, promises, kept: keeps.then(Mutex::default) }
     }
 

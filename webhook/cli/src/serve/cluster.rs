@@ -15,7 +15,7 @@ use stateward_cluster::certificates::{
     Names, Registered, SelfManaged, ServingCertificate, Terms, follow_registered, host_of,
 };
 use stateward_cluster::client::{self, Client};
-use stateward_cluster::inventory::Inventories;
+use stateward_cluster::inventory::{ClusterInventory, Inventories};
 use stateward_cluster::lease::{self, Leadership, Leading};
 use stateward_cluster::status::{ExemptionTeller, StatusWriter};
 use stateward_cluster::wanted::Watches;
@@ -41,6 +41,8 @@ pub(super) struct Cluster {
     /// What the API server trusts, for a given certificate: one of our own comes when it is trusted.
     trust: watch::Sender<Trust>,
     policies: watch::Sender<Option<Arc<PolicySet>>>,
+    /// What is followed for them, or for those that come next.
+    followed: watch::Sender<Option<Arc<ClusterInventory>>>,
     registration: watch::Sender<registration::RegistrationState>,
     /// Whether any replica was asked when a member was made: the leader is one of three.
     member_seen: watch::Sender<bool>,
@@ -68,6 +70,7 @@ impl Cluster {
             pushed: watch::Sender::default(),
             trust: watch::Sender::new(Trust { bundles: Vec::new(), since: Instant::now() }),
             policies: watch::Sender::default(),
+            followed: watch::Sender::default(),
             registration: watch::Sender::default(),
             member_seen: watch::Sender::default(),
             audited: watch::Sender::default(),
@@ -177,6 +180,7 @@ impl Cluster {
             let now = wanted.borrow_and_update().clone();
             leads.mark_unchanged();
             loading.load(&now, state).await;
+            self.followed.send_replace(loading.inventory());
             self.policies.send_if_modified(|policies| {
                 let in_force = state.in_force().map(|in_force| Arc::clone(&in_force.policies));
                 let is_same = matches!((&*policies, &in_force), (Some(a), Some(b)) if Arc::ptr_eq(a, b));

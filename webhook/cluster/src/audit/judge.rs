@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use stateward_core::admit::{Facts, Route, validate};
-use stateward_core::inventory::{Before, StoredInventory};
+use stateward_core::inventory::{Before, Store};
 use stateward_core::policy_set::PolicySet;
 use stateward_core::request::{Operation, Request};
 use stateward_core::verdict::Verdict;
@@ -16,20 +16,20 @@ use super::Stored;
 /// What one scan judges by.
 pub struct Judge {
     set: Arc<PolicySet>,
-    inventory: Arc<StoredInventory>,
+    others: Arc<dyn Store>,
     now: Timestamp,
 }
 
 impl Judge {
-    /// `now` decides which exemptions have ended.
-    pub fn new(set: Arc<PolicySet>, inventory: StoredInventory, now: Timestamp) -> Self {
-        Self { set, inventory: Arc::new(inventory), now }
+    /// `others` answers look-ups; `now` decides which exemptions have ended.
+    pub fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, now: Timestamp) -> Self {
+        Self { set, others, now }
     }
 
     /// What a CREATE of the object would be told beside all others, with the trace of who was asked. Its response is nobody's.
     pub async fn one(&self, stored: &Stored) -> Verdict {
         let Stored { kind, resource, namespace, name, json, .. } = stored;
-        let before = Before::new(Arc::clone(&self.inventory), kind.clone(), namespace.clone(), name.clone());
+        let before = Before::new(Arc::clone(&self.others), kind.clone(), namespace.clone(), name.clone());
         let facts =
             Facts { inventory: Arc::new(before), now: self.now, deadline: Instant::now() + TIMEOUT, trace: true };
         let request = Request {

@@ -59,7 +59,8 @@ pub struct Condition {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditStatus {
-    /// When the scan began.
+    /// When the scan began that first found this. While scans find the same it is written once a day; the metric
+    /// `stateward_audit_last_scan_timestamp_seconds` has each of them.
     #[schemars(extend("format" = "date-time"))]
     pub last_scan: String,
     /// Objects that the policy judged.

@@ -7,7 +7,7 @@ use kube::core::GroupVersionKind as KubeKind;
 use kube::discovery;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use stateward_core::inventory::{Fields, Found, Labels, Query, StoredInventory, StoredObject};
+use stateward_core::inventory::{Fields, Found, Labels, Query, Store, StoredInventory, StoredObject};
 use stateward_core::manifest::Read;
 use stateward_core::request::GroupVersionKind;
 use tokio::sync::watch;
@@ -50,11 +50,14 @@ impl Cache {
     }
 
     pub(super) fn find(&self, query: &Query<'_>) -> Found {
-        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        match objects.matching(query) {
+        match self.matching(query) {
             None => Found::Unknown,
             Some(objects) => Found::Objects(objects.iter().filter_map(|object| object.answer(query)).collect()),
         }
+    }
+
+    pub(super) fn matching(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>> {
+        self.objects.read().unwrap_or_else(PoisonError::into_inner).matching(query)
     }
 
     pub(super) fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>> {

@@ -83,7 +83,9 @@ pub fn summed_up(
 
     let before = policy.status.conditions.iter().find(|condition| condition.kind == REPORTED);
     let audit = match audited {
-        Some(outcome) => outcome.policies.get(&policy.name).map(|counts| found(outcome, *counts)),
+        Some(outcome) => {
+            outcome.policies.get(&policy.name).map(|counts| found(outcome, *counts, policy.status.audit.as_ref()))
+        }
         None => policy.status.audit.clone(),
     };
     let reported = match audited {
@@ -116,9 +118,10 @@ pub fn summed_up(
     }
 }
 
-fn found(outcome: &Outcome, counts: Counts) -> AuditStatus {
+/// A scan that finds what the one before found keeps its time, for a day: else every scan were a write for each policy.
+fn found(outcome: &Outcome, counts: Counts, before: Option<&AuditStatus>) -> AuditStatus {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    AuditStatus {
+    let now = AuditStatus {
         last_scan: outcome.at.to_string(),
         objects: number(counts.objects),
         deny: number(counts.deny),
@@ -126,7 +129,13 @@ fn found(outcome: &Outcome, counts: Counts) -> AuditStatus {
         audit: number(counts.audit),
         undecided: number(counts.undecided),
         errors: number(counts.errors),
-    }
+    };
+    let is_same = |before: &&AuditStatus| {
+        let written: Option<Timestamp> = before.last_scan.parse().ok();
+        let is_of_today = written.is_some_and(|written| outcome.at.duration_since(written) < KEPT);
+        is_of_today && AuditStatus { last_scan: now.last_scan.clone(), ..(*before).clone() } == now
+    };
+    before.filter(is_same).cloned().unwrap_or(now)
 }
 
 fn reported(outcome: &Outcome) -> Condition {
@@ -187,6 +196,9 @@ pub(crate) const SPEC: &str = "spec";
 pub(crate) const COMPONENT: &str = "component";
 
 const NOBODY: &str = "no replica has read it yet";
+
+/// Who looks at the status alone sees at least once a day that somebody scans. Metrics have each scan.
+const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 #[cfg(test)]
 mod tests {
@@ -285,6 +297,30 @@ mod tests {
         let later = now() + jiff::SignedDuration::from_hours(1);
         assert_eq!(summed_up(&policy, None, None, later), policy.status);
         assert_eq!(policy.status.conditions[0].last_transition_time, "2026-11-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_scan_that_finds_the_same_is_not_written_for_a_day() {
+        let outcome = |hours: i64, deny: usize| {
+            let counts = Counts { deny, ..Counts::default() };
+            Outcome {
+                at: now() + jiff::SignedDuration::from_hours(hours),
+                took: std::time::Duration::ZERO,
+                objects: 1,
+                policies: BTreeMap::from([("p".to_owned(), counts)]),
+                findings: BTreeMap::new(),
+                unread: Vec::new(),
+                reports: Storing::NotServed,
+            }
+        };
+        let mut policy = policy(vec![replica("a", 2, true)]);
+        let mut told = Vec::new();
+        for (hours, deny) in [(0, 1), (23, 1), (24, 1), (25, 1), (26, 2)] {
+            policy.status = summed_up(&policy, None, Some(&outcome(hours, deny)), now());
+            told.push(policy.status.audit.clone().unwrap().last_scan);
+        }
+        let [first, day, later] = [0, 24, 26].map(|hours| outcome(hours, 0).at.to_string());
+        assert_eq!(told, [first.clone(), first, day.clone(), day, later]);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{BoxFuture, Found, Inventory, Labels, Query, StoredInventory};
+use super::{BoxFuture, Found, Inventory, Labels, Query, Store};
 use crate::request::GroupVersionKind;
 
 /// What an admission of an object would have found: everything but the object itself. An audit judges what is stored as if it were made now.
 pub struct Before {
-    inventory: Arc<StoredInventory>,
+    store: Arc<dyn Store>,
     kind: GroupVersionKind<'static>,
     namespace: Option<String>,
     name: String,
@@ -16,12 +16,12 @@ pub struct Before {
 impl Before {
     /// Without the object of this kind, namespace and name.
     pub fn new(
-        inventory: Arc<StoredInventory>,
+        store: Arc<dyn Store>,
         kind: GroupVersionKind<'static>,
         namespace: Option<String>,
         name: String,
     ) -> Self {
-        Self { inventory, kind, namespace, name }
+        Self { store, kind, namespace, name }
     }
 }
 
@@ -30,7 +30,7 @@ impl Inventory for Before {
         let is_itself = |name: &str, namespace: &Option<String>| {
             name == self.name && *namespace == self.namespace && query.kind == self.kind
         };
-        let found = match self.inventory.matching(query) {
+        let found = match self.store.matching(query) {
             None => Found::Unknown,
             Some(objects) => {
                 let others = objects.iter().filter(|object| !is_itself(&object.name, &object.namespace));
@@ -41,14 +41,14 @@ impl Inventory for Before {
     }
 
     fn namespace_labels<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Option<Arc<Labels>>> {
-        self.inventory.namespace_labels(namespace)
+        Box::pin(std::future::ready(self.store.labels_of(namespace)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Fields;
+    use crate::inventory::{Fields, StoredInventory};
     use crate::manifest::Read;
     use crate::testing::block_on;
 

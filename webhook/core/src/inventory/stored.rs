@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{BoxFuture, Found, Inventory, Labels, Query};
+use super::{BoxFuture, Found, Inventory, Labels, Query, Store};
 use crate::labels::Selector;
 use crate::manifest::Read;
 use crate::object::Head;
@@ -191,6 +191,12 @@ impl StoredInventory {
         }
     }
 
+    /// Whether anything was ever said here about objects of this kind.
+    pub fn holds(&self, kind: &GroupVersionKind<'_>) -> bool {
+        let kinds: &HashMap<GroupVersionKind<'_>, Kind> = &self.kinds;
+        kinds.contains_key(kind)
+    }
+
     /// Reads, cuts and adds an object.
     pub fn insert_json(&mut self, json: &str, namespace: Option<&str>, fields: &Fields) -> Result<(), StoreError> {
         self.insert(Arc::new(StoredObject::read(json, namespace, fields)?));
@@ -211,14 +217,14 @@ impl StoredInventory {
     pub fn know_everywhere(&mut self, kind: &GroupVersionKind<'_>) {
         self.kinds.entry(kind.to_owned()).or_default().everywhere = true;
     }
+}
 
-    /// The labels of a namespace; `None` when it is not known here.
-    pub fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>> {
+impl Store for StoredInventory {
+    fn labels_of(&self, namespace: &str) -> Option<Arc<Labels>> {
         self.namespaces.get(namespace).map(Arc::clone)
     }
 
-    /// The objects that a query means; `None` when they cannot be known here.
-    pub fn matching(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>> {
+    fn matching(&self, query: &Query<'_>) -> Option<Vec<Arc<StoredObject>>> {
         let kinds: &HashMap<GroupVersionKind<'_>, Kind> = &self.kinds;
         let kind = kinds.get(&query.kind)?;
         let selector = query.labels.map(Selector::parse).transpose().ok()?;

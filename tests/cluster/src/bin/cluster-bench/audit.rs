@@ -64,7 +64,7 @@ async fn scan(installed: &Installed, name: &str) -> Result<Scan> {
     let idle = resident_of(pid)?;
     let exemption = json!({
         "apiVersion": "stateward.dev/v1alpha1", "kind": "PolicyExemption",
-        "metadata": { "name": format!("bench-{}", name.replace(' ', "-")), "namespace": NAMESPACE },
+        "metadata": { "name": format!("bench-{}", name.replace(' ', "-")), "namespace": format!("{NAMESPACE}-0") },
         "spec": { "rules": ["ordered-identity/zero-grace"], "names": ["nobody"], "reason": "a scan is asked for" },
     });
     let done = Arc::new(Notify::new());
@@ -92,13 +92,13 @@ async fn scan(installed: &Installed, name: &str) -> Result<Scan> {
     Ok(Scan { seconds, objects, idle, peak: peak.await?? })
 }
 
-/// What the API server was asked to write of reports, as it counts.
+/// What the API server was asked to write of reports and of the policies' status, as it counts.
 async fn writes(installed: &Installed) -> Result<u64> {
     let output = installed.plane.kubectl(&["get", "--raw", "/metrics"]).await?;
     let text = String::from_utf8(output.stdout)?;
     let is_write = |line: &&str| {
         line.starts_with("apiserver_request_total{")
-            && line.contains(r#"group="openreports.io""#)
+            && (line.contains(r#"group="openreports.io""#) || line.contains(r#"resource="wasmpolicies""#))
             && ["POST", "PUT", "PATCH", "DELETE"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")))
     };
     text.lines()

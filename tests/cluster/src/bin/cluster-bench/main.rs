@@ -2,7 +2,7 @@
 //! of those.
 //!
 //! Prints a table; ratios are of one run on one machine. `cargo xtask bench --cluster` builds the product in release and runs this. With the argument
-//! `audit` the first of the three is left out.
+//! `audit` the first of the three is left out; a number after it is in how many namespaces the objects are, instead of 50.
 
 mod audit;
 mod empty;
@@ -15,14 +15,18 @@ use stateward_cluster_tests::installed::Installed;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let Some(installed) = Installed::start("cluster-bench").await? else { return Ok(()) };
-    if std::env::args().nth(1).as_deref() != Some("audit") {
+    let (what, namespaces) = (std::env::args().nth(1), std::env::args().nth(2));
+    if what.as_deref() != Some("audit") {
         latency::measure(&installed).await?;
     }
-    memory::measure(&installed).await?;
+    memory::measure(&installed, namespaces.map_or(Ok(NAMESPACES), |number| number.parse())?).await?;
     audit::measure(&installed).await?;
     installed.plane.passed();
     Ok(())
 }
+
+/// 100 sets, 200 Services and 200 claims in each.
+const NAMESPACES: u64 = 50;
 
 #[expect(clippy::print_stdout, reason = "a bench's output is what it is for")]
 fn say(line: &str) {

@@ -13,21 +13,25 @@ use stateward_cluster_tests::load::Load;
 
 use crate::say;
 
-/// Creates them in a namespace, and prints what the replicas have.
-pub(crate) async fn measure(installed: &Installed) -> Result<()> {
-    installed.granted(&["create", "namespace", NAMESPACE]).await?;
+/// Creates them in so many namespaces, and prints what the replicas have.
+pub(crate) async fn measure(installed: &Installed, namespaces: u64) -> Result<()> {
     let before = resident(installed)?;
     let begun = Instant::now();
-    for (count, resource, object) in objects() {
-        let load = Load {
-            workers: 8,
-            requests: count,
-            dry_run: false,
-            resource,
-            namespace: NAMESPACE.to_owned(),
-            object: Arc::new(object),
-        };
-        load.start(&installed.plane)?.finish(LIMIT).await?.all_granted()?;
+    let objects = objects();
+    for n in 0..namespaces {
+        let namespace = format!("{NAMESPACE}-{n}");
+        installed.granted(&["create", "namespace", &namespace]).await?;
+        for (count, resource, object) in &objects {
+            let load = Load {
+                workers: 8,
+                requests: count / namespaces,
+                dry_run: false,
+                resource: resource.clone(),
+                namespace: namespace.clone(),
+                object: Arc::clone(object),
+            };
+            load.start(&installed.plane)?.finish(LIMIT).await?.all_granted()?;
+        }
     }
     // Whatever was created is in the inventories a moment later; a restarted replica has only what it keeps.
     let created = begun.elapsed();
@@ -36,7 +40,7 @@ pub(crate) async fn measure(installed: &Installed) -> Result<()> {
     installed.replicas(3).await?;
     let fresh = resident(installed)?;
     say(&format!(
-        "\n10,000 claims, 10,000 Services and 5,000 StatefulSets, created in {:.0} s\n",
+        "\n10,000 claims, 10,000 Services and 5,000 StatefulSets in {namespaces} namespaces, created in {:.0} s\n",
         created.as_secs_f64()
     ));
     say(&format!("{:<36} {:>8}", "largest replica, resident", "MB"));
@@ -46,7 +50,7 @@ pub(crate) async fn measure(installed: &Installed) -> Result<()> {
     Ok(())
 }
 
-type Object = Box<dyn Fn(u64) -> Value + Send + Sync>;
+type Object = Arc<dyn Fn(u64) -> Value + Send + Sync>;
 
 fn objects() -> [(u64, ApiResource, Object); 3] {
     let metadata = |n: u64| json!({ "name": format!("db-{n}"), "labels": { "app.kubernetes.io/name": format!("db-{n}"), "team": "shop" } });
@@ -82,9 +86,9 @@ fn objects() -> [(u64, ApiResource, Object); 3] {
         })
     };
     [
-        (10_000, ApiResource::erase::<PersistentVolumeClaim>(&()), Box::new(claim)),
-        (10_000, ApiResource::erase::<Service>(&()), Box::new(service)),
-        (5_000, ApiResource::erase::<StatefulSet>(&()), Box::new(set)),
+        (10_000, ApiResource::erase::<PersistentVolumeClaim>(&()), Arc::new(claim)),
+        (10_000, ApiResource::erase::<Service>(&()), Arc::new(service)),
+        (5_000, ApiResource::erase::<StatefulSet>(&()), Arc::new(set)),
     ]
 }
 
@@ -105,5 +109,6 @@ pub(crate) fn resident_of(pid: impl std::fmt::Display) -> Result<f64> {
     Ok(kilobytes / 1024.0)
 }
 
+/// The beginning of their names; the first one is `large-0`.
 pub(crate) const NAMESPACE: &str = "large";
 const LIMIT: Duration = Duration::from_secs(900);

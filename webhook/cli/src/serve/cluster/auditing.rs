@@ -46,8 +46,12 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
     let now = jiff::Timestamp::now();
     let mut outcome = Outcome::new(now, &set);
     let mut scanner = Scanner::new(cluster.client.clone(), Scope::default());
-    let (inventory, mut unread) = scanner.neighbours(&set.reads()).await?;
-    let (judge, catalogue) = (Judge::new(Arc::clone(&set), inventory, now), Catalogue::new(&set));
+    let followed = cluster.followed.borrow().clone();
+    let (others, mut unread) = match followed {
+        Some(followed) => scanner.others_beside(&set.reads(), followed).await?,
+        None => scanner.others(&set.reads()).await?,
+    };
+    let (judge, catalogue) = (Judge::new(Arc::clone(&set), others, now), Catalogue::new(&set));
     let mut reports = match Reports::read(&cluster.client, LAYOUT).await {
         Ok(reports) => reports,
         Err(why) => {

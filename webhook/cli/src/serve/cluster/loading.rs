@@ -160,6 +160,11 @@ impl Loading {
         &self.exemptions
     }
 
+    /// What is followed for the policies in force.
+    pub(super) fn inventory(&self) -> Option<Arc<ClusterInventory>> {
+        self.loaded.as_ref().map(|loaded| Arc::clone(&loaded.inventory))
+    }
+
     /// What cannot be looked up now.
     pub(super) fn unknown(&self) -> Vec<String> {
         self.loaded.as_ref().map_or_else(|| self.awaited.clone(), |loaded| words(&loaded.inventory.problems()))
