@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use stateward_core::inventory::{BoxFuture, Fields, Found, Inventory, Labels, Query, Store, StoredInventory, StoredObject};
+use stateward_core::inventory::{
+    BoxFuture, Fields, Found, Inventory, Labels, Query, Store, StoredInventory, StoredObject,
+};
 use stateward_core::labels::Selector;
 use stateward_core::manifest::Read;
 use stateward_core::request::GroupVersionKind;

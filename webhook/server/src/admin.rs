@@ -1,11 +1,13 @@
 //! The admin port: plain HTTP for probes and metrics, and on loopback for people.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State as Shared;
+use axum::extract::{Request, State as Shared};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,17 +17,23 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::live;
 use crate::state::State;
 
 /// All paths of the admin port, as loopback sees them. A port-forward comes from there.
 pub fn router(state: Arc<State>) -> Router {
-    public().route("/policies", get(policies)).route("/decisions", get(decisions)).with_state(state)
+    let for_people = Router::new()
+        .route("/policies", get(policies))
+        .route("/decisions", get(decisions))
+        .route("/report", get(live::page))
+        .layer(middleware::from_fn(only_local_names));
+    public().merge(for_people).with_state(state)
 }
 
 /// What everybody who reaches the port may see: kubelet and a scraper do not come from loopback.
 pub fn public_router(state: Arc<State>) -> Router {
     let elsewhere = || async { (StatusCode::FORBIDDEN, "only on loopback\nhint: kubectl port-forward\n") };
-    public().route("/policies", get(elsewhere)).route("/decisions", get(elsewhere)).with_state(state)
+    PEOPLES.iter().fold(public(), |router, path| router.route(path, get(elsewhere))).with_state(state)
 }
 
 fn public() -> Router<Arc<State>> {
@@ -33,6 +41,24 @@ fn public() -> Router<Arc<State>> {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+}
+
+/// A page of anybody's in a browser beside a port-forward can ask loopback under a name of its own (DNS rebinding), and would read the answer.
+async fn only_local_names(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let name =
+        host.map(|host| host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name));
+    match name {
+        Some(name) if !is_local(name) => {
+            (StatusCode::FORBIDDEN, "asked for under another name\nhint: ask `localhost`\n").into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+fn is_local(name: &str) -> bool {
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
@@ -95,6 +121,8 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
     }
 }
 
+/// Who was refused, what is enforced, what runs.
+const PEOPLES: [&str; 3] = ["/policies", "/decisions", "/report"];
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Probes, a scraper, a person or two.
 const CONNECTIONS: usize = 64;

@@ -21,6 +21,7 @@ mod connection;
 mod decisions;
 pub mod duration;
 mod listener;
+mod live;
 mod metrics;
 mod options;
 pub mod review;
@@ -32,6 +33,7 @@ mod tls;
 pub mod watch;
 
 pub use decisions::{Decision, LastDecisions};
+pub use live::PageRequest;
 pub use metrics::{AuditSample, Metrics};
 pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};

@@ -16,6 +16,7 @@ use stateward_core::unread::Unread;
 use tokio::sync::{mpsc, watch};
 
 use crate::decisions::Decisions;
+use crate::live::PageRequest;
 use crate::metrics::{Metrics, PolicyMetrics};
 
 /// Shared by the listener, the routes and whoever loads policies.
@@ -27,6 +28,7 @@ pub struct State {
     problems: Mutex<BTreeMap<String, Vec<String>>>,
     member_seen: watch::Sender<bool>,
     unread: OnceLock<mpsc::Sender<Unread>>,
+    pages: OnceLock<mpsc::Sender<PageRequest>>,
     pub(crate) decisions: Decisions,
     metrics: Metrics,
 }
@@ -143,6 +145,16 @@ impl State {
         self.unread.set(sender).ok().map(|()| receiver)
     }
 
+    /// Who waits for `/report`; one page after the other. `None` to all but the first. Until somebody asks for them here there is no such page.
+    pub fn pages(&self) -> Option<mpsc::Receiver<PageRequest>> {
+        let (sender, receiver) = mpsc::channel(PAGES);
+        self.pages.set(sender).ok().map(|()| receiver)
+    }
+
+    pub(crate) fn page_requests(&self) -> Option<&mpsc::Sender<PageRequest>> {
+        self.pages.get()
+    }
+
     pub(crate) fn tell(&self, unread: impl FnOnce() -> Option<Unread>) {
         let Some(sender) = self.unread.get() else { return };
         if let Some(unread) = unread()
@@ -160,3 +172,6 @@ impl State {
 
 /// A controller's work queue tries the same objects again and again: what is lost comes again.
 const UNREAD: usize = 64;
+
+/// Who waits while a page is drawn: each is a scan.
+const PAGES: usize = 2;

@@ -288,10 +288,60 @@ async fn shows_what_is_loaded_and_what_is_wrong() {
 #[tokio::test]
 async fn from_elsewhere_only_health_and_metrics_are_seen() {
     let admin = admin::public_router(support::state(gate()));
-    for (path, status) in
-        [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/policies", 403), ("/decisions", 403)]
-    {
+    for (path, status) in [
+        ("/livez", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+        ("/policies", 403),
+        ("/decisions", 403),
+        ("/report", 403),
+    ] {
         assert_eq!(send(&admin, get(path)).await.0.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_drawn_by_whoever_reads_the_cluster() {
+    let state = support::state(gate());
+    let admin = admin::router(Arc::clone(&state));
+    let (status, text) = send(&admin, get("/report")).await;
+    assert_eq!((status.as_u16(), text.lines().next()), (404, Some("this server reads no cluster")));
+    let mut pages = state.pages().unwrap();
+    let drawing = tokio::spawn(async move {
+        let first = pages.recv().await.unwrap();
+        assert_eq!(first.namespace, None);
+        first.reply.send(Ok(b"<!doctype html>".to_vec())).unwrap();
+        let second = pages.recv().await.unwrap();
+        assert_eq!(second.namespace.as_deref(), Some("shop"));
+        second.reply.send(Err("the API server is away".to_owned())).unwrap();
+    });
+    let (status, text) = send(&admin, get("/report")).await;
+    assert_eq!((status.as_u16(), text.as_str()), (200, "<!doctype html>"));
+    let (status, text) = send(&admin, get("/report?namespace=shop")).await;
+    assert_eq!((status.as_u16(), text.lines().next()), (503, Some("the API server is away")));
+    drawing.await.unwrap();
+    for (query, expected) in [("namespace=a%2fb", 400), ("nowhere=shop", 400), ("", 503)] {
+        assert_eq!(send(&admin, get(&format!("/report?{query}"))).await.0.as_u16(), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn people_ask_loopback_by_a_name_that_is_loopback() {
+    let admin = admin::router(support::state(gate()));
+    for (host, expected) in [
+        ("localhost:8080", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1:8080", 200),
+        ("[::1]:8080", 200),
+        ("[::1]", 200),
+        ("rebound.example:8080", 403),
+        ("localhost.rebound.example", 403),
+        ("10.0.0.1:8080", 403),
+        ("", 403),
+    ] {
+        let mut request = get("/policies");
+        request.headers_mut().insert("host", host.parse().unwrap());
+        assert_eq!(send(&admin, request).await.0.as_u16(), expected, "{host}");
     }
 }
 
