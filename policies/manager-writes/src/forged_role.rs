@@ -49,6 +49,8 @@ pub fn forged_role_of_pod(pod: &Pod, cx: &Context<Settings>, out: &mut Findings)
         Owner::WithoutUid => out.undecided(format!("StatefulSet `{}` has no uid here", owner.name)),
         Owner::Other => judge_stranger(pod, out),
         Owner::Governed(set) => match MemberKeys::computed(&set, &pod.metadata.name, cx.namespace()) {
+            // Of what is stored nobody knows whether it was made or adopted: then it carries the keys of a worker.
+            Some(keys) if cx.user().is_none() && keys.as_worker().are_on(&pod.metadata) => {}
             Some(keys) => judge_member(pod, &keys, out),
             None => {
                 out.finding(
@@ -115,7 +117,9 @@ fn judge_manager(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings) 
         )
         .hint("leave the annotation out: it is written for you");
     }
+    // A set that joined while it ran has none, and is stored like that; who makes one asks for it.
     if cx.operation() == Operation::Create
+        && cx.user().is_some()
         && is_governed(set)
         && Key::label(GOVERNED).of(&set.spec.template.metadata).is_none()
     {
@@ -187,9 +191,11 @@ mod tests {
         let mut set = plain_set();
         set["metadata"]["annotations"] = json!({"stateward.dev/writes": "manager-only"});
         assert_eq!(
-            create(set.clone()).places(),
+            Test::<ManagerWrites>::create(set.clone()).by("alice").judge(&FORGED_ROLE).places(),
             ["annotations[stateward.dev/manager]", "template.labels[stateward.dev/governed]"]
         );
+        let stored = create(set.clone());
+        assert_eq!(stored.places(), ["annotations[stateward.dev/manager]"], "it may have joined while it ran");
         assert_eq!(
             Test::<ManagerWrites>::update(plain_set(), set.clone()).judge(&FORGED_ROLE).places(),
             ["annotations[stateward.dev/manager]"]
@@ -256,6 +262,16 @@ mod tests {
         labelled["metadata"]["labels"]["stateward.dev/governed"] = "no".into();
         assert_eq!(judge(labelled).places(), ["labels[stateward.dev/governed]"]);
         assert_eq!(judge(owned_pod("db-first")).places(), ["name"]);
+    }
+
+    #[test]
+    fn an_adopted_member_is_stored_as_a_worker() {
+        let mut adopted = with_keys(owned_pod("db-0"), "manager", "0");
+        adopted["metadata"]["labels"]["stateward.dev/role"] = "worker".into();
+        adopted["metadata"]["annotations"]["stateward.dev/write"] = "deny".into();
+        let stored = Test::<ManagerWrites>::create(adopted.clone()).beside(governed_set());
+        assert!(stored.judge(&FORGED_ROLE).is_silent(), "{:?}", stored.judge(&FORGED_ROLE).places());
+        assert!(!made_by_controller(adopted).judge(&FORGED_ROLE).is_silent(), "one that is made gets its own");
     }
 
     #[test]
