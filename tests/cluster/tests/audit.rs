@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use stateward_cluster_tests::installed::Installed;
 use stateward_cluster_tests::shop::{SHOP, but, namespace, stateful_set};
-use stateward_cluster_tests::{eventually, stateward};
+use stateward_cluster_tests::{eventually, http, stateward};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_runs_is_judged() -> Result<()> {
@@ -25,7 +25,8 @@ async fn sections(on: &Installed) -> Result<()> {
     a_file_says_the_same(on).await.context("the same in a file")?;
     what_changed_is_said(on).await.context("a baseline")?;
     on.installs().await?;
-    the_clusters_policies_judge(on).await.context("installed")
+    the_clusters_policies_judge(on).await.context("installed")?;
+    every_replica_draws_the_page(on).await.context("the page")
 }
 
 /// Two namespaces; in one of them a set that breaks rules, with a password for all to see.
@@ -202,6 +203,33 @@ async fn the_clusters_policies_judge(on: &Installed) -> Result<()> {
         Ok(findings(&report).iter().any(is_strict).then_some(()))
     })
     .await
+}
+
+/// What the admin port draws for a person is what the command draws: the same objects and findings, of all namespaces and of one.
+async fn every_replica_draws_the_page(on: &Installed) -> Result<()> {
+    for (pod, namespace) in on.kubelet.pods().iter().zip([None, Some("test"), Some(SHOP)]) {
+        let path = namespace.map_or_else(|| "/report".to_owned(), |namespace| format!("/report?namespace={namespace}"));
+        let (status, live) = http::fetch(&format!("{}:8080", pod.address), &path, PATIENCE).await?;
+        ensure!(status == 200, "{status} {live}");
+        let file = on.plane.folder().join("live.html");
+        let output = format!("html={}", file.display());
+        let mut arguments = vec!["audit", "-o", &output];
+        arguments.extend(namespace.iter().flat_map(|namespace| ["-n", namespace]));
+        on.stateward(&arguments).await?;
+        let (live, drawn) = (data(&live)?, data(&std::fs::read_to_string(&file)?)?);
+        ensure!(live["findings"].as_array().is_some_and(|found| !found.is_empty()), "{live}");
+        ensure!(live == drawn, "of {namespace:?}: {live}\n{drawn}");
+        ensure!(!live.to_string().contains(SECRET), "{live}");
+    }
+    Ok(())
+}
+
+/// What a page's script reads.
+fn data(page: &str) -> Result<Value> {
+    let begin = "<script type=\"application/json\" id=data>";
+    let (_, rest) = page.split_once(begin).context("no data")?;
+    let (data, _) = rest.split_once("</script>").context("no end")?;
+    Ok(serde_json::from_str(data)?)
 }
 
 /// The exit code, the JSON report and what is said beside it.
