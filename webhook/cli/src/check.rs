@@ -1,5 +1,6 @@
 //! `stateward check`: manifests as the API server would let them be judged on CREATE, without a cluster.
 
+mod admitted;
 pub(crate) mod judge;
 pub(crate) mod located;
 
