@@ -28,6 +28,7 @@ pub(crate) enum Format {
     Sarif,
     Github,
     Table,
+    Report,
 }
 
 /// What a command can write: a reader of its `-o`.
@@ -47,6 +48,7 @@ impl Format {
         Self::Github,
         Self::Markdown,
         Self::Table,
+        Self::Report,
     ];
 
     fn name(self) -> &'static str {
@@ -60,6 +62,7 @@ impl Format {
             Self::Sarif => "sarif",
             Self::Github => "github",
             Self::Table => "table",
+            Self::Report => REPORT,
         }
     }
 }
@@ -72,7 +75,8 @@ impl Output {
         };
         let format = formats.iter().copied().find(|each| each.name() == format).ok_or_else(|| {
             let names: Vec<String> = formats.iter().map(|each| format!("`{}`", each.name())).collect();
-            format!("no format `{format}` here\nhint: {}", names.join(", "))
+            let why = if format == REPORT { ": it is what `check` and `audit` say of objects" } else { "" };
+            format!("no format `{format}` here{why}\nhint: {}", names.join(", "))
         })?;
         if file == Some("") {
             return Err(format!("`{text}` names no file"));
@@ -131,6 +135,9 @@ fn write_buffered(
     report(&mut out)?;
     out.flush()
 }
+
+/// Of objects alone.
+const REPORT: &str = "report";
 
 #[cfg(test)]
 mod tests {

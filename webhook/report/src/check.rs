@@ -8,6 +8,7 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::verdict::ExemptedBy;
 
+use crate::openreports::OpenReport;
 use crate::promises::SetPromises;
 use crate::wrong::Wrong;
 
@@ -36,6 +37,8 @@ pub struct CheckReport {
     pub refused: Vec<Wrong>,
     /// What each StatefulSet keeps of what is promised.
     pub promises: Vec<SetPromises>,
+    /// What is said of each object as an object of `openreports.io`, by its place in the input; only where somebody asks for it.
+    pub open_reports: BTreeMap<usize, OpenReport>,
     /// The summary, where not all of what it counts is here any more.
     pub counted: Option<Summary>,
 }
@@ -237,6 +240,7 @@ impl CheckReport {
             unreadable,
             refused,
             promises,
+            open_reports,
         } = part;
         self.objects += objects;
         self.judged += judged;
@@ -249,6 +253,7 @@ impl CheckReport {
         self.unreadable.extend(unreadable);
         self.refused.extend(refused);
         self.promises.extend(promises);
+        self.open_reports.extend(open_reports);
     }
 
     /// Brings everything into its order: objects as in the input, the worst first, then by line.
@@ -282,6 +287,8 @@ impl CheckReport {
         let findings = self.findings.iter().map(|finding| finding.object.index);
         let said: BTreeSet<usize> = findings.chain(self.changes.iter().map(|change| change.object.index)).collect();
         self.promises.retain(|set| said.contains(&set.object.index));
+        let reports = std::mem::take(&mut self.open_reports).into_iter();
+        self.open_reports = reports.filter_map(|(index, report)| Some((index, report.only_failures()?))).collect();
         self
     }
 

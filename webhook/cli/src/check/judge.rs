@@ -14,6 +14,7 @@ use stateward_core::trace::PolicyTrace;
 use stateward_core::verdict::Verdict;
 use stateward_manifests::{Document, FileInventory, Neighbours, kinds};
 use stateward_report::check::{CheckReport, NotJudged};
+use stateward_report::openreports::{Catalogue, OpenReport, Subject};
 use stateward_report::promises::SetPromises;
 use tokio::task::JoinSet;
 
@@ -26,9 +27,18 @@ pub(super) struct Bench {
     pub(super) objects: Arc<Vec<Document>>,
     pub(super) set: PolicySet,
     pub(super) inventory: Arc<FileInventory>,
-    namespace: String,
+    asked: Asked,
     judged: BTreeSet<GroupVersionResource<'static>>,
     promises: PromiseTable,
+}
+
+/// How the input is judged.
+pub(crate) struct Asked {
+    /// Of objects that name none.
+    pub(crate) namespace: String,
+    pub(crate) what: Input,
+    /// Where what is said of each object is wanted as an object of `openreports.io`.
+    pub(crate) catalogue: Option<Catalogue>,
 }
 
 /// Judges all objects. The report is sorted, whoever was done first.
@@ -38,14 +48,13 @@ pub(crate) async fn all(
     objects: Arc<Vec<Document>>,
     set: PolicySet,
     inventory: Arc<FileInventory>,
-    namespace: &str,
-    what: Input,
+    asked: Asked,
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = set.judged_at_create();
     let promises = PromiseTable::new(&set);
-    let bench = Arc::new(Bench { objects, set, inventory, namespace: namespace.to_owned(), judged, promises });
-    let admitted = Arc::new(match what {
+    let bench = Arc::new(Bench { objects, set, inventory, asked, judged, promises });
+    let admitted = Arc::new(match bench.asked.what {
         Input::Manifests => admitted::all(&bench).await,
         Input::Stored => HashMap::new(),
     });
@@ -79,7 +88,7 @@ async fn work(bench: Arc<Bench>, admitted: Arc<HashMap<usize, Admitted>>, next: 
         match bench.request(document) {
             Ok(request) => judge(&bench, (index, document), request, admitted.get(&index), &mut report).await,
             Err(resource) if bench.judged.iter().any(|judged| judged.resource == resource.resource) => {
-                let object = Located::new(index, document, document.namespace_or(&bench.namespace)).object();
+                let object = Located::new(index, document, bench.namespace_of(document)).object();
                 let because = vec![format!("there is none for `{}`", document.api_version)];
                 report.not_judged.push(NotJudged { object, because });
             }
@@ -101,13 +110,24 @@ impl Bench {
             kind: document.group_version_kind(),
             resource,
             name: document.name.as_deref().map(Cow::Borrowed),
-            namespace: document.namespace_or(&self.namespace).map(Cow::Borrowed),
+            namespace: self.namespace_of(document).map(Cow::Borrowed),
             user: None,
             dry_run: false,
             object: Some(Cow::Borrowed(&document.json)),
             old_object: None,
             options: None,
         })
+    }
+
+    fn namespace_of<'a>(&'a self, document: &'a Document) -> Option<&'a str> {
+        document.namespace_or(&self.asked.namespace)
+    }
+
+    /// What is said of the object as an object of `openreports.io`; what has no name yet can have none.
+    fn open_report(&self, request: &Request<'_>, judged: &Verdict) -> Option<OpenReport> {
+        let Request { kind, resource, namespace, name, .. } = request;
+        let (name, namespace) = (name.as_deref()?, namespace.as_deref());
+        self.asked.catalogue.as_ref()?.report(Subject { kind, resource, namespace, name, uid: None }, judged, None)
     }
 }
 
@@ -128,7 +148,7 @@ async fn judge(
     admitted: Option<&Admitted>,
     report: &mut CheckReport,
 ) {
-    let located = Located::new(index, document, document.namespace_or(&bench.namespace));
+    let located = Located::new(index, document, bench.namespace_of(document));
     if admitted.is_some_and(|admitted| located.is_malformed(&admitted.verdict, report)) {
         return;
     }
@@ -141,6 +161,7 @@ async fn judge(
     }
     // The trace says who was asked: silence of those who were not is no praise.
     let judged = validate(&bench.set, &request, Route::All, &Facts { trace: true, ..facts(&neighbours) }).await;
+    report.open_reports.extend(bench.open_report(&request, &judged).map(|open_report| (index, open_report)));
     if located.is_malformed(&judged, report) {
         return;
     }

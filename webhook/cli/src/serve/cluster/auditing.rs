@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use stateward_cluster::audit::{Judge, Outcome, ScanError, Scanner, Scope, Stored, Storing};
 use stateward_cluster::lease::{Leading, while_leading};
-use stateward_cluster::reports::{Layout, Reports, Wanted};
+use stateward_cluster::reports::Reports;
 use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
-use stateward_report::openreports::{Catalogue, DIGEST, GROUP, MANAGED_BY, RESOURCE, Subject, VERSION};
+use stateward_report::openreports::Catalogue;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Cluster;
+use crate::open_reports::{LAYOUT, subject, wanted};
 
 /// Runs as long as it is let; scans only while leading.
 pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
@@ -62,8 +63,7 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
                 outcome.count(&verdict);
                 let Some(reports) = reports.as_mut() else { continue };
                 if let Some(report) = catalogue.report(subject(&stored), &verdict, now.as_second()) {
-                    let (namespace, name, digest) = (report.namespace, report.name, report.digest);
-                    reports.put(Wanted { namespace, name, digest, object: report.object }).await;
+                    reports.put(wanted(report)).await;
                 }
             }
         };
@@ -81,11 +81,6 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
     outcome.unread = unread.iter().map(ToString::to_string).collect();
     outcome.took = begun.elapsed();
     Ok(outcome)
-}
-
-fn subject(stored: &Stored) -> Subject<'_> {
-    let Stored { kind, resource, namespace, name, uid, .. } = stored;
-    Subject { kind, resource, namespace: namespace.as_deref(), name, uid }
 }
 
 /// To the log, the metrics, `/policies` and the status of the policies.
@@ -146,9 +141,6 @@ impl Drop for Told<'_> {
         self.audited.send_replace(None);
     }
 }
-
-const LAYOUT: Layout =
-    Layout { group: GROUP, version: VERSION, managed_by: MANAGED_BY, resource: RESOURCE, digest: DIGEST };
 
 /// A change of policies is in force everywhere by then.
 const SETTLES: Duration = Duration::from_secs(2);
