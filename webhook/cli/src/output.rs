@@ -51,6 +51,19 @@ impl Format {
         Self::Report,
     ];
 
+    /// What a report of cases can be written as: they are about no object that is stored.
+    pub(crate) const OF_CASES: &[Self] = &[
+        Self::Text,
+        Self::Json,
+        Self::Jsonl,
+        Self::Html,
+        Self::Sarif,
+        Self::Junit,
+        Self::Github,
+        Self::Markdown,
+        Self::Table,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Text => "text",

@@ -7,6 +7,7 @@
 
 pub mod cases;
 pub mod check;
+mod columns;
 pub mod comparison;
 pub mod explain;
 pub mod github;
