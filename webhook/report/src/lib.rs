@@ -21,6 +21,7 @@ pub mod promises;
 pub mod rules;
 pub mod sarif;
 pub mod snippet;
+pub mod suspected;
 pub mod table;
 pub mod text;
 pub mod wrong;

@@ -10,6 +10,7 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
 use crate::check::{CheckReport, Finding, Object, Summary};
+use crate::suspected::{self, SuspectedWriter};
 use crate::text::printable;
 use crate::wrong::Wrong;
 
@@ -33,6 +34,9 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         out,
     )?;
     list("Undecided", &undecided_by_reason(report), None, MAX_LINES_BYTES, out)?;
+    let said = |each: &SuspectedWriter| format!("- {}: {}", title(&each.object), text(&each.sentence()));
+    let suspected: Vec<String> = report.suspected.iter().map(said).collect();
+    list(suspected::TITLE, &suspected, None, MAX_LINES_BYTES, out)?;
 
     let audited = report.findings.iter().filter(|finding| finding.action == Action::Audit);
     let exempted = audited.clone().filter(|finding| finding.exemption.is_some()).count();

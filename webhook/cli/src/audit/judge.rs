@@ -90,6 +90,7 @@ impl Judge {
             kept.lock().unwrap_or_else(PoisonError::into_inner).insert(index, document.json.clone());
         }
         let located = Located::new(index, &document, namespace.as_deref());
+        located.suspected(&json, report);
         if !located.is_malformed(&judged, report) {
             record(located, (&kind.kind, &json), &judged, None, &self.promises, report);
         }

@@ -170,6 +170,9 @@ async fn judge(
         located.verdict(verdict, Some(&neighbours), report);
     }
     let object = request.object.as_deref().unwrap_or_default();
+    if bench.asked.what == Input::Stored {
+        located.suspected(object, report);
+    }
     record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
 }
 

@@ -10,6 +10,7 @@ use stateward_cluster::lease::{Leading, while_leading};
 use stateward_cluster::reports::Reports;
 use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
+use stateward_core::suspected::suspected;
 use stateward_report::openreports::Catalogue;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
@@ -61,6 +62,7 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
             for stored in page {
                 let verdict = judge.one(&stored).await;
                 outcome.count(&verdict);
+                outcome.suspected += suspected(&stored.kind.kind, &stored.json).len();
                 let Some(reports) = reports.as_mut() else { continue };
                 if let Some(report) = catalogue.report(subject(&stored), &verdict, now.as_second()) {
                     reports.put(wanted(report)).await;
@@ -92,7 +94,7 @@ fn tell(cluster: &Cluster, state: &State, scanned: Result<Outcome, ScanError>) {
             return state.report("audit", vec![error.to_string()]);
         }
     };
-    let Outcome { took, objects, reports, unread, .. } = &outcome;
+    let Outcome { took, objects, suspected, reports, unread, .. } = &outcome;
     let mut problems = unread.clone();
     let seconds = took.as_secs_f64();
     match reports {
@@ -120,7 +122,7 @@ fn tell(cluster: &Cluster, state: &State, scanned: Result<Outcome, ScanError>) {
         }
     }
     state.report("audit", problems);
-    let sample = AuditSample { at: outcome.at.as_second(), took: seconds, objects: *objects };
+    let sample = AuditSample { at: outcome.at.as_second(), took: seconds, objects: *objects, suspected: *suspected };
     let findings = outcome.findings.iter();
     let findings =
         findings.map(|((policy, rule, action), count)| (policy.as_str(), rule.as_str(), action.to_string(), *count));
