@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+pub use contract::after_mutation;
 pub use rules::{NOT_JUDGED, RULES};
 
 /// `rule action`, or `rule undecided`, with the number of places.
@@ -29,7 +30,7 @@ pub type Expected = BTreeMap<String, usize>;
 /// The objects that a file's object may look up. A kind of which none is there is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
-    /// All objects of the namespace, the judged one among them.
+    /// All objects of the namespace, the judged one among them, as [`after_mutation`] leaves them.
     pub namespace: &'a [Value],
     /// Those that have no namespace.
     pub cluster: &'a [Value],
@@ -37,7 +38,7 @@ pub struct World<'a> {
 
 /// What the rules must say of an object that is created, under a profile.
 pub fn judge(object: &Value, world: World<'_>, is_strict: bool) -> Expected {
-    let changed = contract::after_mutation(object, is_strict);
+    let changed = after_mutation(object, is_strict);
     let asker = Asker { object: &changed, world };
     let mut verdicts = Verdicts { is_strict, ..Verdicts::default() };
     match kind(object) {

@@ -28,6 +28,7 @@ async fn sections(on: &Installed) -> Result<()> {
     every_object_has_its_own(on).await.context("reports")?;
     the_command_says_the_same(on).await.context("the command")?;
     an_unchanged_cluster_is_not_written(on).await.context("again")?;
+    the_command_stores_the_same(on).await.context("--store")?;
     what_others_did_is_mended(on).await.context("edits")?;
     an_exemption_is_shown(on).await.context("exempt")?;
     what_is_gone_takes_its_report(on).await.context("gone")?;
@@ -153,6 +154,32 @@ async fn an_unchanged_cluster_is_not_written(on: &Installed) -> Result<()> {
     ensure!(before == after, "{before:?}, then {after:?}");
     ensure!(before.1 > 0, "nobody counts");
     Ok(())
+}
+
+/// Where the leader has just written, `audit --store` finds everything as it would have it; what is missing in its scope it makes, and others' it leaves.
+async fn the_command_stores_the_same(on: &Installed) -> Result<()> {
+    let before = versions(on).await?;
+    let said = stored(on, &[]).await?;
+    ensure!(said.contains("reports: 0 created, 0 replaced, 0 deleted,"), "{said}");
+    ensure!(versions(on).await? == before, "it wrote");
+    let ledger = object(on, "statefulset", SHOP, "ledger").await?;
+    on.granted(&["delete", "report", ledger["metadata"]["uid"].as_str().context("no uid")?, "-n", SHOP]).await?;
+    for elsewhere in [["-n", "test"], ["-l", "app=nobody"]] {
+        let said = stored(on, &elsewhere).await?;
+        ensure!(said.contains("reports: 0 created, 0 replaced, 0 deleted,"), "{elsewhere:?}: {said}");
+    }
+    let said = stored(on, &["-n", SHOP]).await?;
+    ensure!(said.contains("reports: 1 created, 0 replaced, 0 deleted,"), "{said}");
+    ensure!(report_of(on, &ledger).await?.is_some(), "it was not made");
+    Ok(())
+}
+
+/// What `audit --store` says.
+async fn stored(on: &Installed, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(stateward());
+    command.args(["audit", "--store", "-o", "table"]).args(arguments).env("KUBECONFIG", on.plane.admin());
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    Ok(String::from_utf8(output.stderr)?)
 }
 
 async fn what_others_did_is_mended(on: &Installed) -> Result<()> {

@@ -33,8 +33,8 @@ impl<'a> Set<'a> {
     }
 }
 
-/// A set after the mutating rules: `strict` declares what nobody declared, and what is governed is stamped.
-pub(super) fn after_mutation(object: &Value, is_strict: bool) -> Value {
+/// An object after the mutating rules, which change sets: `strict` declares what nobody declared, and what is governed is stamped.
+pub fn after_mutation(object: &Value, is_strict: bool) -> Value {
     let mut changed = object.clone();
     if kind(object).1 != "StatefulSet" {
         return changed;

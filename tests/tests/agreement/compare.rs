@@ -36,7 +36,9 @@ pub(crate) fn compare(cases: &mut [Case]) {
         for is_known in [false, true] {
             let answers = check(&input, is_strict, is_known.then_some(cluster.as_path()));
             for case in cases.iter() {
-                let world = World { namespace: &case.objects, cluster: if is_known { &known } else { &[] } };
+                let admitted: Vec<Value> =
+                    case.objects.iter().map(|object| oracle::after_mutation(object, is_strict)).collect();
+                let world = World { namespace: &admitted, cluster: if is_known { &known } else { &[] } };
                 for object in &case.objects {
                     let expected = oracle::judge(object, world, is_strict);
                     let answered = answers.get(&key(object)).cloned().unwrap_or_default();

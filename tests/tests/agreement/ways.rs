@@ -1,8 +1,8 @@
 //! The three ways to be judged say the same of what is stored: a server that is asked as the API server asks, `check` and `audit`; with exemptions, and
 //! namespaces that raise the profile.
 //!
-//! What is stored is what the server's mutation made of the objects, of the neighbours, too: `check` changes what it judges, and reads its neighbours as they are
-//! written, so that of manifests it can say less (a Service beside a set that `strict` would take into the contract).
+//! What is stored is what the server's mutation made of the objects, of the neighbours, too. `check` is asked about that, and about the objects as they were
+//! written: of both it says what the server says of what is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -61,7 +61,8 @@ pub(crate) fn agree(cases: &mut [Case]) {
     std::fs::write(path("policies/exemptions.json"), list(&exemptions)).unwrap();
 
     std::fs::create_dir(path("cluster")).unwrap();
-    std::fs::write(path("cluster/written.json"), list(&[cluster.clone(), written(cases)].concat())).unwrap();
+    std::fs::write(path("cluster/cluster.json"), list(&cluster)).unwrap();
+    std::fs::write(path("cluster/objects.json"), list(&written(cases))).unwrap();
     let stored = with_server(folder.path(), async |_, connection| {
         let mut stored = Vec::new();
         for object in cases.iter().flat_map(|case| &case.objects) {
@@ -69,19 +70,18 @@ pub(crate) fn agree(cases: &mut [Case]) {
         }
         stored
     });
-    std::fs::remove_file(path("cluster/written.json")).unwrap();
-    std::fs::write(path("cluster/cluster.json"), list(&cluster)).unwrap();
-    std::fs::write(path("cluster/stored.json"), list(&stored)).unwrap();
+    std::fs::rename(path("cluster/objects.json"), path("written.json")).unwrap();
+    std::fs::write(path("cluster/objects.json"), list(&stored)).unwrap();
     let served = with_server(folder.path(), async |serve, connection| judge(serve, connection, &stored).await);
-    let checked = run("check", folder.path());
-    let audited = run("audit", folder.path());
+    let ways = [("check", "written.json"), ("check", "cluster/objects.json"), ("audit", "cluster/objects.json")];
+    let ways = ways.map(|(command, objects)| (format!("{command} {objects}"), run(command, folder.path(), objects)));
 
     let said: usize = served.values().map(BTreeSet::len).sum();
     println!("{} objects, {said} times a rule had something to say", served.len());
     assert!(said > served.len() / 2, "{said} of {}", served.len());
     let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (object, server) in &served {
-        for (way, others) in [("check", &checked), ("audit", &audited)] {
+        for (way, others) in &ways {
             let other = others.get(object).cloned().unwrap_or_default();
             for line in server.symmetric_difference(&other) {
                 let who = if server.contains(line) { "the server" } else { way };
@@ -183,10 +183,10 @@ fn key(object: &Value) -> (String, String, String) {
     (text(&object["metadata"]["namespace"]), text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
-fn run(command: &str, folder: &Path) -> Said {
+fn run(command: &str, folder: &Path, objects: &str) -> Said {
     let output = Command::new(stateward())
         .args([command, "-o", "json"])
-        .arg(folder.join("cluster/stored.json"))
+        .arg(folder.join(objects))
         .arg("--policies")
         .arg(folder.join("policies"))
         .arg("--inventory")

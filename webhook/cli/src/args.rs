@@ -99,8 +99,8 @@ pub(crate) struct TestArgs {
     /// Only cases whose `FILE: NAME` matches.
     #[arg(long, value_name = "REGEX")]
     pub(crate) run: Option<Regex>,
-    /// text, json or junit; with `=FILE` into a file. May be given several times.
-    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(&[Format::Text, Format::Json, Format::Junit]))]
+    /// text, json, jsonl, html, sarif, junit, github, markdown or table; with `=FILE` into a file. May be given several times.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(Format::OF_CASES))]
     pub(crate) output: Vec<Output>,
     /// Write what the rules say now into failing cases; the rest of a file stays as it is, byte by byte.
     #[arg(long)]

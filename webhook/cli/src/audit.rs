@@ -2,6 +2,7 @@
 
 mod judge;
 mod shown;
+mod store;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -25,7 +26,8 @@ use crate::exit::{self, Exit, NOTE};
 use crate::findings::{FindingsArgs, Ready, complain_of_policies};
 use crate::page::{Sources, named};
 use crate::policies::{self, LoadedSet, PolicySource};
-use judge::Judge;
+use judge::{Judge, Wants};
+use store::Store;
 
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -51,6 +53,9 @@ pub(crate) struct AuditArgs {
     /// Of files: folders or files with objects that stand for the cluster.
     #[arg(long, value_name = "DIR", env = "STATEWARD_INVENTORY", value_delimiter = ',', requires = "paths")]
     inventory: Vec<PathBuf>,
+    /// Keep what is said of each object as a report of `openreports.io` in the cluster, as the leader does.
+    #[arg(long, conflicts_with = "paths")]
+    store: bool,
     #[command(flatten)]
     findings: FindingsArgs,
     #[command(flatten)]
@@ -79,11 +84,18 @@ async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
         ..CheckReport::default()
     };
     let set = Arc::new(policies.set);
-    let mut scanner = Scanner::new(client, Scope { namespace: args.namespace.clone(), labels: args.selector.clone() });
+    let scope = Scope { namespace: args.namespace.clone(), labels: args.selector.clone() };
+    // First, so that nobody waits for a scan whose reports nobody takes.
+    let mut store = if args.store { Some(Store::open(&client, &scope).await?) } else { None };
+    let mut scanner = Scanner::new(client, scope);
     let mut progress = Progress::start();
     progress.says("reading what rules look up");
     let (others, mut unread) = scanner.others(&set.reads()).await?;
-    let judge = Arc::new(Judge::new(Arc::clone(&set), others, args.findings.shows_objects()));
+    let wants = Wants {
+        objects: args.findings.shows_objects(),
+        open_reports: args.store || args.findings.wants_open_reports(),
+    };
+    let judge = Arc::new(Judge::new(Arc::clone(&set), others, wants));
     for resource in set.judged_at_create() {
         let mut seen = 0;
         let each = async |page: Vec<_>| {
@@ -91,6 +103,9 @@ async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
             seen += page.len();
             report.objects += page.len();
             progress.says(&format!("{}: {seen}", resource.resource));
+            if let Some(store) = &mut store {
+                store.saw(&page);
+            }
             report.join(judge.page(first, page).await);
         };
         if let Err(missing) = scanner.objects(&resource, each).await? {
@@ -103,6 +118,9 @@ async fn scan(args: &AuditArgs, ready: Ready, client: Client) -> Result<Exit> {
     say_unread(&unread, &mut report, &mut exit);
     report.sort();
     args.findings.conclude(&report, true, &mut exit);
+    if let Some(store) = store {
+        store.keep(&report, &mut exit).await;
+    }
     let sources = Sources::of_stored(judge.kept(), &set, args.about());
     args.findings.write(report, sources, &ready)?;
     Ok(exit)
@@ -204,7 +222,10 @@ impl AuditArgs {
 const LIST_RIGHT: &str = "the ClusterRole `view` lists what is in namespaces, `--namespace` asks for one; what is not listed is not judged, or undecided";
 
 const AFTER_HELP: &str = "\
-Reads with your own rights and stores nothing: list on what rules judge (`stateward rules`) and look up.
+Reads with your own rights: list on what rules judge (`stateward rules`) and look up. Stores nothing but
+what `--store` says: that needs list, get, create, update and delete on reports and clusterreports of
+`openreports.io`. With `--namespace` only reports there are touched, with `--selector` only those of
+objects with these labels. A leader that runs writes the same under the same names.
 Policies and exemptions are the cluster's own where it has some. Rules that need to know who asks are
 undecided of what is stored, and never passed. Values of environment variables, commands and arguments
 are left out of what is shown.

@@ -1,5 +1,6 @@
 //! `stateward check`: manifests as the API server would let them be judged on CREATE, without a cluster.
 
+mod admitted;
 pub(crate) mod judge;
 pub(crate) mod located;
 
@@ -10,6 +11,7 @@ use anyhow::Context;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Documents, FileInventory, read};
 use stateward_report::check::CheckReport;
+use stateward_report::openreports::Catalogue;
 
 use crate::args::CheckArgs;
 use crate::engine;
@@ -63,7 +65,9 @@ pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
         args.findings.write(report, sources, &ready)?;
         return Ok(exit);
     }
-    let judged = runtime.block_on(judge::all(objects, policies.set, inventory, &args.policies.namespace, what));
+    let catalogue = args.findings.wants_open_reports().then(|| Catalogue::new(&policies.set));
+    let asked = judge::Asked { namespace: args.policies.namespace.clone(), what, catalogue };
+    let judged = runtime.block_on(judge::all(objects, policies.set, inventory, asked));
     let report = CheckReport { unreadable, refused, ..judged };
     args.findings.conclude(&report, what == Input::Stored, &mut exit);
     if exit == (Exit { nothing_judged: true, ..Exit::default() }) {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use stateward_core::manifest::Action;
 use stateward_report::check::{CheckReport, NotJudged};
 use stateward_report::comparison::OldReport;
-use stateward_report::{github, html, json, jsonl, junit, markdown, sarif, table, text};
+use stateward_report::{github, html, json, jsonl, junit, markdown, openreports, sarif, table, text};
 
 use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings};
 use crate::output::{Format, Output, one_of, require_distinct_files};
@@ -16,7 +16,7 @@ use crate::rules::in_force;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FindingsArgs {
-    /// text, json, jsonl, html, sarif, junit, github, markdown or table; with `=FILE` into a file. May be given several times.
+    /// text, json, jsonl, html, sarif, junit, github, markdown, table or report (objects of `openreports.io`, for `kubectl apply`); with `=FILE` into a file. May be given several times.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "text", value_parser = one_of(Format::OF_FINDINGS))]
     output: Vec<Output>,
     /// An older report (`-o json`) to compare with: which findings are new since then, and which are gone.
@@ -61,6 +61,11 @@ impl FindingsArgs {
         self.output.iter().any(|output| output.format == Format::Html)
     }
 
+    /// Whether what is said of each object is wanted as an object of `openreports.io`.
+    pub(crate) fn wants_open_reports(&self) -> bool {
+        self.output.iter().any(|output| output.format == Format::Report)
+    }
+
     /// Says what is beside the report, and what it means for the exit code.
     pub(crate) fn conclude(&self, report: &CheckReport, is_stored: bool, exit: &mut Exit) {
         print_not_judged(&report.not_judged);
@@ -102,6 +107,7 @@ impl FindingsArgs {
                 Format::Github => github::write(&report, out),
                 Format::Markdown => markdown::write(&report, out),
                 Format::Table => table::write(&report, out),
+                Format::Report => openreports::write(&report, out),
                 Format::Text => text::write(&report, out),
             })?;
         }

@@ -20,6 +20,7 @@ mod exit;
 mod explain;
 mod findings;
 mod install;
+mod open_reports;
 mod output;
 mod page;
 mod pause;

@@ -28,6 +28,7 @@ pub(crate) enum Format {
     Sarif,
     Github,
     Table,
+    Report,
 }
 
 /// What a command can write: a reader of its `-o`.
@@ -38,6 +39,20 @@ pub(crate) fn one_of(formats: &'static [Format]) -> impl Fn(&str) -> Result<Outp
 impl Format {
     /// What a report of findings can be written as.
     pub(crate) const OF_FINDINGS: &[Self] = &[
+        Self::Text,
+        Self::Json,
+        Self::Jsonl,
+        Self::Html,
+        Self::Sarif,
+        Self::Junit,
+        Self::Github,
+        Self::Markdown,
+        Self::Table,
+        Self::Report,
+    ];
+
+    /// What a report of cases can be written as: they are about no object that is stored.
+    pub(crate) const OF_CASES: &[Self] = &[
         Self::Text,
         Self::Json,
         Self::Jsonl,
@@ -60,6 +75,7 @@ impl Format {
             Self::Sarif => "sarif",
             Self::Github => "github",
             Self::Table => "table",
+            Self::Report => REPORT,
         }
     }
 }
@@ -72,7 +88,8 @@ impl Output {
         };
         let format = formats.iter().copied().find(|each| each.name() == format).ok_or_else(|| {
             let names: Vec<String> = formats.iter().map(|each| format!("`{}`", each.name())).collect();
-            format!("no format `{format}` here\nhint: {}", names.join(", "))
+            let why = if format == REPORT { ": it is what `check` and `audit` say of objects" } else { "" };
+            format!("no format `{format}` here{why}\nhint: {}", names.join(", "))
         })?;
         if file == Some("") {
             return Err(format!("`{text}` names no file"));
@@ -131,6 +148,9 @@ fn write_buffered(
     report(&mut out)?;
     out.flush()
 }
+
+/// Of objects alone.
+const REPORT: &str = "report";
 
 #[cfg(test)]
 mod tests {

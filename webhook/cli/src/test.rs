@@ -14,7 +14,7 @@ use stateward_core::policy::{Policy, SpecError};
 use stateward_core::resources::WasmPolicy;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::cause;
-use stateward_report::cases::{json, junit, text};
+use stateward_report::cases::{github, html, json, jsonl, junit, markdown, sarif, table, text};
 
 use crate::args::TestArgs;
 use crate::exit::{Exit, NOTE, print_errors};
@@ -70,8 +70,14 @@ pub(crate) fn run(args: &TestArgs) -> anyhow::Result<Exit> {
     for output in &args.output {
         output.write(|out| match output.format {
             Format::Json => json::write(&report, out),
+            Format::Jsonl => jsonl::write(&report, out),
+            Format::Html => html::write(&report, out),
+            Format::Sarif => sarif::write(&report, out),
             Format::Junit => junit::write(&report, out),
-            _ => text::write(&report, out),
+            Format::Github => github::write(&report, out),
+            Format::Markdown => markdown::write(&report, out),
+            Format::Table => table::write(&report, out),
+            Format::Text | Format::Report => text::write(&report, out),
         })?;
     }
     Ok(exit)

@@ -83,6 +83,11 @@ struct Stored {
 impl Reports {
     /// Reads which are there, 500 at a time and without what they say. `None`: nobody serves such reports here.
     pub async fn read(client: &Client, layout: Layout) -> Result<Option<Self>, String> {
+        Self::read_in(client, layout, None).await
+    }
+
+    /// The same of one namespace: others' are neither read nor taken away.
+    pub async fn read_in(client: &Client, layout: Layout, namespace: Option<&str>) -> Result<Option<Self>, String> {
         if !is_served(client, layout).await? {
             return Ok(None);
         }
@@ -97,8 +102,9 @@ impl Reports {
             written: Written::default(),
             problem: None,
         };
-        for is_namespaced in [true, false] {
-            reports.list(is_namespaced).await?;
+        reports.list(namespace, true).await?;
+        if namespace.is_none() {
+            reports.list(None, false).await?;
         }
         Ok(Some(reports))
     }
@@ -137,10 +143,15 @@ impl Reports {
     }
 
     /// Takes away what was not seen since [`Self::read`]. Of what was `unread`, such as `statefulsets.apps`, nobody knows whether it is still there.
-    pub async fn sweep(mut self, unread: &[String]) -> (Written, Option<String>) {
+    pub async fn sweep(self, unread: &[String]) -> (Written, Option<String>) {
+        self.sweep_of(|_, resource| !unread.iter().any(|unread| unread == resource)).await
+    }
+
+    /// The same of those that are meant, by their name and by what they are about, such as `statefulsets.apps`.
+    pub async fn sweep_of(mut self, is_meant: impl Fn(&str, &str) -> bool) -> (Written, Option<String>) {
         let stored = std::mem::take(&mut self.stored);
         let gone =
-            stored.into_iter().filter(|(key, stored)| !self.seen.contains(key) && !unread.contains(&stored.resource));
+            stored.into_iter().filter(|(key, stored)| !self.seen.contains(key) && is_meant(&key.1, &stored.resource));
         for ((namespace, name), stored) in gone.collect::<Vec<_>>() {
             self.pace.tick().await;
             let only = Preconditions { uid: Some(stored.uid), resource_version: Some(stored.resource_version) };
@@ -155,8 +166,8 @@ impl Reports {
         (self.written, self.problem)
     }
 
-    async fn list(&mut self, is_namespaced: bool) -> Result<(), String> {
-        let api = self.api(None, is_namespaced);
+    async fn list(&mut self, namespace: Option<&str>, is_namespaced: bool) -> Result<(), String> {
+        let api = self.api(namespace, is_namespaced);
         let (label, value) = self.layout.managed_by;
         let mut page = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {

@@ -37,6 +37,7 @@ mod message;
 pub mod patch;
 pub mod pointer;
 pub mod promises;
+pub mod suspected;
 pub mod trace;
 pub mod unread;
 pub mod verdict;

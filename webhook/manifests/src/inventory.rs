@@ -26,6 +26,8 @@ pub struct FileInventory {
     scopes: HashMap<GroupVersionKind<'static>, HashMap<Option<String>, Scope>>,
     more: StoredInventory,
     fields: Fields,
+    /// By their places in `input`, from when [`Self::change`] was called.
+    changed: OnceLock<HashMap<usize, Changed>>,
 }
 
 /// What one object sees of the others.
@@ -64,9 +66,18 @@ type ByName = BTreeMap<String, Vec<usize>>;
 struct Entry {
     /// Its place in [`FileInventory::input`].
     document: usize,
-    /// Cut when it is first looked up.
-    stored: OnceLock<Option<Arc<StoredObject>>>,
+    stored: Cut,
 }
+
+/// What mutation made of an object.
+#[derive(Debug)]
+struct Changed {
+    json: Arc<str>,
+    stored: Cut,
+}
+
+/// An object as look-ups are answered; cut when it is first looked up, `None` where it cannot be read.
+type Cut = OnceLock<Option<Arc<StoredObject>>>;
 
 impl FileInventory {
     /// Takes the input's objects and those of `--inventory`; keeps the kinds that `reads` names. Objects that name no namespace are in
@@ -88,7 +99,15 @@ impl FileInventory {
             }
         }
         let (more, errors) = stored(more, reads, default_namespace);
-        (Arc::new(Self { input: Arc::clone(input), scopes, more, fields }), errors)
+        (Arc::new(Self { input: Arc::clone(input), scopes, more, fields, changed: OnceLock::new() }), errors)
+    }
+
+    /// From now on look-ups are answered what mutation made of these objects, by their places in the input: what the API server would have stored.
+    /// All of them at once, or one would see the other as nobody ever will.
+    pub fn change(&self, objects: impl IntoIterator<Item = (usize, Arc<str>)>) {
+        let changed = objects.into_iter().map(|(place, json)| (place, Changed { json, stored: Cut::new() }));
+        let is_first = self.changed.set(changed.collect()).is_ok();
+        debug_assert!(is_first, "the input is changed once");
     }
 
     /// What one object of the input sees of the others.
@@ -111,19 +130,20 @@ impl FileInventory {
         self.input.get(entry.document)
     }
 
-    fn stored<'i>(&self, entry: &'i Entry, namespace: Option<&str>) -> Option<&'i Arc<StoredObject>> {
-        let read = || {
-            let document = self.document(entry)?;
-            StoredObject::read(&document.json, namespace, &self.fields).ok().map(Arc::new)
-        };
-        entry.stored.get_or_init(read).as_ref()
+    fn stored<'i>(&'i self, entry: &'i Entry, namespace: Option<&str>) -> Option<&'i Arc<StoredObject>> {
+        let read = |json: &str| StoredObject::read(json, namespace, &self.fields).ok().map(Arc::new);
+        match self.changed.get().and_then(|changed| changed.get(&entry.document)) {
+            Some(Changed { json, stored }) => stored.get_or_init(|| read(json)),
+            None => entry.stored.get_or_init(|| self.document(entry).and_then(|document| read(&document.json))),
+        }
+        .as_ref()
     }
 }
 
 impl Scope {
     fn add(&mut self, index: usize, document: &Document) {
         let place = self.entries.len();
-        self.entries.push(Entry { document: index, stored: OnceLock::new() });
+        self.entries.push(Entry { document: index, stored: Cut::new() });
         let folder = self.folders.entry(document.folder().to_owned()).or_default();
         if let Some(name) = &document.name {
             folder.entry(name.clone()).or_default().push(place);

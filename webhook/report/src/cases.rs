@@ -1,9 +1,16 @@
 //! What `test` found, in the order in which it is reported.
 
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod jsonl;
 pub mod junit;
+pub mod markdown;
+pub mod sarif;
+pub mod table;
 pub mod text;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -124,6 +131,84 @@ impl CasesReport {
     /// What could not be read of one file.
     pub(crate) fn unreadable_in<'a>(&'a self, file: &'a str) -> impl Iterator<Item = &'a Wrong> {
         self.unreadable.iter().filter(move |wrong| wrong.file == file)
+    }
+}
+
+impl Outcome {
+    /// `passed`, `failed` or `broken`.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
+impl CaseResult {
+    /// What is wrong in one sentence; nothing of a case that passed.
+    pub(crate) fn sentence(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Passed => None,
+            Outcome::Failed(differences) => {
+                let profiles: Vec<String> = differences.iter().map(Difference::profiles).collect();
+                Some(format!("`{}` says something else in profile {}", self.rule, profiles.join(" and ")))
+            }
+            Outcome::Broken(wrong) => Some(wrong.message.clone()),
+        }
+    }
+
+    /// Line and column of what is wrong, or of the case.
+    pub(crate) fn at(&self) -> (usize, usize) {
+        match &self.outcome {
+            Outcome::Broken(Wrong { line: Some(line), column: Some(column), .. }) => (*line, *column),
+            _ => (self.line, self.column),
+        }
+    }
+
+    /// The way out, where one is known.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Broken(wrong) => wrong.hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// All differences in the words of the file, one line each.
+    pub(crate) fn diff(&self) -> String {
+        let mut text = String::new();
+        let Outcome::Failed(differences) = &self.outcome else { return text };
+        for difference in differences {
+            let _ = writeln!(text, "in profile {}: - expected, + found", difference.profiles());
+            for line in &difference.lines {
+                let _ = writeln!(text, "{} {}", line.sign, line.text);
+            }
+        }
+        text
+    }
+}
+
+impl CasesReport {
+    /// Every case that did not pass, with its file.
+    pub(crate) fn not_passed(&self) -> impl Iterator<Item = (&CaseFile, &CaseResult)> {
+        let all = self.files.iter().flat_map(|file| file.cases.iter().map(move |case| (file, case)));
+        all.filter(|(_, case)| case.outcome != Outcome::Passed)
+    }
+}
+
+impl Summary {
+    /// `4 cases in 1 file: 1 passed, 2 failed, 1 broken, 1 error in what was read`.
+    pub(crate) fn in_numbers(&self) -> String {
+        let Self { files, cases, passed, failed, broken, unreadable } = *self;
+        let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let broken = if broken == 0 { String::new() } else { format!(", {broken} broken") };
+        let unread =
+            if unreadable == 0 { String::new() } else { format!(", {} in what was read", count(unreadable, "error")) };
+        format!(
+            "{} in {}: {passed} passed, {failed} failed{broken}{unread}",
+            count(cases, "case"),
+            count(files, "file")
+        )
     }
 }
 

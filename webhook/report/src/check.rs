@@ -8,7 +8,9 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::verdict::ExemptedBy;
 
+use crate::openreports::OpenReport;
 use crate::promises::SetPromises;
+use crate::suspected::SuspectedWriter;
 use crate::wrong::Wrong;
 
 /// What `check` found.
@@ -36,6 +38,10 @@ pub struct CheckReport {
     pub refused: Vec<Wrong>,
     /// What each StatefulSet keeps of what is promised.
     pub promises: Vec<SetPromises>,
+    /// What field managers say about who wrote what only the webhook writes. No finding: they are words that the writer chose.
+    pub suspected: Vec<SuspectedWriter>,
+    /// What is said of each object as an object of `openreports.io`, by its place in the input; only where somebody asks for it.
+    pub open_reports: BTreeMap<usize, OpenReport>,
     /// The summary, where not all of what it counts is here any more.
     pub counted: Option<Summary>,
 }
@@ -237,6 +243,8 @@ impl CheckReport {
             unreadable,
             refused,
             promises,
+            suspected,
+            open_reports,
         } = part;
         self.objects += objects;
         self.judged += judged;
@@ -249,6 +257,8 @@ impl CheckReport {
         self.unreadable.extend(unreadable);
         self.refused.extend(refused);
         self.promises.extend(promises);
+        self.suspected.extend(suspected);
+        self.open_reports.extend(open_reports);
     }
 
     /// Brings everything into its order: objects as in the input, the worst first, then by line.
@@ -269,6 +279,8 @@ impl CheckReport {
         self.changes.sort_by_key(|change| change.object.index);
         self.not_judged.sort_by_key(|not_judged| not_judged.object.index);
         self.promises.sort_by_key(|set| set.object.index);
+        // Of one object they stay in the order in which it has them.
+        self.suspected.sort_by_key(|suspected| suspected.object.index);
         self.failures.sort_by_cached_key(|failure| (failure.object.index, failure.policy.clone()));
         self.malformed.sort_by_cached_key(|malformed| (malformed.object.index, malformed.path.clone()));
     }
@@ -282,6 +294,8 @@ impl CheckReport {
         let findings = self.findings.iter().map(|finding| finding.object.index);
         let said: BTreeSet<usize> = findings.chain(self.changes.iter().map(|change| change.object.index)).collect();
         self.promises.retain(|set| said.contains(&set.object.index));
+        let reports = std::mem::take(&mut self.open_reports).into_iter();
+        self.open_reports = reports.filter_map(|(index, report)| Some((index, report.only_failures()?))).collect();
         self
     }
 

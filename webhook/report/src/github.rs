@@ -60,13 +60,14 @@ fn findings(report: &CheckReport, action: Action, word: &str, out: &mut dyn Writ
     Ok(())
 }
 
-fn unreadable(wrong: &Wrong, title: &str, out: &mut dyn Write) -> io::Result<()> {
+/// An error of what cannot be read.
+pub(crate) fn unreadable(wrong: &Wrong, title: &str, out: &mut dyn Write) -> io::Result<()> {
     let at = wrong.line.map(|line| (line, wrong.column.unwrap_or(1)));
     command("error", &wrong.file, at, title, &wrong.message, wrong.hint.as_deref(), out)
 }
 
 /// One command; the hint is its second line.
-fn command(
+pub(crate) fn command(
     word: &str,
     file: &str,
     at: Option<(usize, usize)>,

@@ -21,7 +21,7 @@ use crate::check::{CheckReport, Summary};
 use crate::comparison::{Comparison, OldFinding};
 use crate::wrong::Wrong;
 use data::Data;
-use escape::{Sentence, Text};
+pub(crate) use escape::{Sentence, Text};
 pub use sources::SourceOf;
 
 /// What a page is made of.
@@ -141,7 +141,8 @@ fn write_gaps(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</ul></section>")
 }
 
-fn write_wrong(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
+/// What cannot be read, as an item of a list.
+pub(crate) fn write_wrong(wrong: &Wrong, out: &mut dyn Write) -> io::Result<()> {
     let place = match (wrong.line, wrong.column) {
         (Some(line), Some(column)) => format!(":{line}:{column}"),
         (Some(line), None) => format!(":{line}"),
@@ -227,12 +228,12 @@ fn plural(count: usize) -> &'static str {
 }
 
 /// What a content security policy knows an element by.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
 const SCRIPT: &str = include_str!("html/page.js");
-const STYLE: &str = include_str!("html/page.css");
+pub(crate) const STYLE: &str = include_str!("html/page.css");
 const TABLE: &str = include_str!("html/table.html");
 const FOOTER: &str = include_str!("html/footer.html");
 

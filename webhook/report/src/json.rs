@@ -10,6 +10,7 @@ use crate::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Summary, Undecided,
 };
 use crate::promises;
+use crate::suspected;
 use crate::wrong::Wrong;
 
 /// Writes the whole report.
@@ -25,6 +26,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         refused_policies: &report.refused,
         not_judged: report.not_judged.iter().map(NotJudgedResult::of).collect(),
         promises: report.promises.iter().map(promises::Entry::of).collect(),
+        suspected: report.suspected.iter().map(suspected::Entry::of).collect(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -45,6 +47,7 @@ struct Document<'a> {
     refused_policies: &'a [Wrong],
     not_judged: Vec<NotJudgedResult<'a>>,
     promises: Vec<promises::Entry<'a>>,
+    suspected: Vec<suspected::Entry<'a>>,
     summary: Summary,
 }
 

@@ -10,6 +10,7 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
 use crate::check::{CheckReport, Finding, Object, Summary};
+use crate::suspected::{self, SuspectedWriter};
 use crate::text::printable;
 use crate::wrong::Wrong;
 
@@ -33,6 +34,9 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         out,
     )?;
     list("Undecided", &undecided_by_reason(report), None, MAX_LINES_BYTES, out)?;
+    let said = |each: &SuspectedWriter| format!("- {}: {}", title(&each.object), text(&each.sentence()));
+    let suspected: Vec<String> = report.suspected.iter().map(said).collect();
+    list(suspected::TITLE, &suspected, None, MAX_LINES_BYTES, out)?;
 
     let audited = report.findings.iter().filter(|finding| finding.action == Action::Audit);
     let exempted = audited.clone().filter(|finding| finding.exemption.is_some()).count();
@@ -64,7 +68,13 @@ fn objects_in_words(count: usize) -> String {
 }
 
 /// What does not fit is counted.
-fn list(title: &str, lines: &[String], head: Option<&str>, most: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn list(
+    title: &str,
+    lines: &[String],
+    head: Option<&str>,
+    most: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -155,7 +165,7 @@ fn title(object: &Object) -> String {
 }
 
 /// Text as it is; what is between backticks becomes code, where each has its partner.
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let text = cut(&printable(text));
     let parts: Vec<&str> = text.split('`').collect();
     if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
@@ -166,7 +176,7 @@ fn text(text: &str) -> String {
 }
 
 /// As an element: what stands between backticks can hold no pipe in a table, and a backslash there is none that escapes.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(&cut(&printable(text))))
 }
 
@@ -196,9 +206,9 @@ const STRUCTURE: &str = "\\`*_[]<>&|~$#!";
 /// Of one message: a policy of somebody else's may write a book.
 const MAX_LETTERS: usize = 400;
 /// With two lists of lines, all fits into a comment.
-const MAX_ROWS_BYTES: usize = 40_000;
+pub(crate) const MAX_ROWS_BYTES: usize = 40_000;
 /// What could not be judged, and what not decided.
-const MAX_LINES_BYTES: usize = 10_000;
+pub(crate) const MAX_LINES_BYTES: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,11 @@
 //! What is said of one stored object, as an object of `openreports.io/v1alpha1`: a Report beside it, or a ClusterReport where it has no namespace.
 //!
 //! Its name is the object's uid and the object owns it, so that it goes with it; so do Kyverno's and Kubewarden's, and Policy Reporter reads all three alike.
+//! What a file holds has no uid: then nobody owns the report, its name comes from kind, namespace and name, and its label keeps the leader from taking it for
+//! one of its own.
 //! The same verdict is the same bytes but for the time: [`OpenReport::digest`] leaves that out, so whoever stores reports can tell whether to write.
+
+mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,12 +17,16 @@ use stateward_core::policy_set::PolicySet;
 use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 use stateward_core::verdict::{Ruling, StepKind, Verdict};
 
+pub use list::write;
+
 /// The API's group and version.
 pub const GROUP: &str = "openreports.io";
 /// As above.
 pub const VERSION: &str = "v1alpha1";
 /// Label of ours: who wrote it.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stateward");
+/// The label's value where the report is about what is in a file.
+pub const CHECKED: &str = "stateward-check";
 /// Label of ours: what the report is about, such as `statefulsets.apps`.
 pub const RESOURCE: &str = "stateward.dev/resource";
 /// Annotation of ours: [`OpenReport::digest`].
@@ -35,8 +43,8 @@ pub struct Subject<'a> {
     pub namespace: Option<&'a str>,
     /// Its name.
     pub name: &'a str,
-    /// Its uid.
-    pub uid: &'a str,
+    /// `None` where it is not stored.
+    pub uid: Option<&'a str>,
 }
 
 /// A Report or a ClusterReport.
@@ -44,7 +52,7 @@ pub struct Subject<'a> {
 pub struct OpenReport {
     /// `None`: a ClusterReport.
     pub namespace: Option<String>,
-    /// Its name: the uid of what it is about.
+    /// Its name: the uid of what it is about, or a digest of what that is called.
     pub name: String,
     /// Of all that it says, without when: 16 hexadecimal digits.
     pub digest: String,
@@ -69,7 +77,12 @@ impl Catalogue {
     /// not looked at. A thousand pods that pass would be a thousand objects in etcd that say nothing.
     ///
     /// Denials first, then errors, warnings and what is exempt, at most [`MOST_RESULTS`]; the summary counts all. `seconds`: when, since 1970.
-    pub fn report(&self, subject: Subject<'_>, verdict: &Verdict, seconds: i64) -> Option<OpenReport> {
+    pub fn report(
+        &self,
+        subject: Subject<'_>,
+        verdict: &Verdict,
+        seconds: impl Into<Option<i64>>,
+    ) -> Option<OpenReport> {
         let mut results = self.results(verdict);
         let is_silent = results.iter().all(|result| result.kind == Kind::Unasked);
         if is_silent && subject.kind.kind != "StatefulSet" {
@@ -78,7 +91,7 @@ impl Catalogue {
         results.sort_by_key(|result| result.kind);
         let summary = summary(verdict, &results);
         let results = results.into_iter().take(MOST_RESULTS).map(|result| result.value).collect();
-        Some(subject.report(&summary, results, seconds))
+        Some(subject.report(&summary, results, seconds.into()))
     }
 
     fn results(&self, verdict: &Verdict) -> Vec<Said> {
@@ -213,28 +226,62 @@ fn bounded(text: &str) -> String {
     }
 }
 
+impl OpenReport {
+    /// Without what refuses nothing and is not warned of; the summary still counts it. `None` where nothing is left. It has no digest any more: it says
+    /// less than what whoever stores reports would write.
+    pub fn only_failures(mut self) -> Option<Self> {
+        let results = self.object.get_mut("results").and_then(Value::as_array_mut)?;
+        results.retain(is_failure);
+        let is_empty = results.is_empty();
+        if let Some(annotations) = self.object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove(DIGEST);
+        }
+        self.digest.clear();
+        (!is_empty).then_some(self)
+    }
+}
+
+/// Refused, warned of, or a policy that broke.
+fn is_failure(result: &Value) -> bool {
+    let action = result.pointer("/properties/action").and_then(Value::as_str);
+    let is_policy = result.get("rule").is_none() && result.get("result").is_some_and(|result| result == "error");
+    is_policy
+        || (matches!(action, Some("Deny" | "Warn")) && result.get("result").is_some_and(|result| result != "error"))
+}
+
 impl Subject<'_> {
-    fn report(self, summary: &Value, mut results: Vec<Map<String, Value>>, seconds: i64) -> OpenReport {
+    fn report(self, summary: &Value, mut results: Vec<Map<String, Value>>, seconds: Option<i64>) -> OpenReport {
         let GroupVersionResource { group, resource, .. } = self.resource;
         let resource = if group.is_empty() { resource.to_string() } else { format!("{resource}.{group}") };
         let digest = digest(&self.object(&resource, "", summary, &results));
-        let stamp = json!({ "seconds": seconds, "nanos": 0 });
-        for result in &mut results {
-            result.insert("timestamp".to_owned(), stamp.clone());
+        if let Some(seconds) = seconds {
+            let stamp = json!({ "seconds": seconds, "nanos": 0 });
+            for result in &mut results {
+                result.insert("timestamp".to_owned(), stamp.clone());
+            }
         }
         let object = self.object(&resource, &digest, summary, &results);
-        OpenReport { namespace: self.namespace.map(str::to_owned), name: self.uid.to_owned(), digest, object }
+        OpenReport { namespace: self.namespace.map(str::to_owned), name: self.report_name(), digest, object }
+    }
+
+    fn report_name(&self) -> String {
+        let GroupVersionKind { group, kind, .. } = self.kind;
+        let of_file = || hex([group, kind, self.namespace.unwrap_or_default(), self.name].join("\0"), 16);
+        self.uid.map_or_else(of_file, str::to_owned)
     }
 
     fn object(self, resource: &str, digest: &str, summary: &Value, results: &[Map<String, Value>]) -> Value {
         let GroupVersionKind { group, version, kind } = self.kind;
         let api_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
-        let mut scope =
-            reference(&[("apiVersion", &api_version), ("kind", kind), ("name", self.name), ("uid", self.uid)]);
-        let mut metadata = reference(&[("name", self.uid)]);
-        metadata.insert("labels".to_owned(), json!({ MANAGED_BY.0: MANAGED_BY.1, RESOURCE: resource }));
+        let mut scope = reference(&[("apiVersion", &api_version), ("kind", kind), ("name", self.name)]);
+        let mut metadata = reference(&[("name", &self.report_name())]);
+        let managed_by = if self.uid.is_some() { MANAGED_BY.1 } else { CHECKED };
+        metadata.insert("labels".to_owned(), json!({ MANAGED_BY.0: managed_by, RESOURCE: resource }));
         metadata.insert("annotations".to_owned(), json!({ DIGEST: digest }));
-        metadata.insert("ownerReferences".to_owned(), json!([scope]));
+        if let Some(uid) = self.uid {
+            scope.insert("uid".to_owned(), uid.into());
+            metadata.insert("ownerReferences".to_owned(), json!([scope]));
+        }
         if let Some(namespace) = self.namespace {
             scope.insert("namespace".to_owned(), namespace.into());
             metadata.insert("namespace".to_owned(), namespace.into());
@@ -258,8 +305,12 @@ fn reference(fields: &[(&str, &str)]) -> Map<String, Value> {
 
 /// The object is always made in the same way, so the same words have the same bytes.
 fn digest(object: &Value) -> String {
-    let hash = Sha256::digest(object.to_string());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(object.to_string(), 8)
+}
+
+/// The first bytes of a text's hash.
+fn hex(text: String, bytes: usize) -> String {
+    Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A set that breaks every rule has 40 results, 20 KB.
@@ -315,7 +366,8 @@ mod tests {
         let kind = GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: kind.into() };
         let resource =
             GroupVersionResource { group: "apps".into(), resource: "statefulsets".into(), ..Default::default() };
-        let subject = Subject { kind: &kind, resource: &resource, namespace: Some("shop"), name: "db", uid: "u-1" };
+        let subject =
+            Subject { kind: &kind, resource: &resource, namespace: Some("shop"), name: "db", uid: Some("u-1") };
         catalogue().report(subject, verdict, seconds)
     }
 
@@ -367,6 +419,36 @@ mod tests {
         assert!(report("Pod", &verdict(vec![]), 1).is_none());
         let passed = report("StatefulSet", &verdict(vec![]), 1).unwrap();
         assert_eq!(passed.object["summary"]["pass"], 3);
+    }
+
+    /// The leader sweeps what has its label and that it did not see.
+    #[test]
+    fn what_is_in_a_file_has_neither_owner_nor_time() {
+        let kind = GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: "StatefulSet".into() };
+        let resource =
+            GroupVersionResource { group: "apps".into(), resource: "statefulsets".into(), ..Default::default() };
+        let denied = verdict(vec![ruling("a/deny", Action::Deny, &[])]);
+        let of = |name| {
+            let subject = Subject { kind: &kind, resource: &resource, namespace: Some("shop"), name, uid: None };
+            catalogue().report(subject, &denied, None).unwrap()
+        };
+        let report = of("db");
+        let metadata = &report.object["metadata"];
+        assert_eq!((metadata.get("ownerReferences"), report.object["scope"].get("uid")), (None, None));
+        assert_eq!(report.object["results"][0].get("timestamp"), None);
+        assert_eq!(metadata["labels"][MANAGED_BY.0], CHECKED);
+        assert_eq!((report.name.len(), &metadata["name"]), (32, &json!(report.name)));
+        assert_ne!(report.name, of("web").name);
+    }
+
+    #[test]
+    fn only_failures_leave_what_fails_or_warns() {
+        let audited = ruling("a/warn", Action::Audit, &[]);
+        let both = verdict(vec![ruling("a/deny", Action::Deny, &[]), audited.clone()]);
+        let failing = report("StatefulSet", &both, 1).unwrap().only_failures().unwrap();
+        assert_eq!(failing.object["results"].as_array().unwrap().len(), 1);
+        assert_eq!((&failing.object["summary"]["warn"], failing.digest.as_str()), (&json!(1), ""));
+        assert!(report("StatefulSet", &verdict(vec![audited]), 1).unwrap().only_failures().is_none());
     }
 
     #[test]

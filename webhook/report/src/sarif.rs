@@ -22,8 +22,8 @@ use crate::rules::RuleInForce;
 use crate::text::printable;
 use crate::wrong::Wrong;
 
-use location::Location;
-use rules::Descriptor;
+pub(crate) use location::Location;
+pub(crate) use rules::Descriptor;
 
 /// Writes the whole report; `rules` describes those that occur. Worst first: what is beyond [`MAX_RESULTS`] is left out, and a notification says so.
 pub fn write(report: &CheckReport, rules: &[RuleInForce<'_>], out: &mut dyn Write) -> io::Result<()> {
@@ -40,42 +40,43 @@ pub fn write(report: &CheckReport, rules: &[RuleInForce<'_>], out: &mut dyn Writ
         let occurrence = seen.entry(said.key()).and_modify(|count| *count += 1).or_insert(1_usize);
         said.result(indexes.get(said.rule()).copied(), *occurrence)
     });
-    let log = Log {
-        schema: SCHEMA,
-        version: "2.1.0",
-        runs: [Run {
-            results: results.collect(),
-            tool: Tool {
-                driver: Driver {
-                    name: "Stateward",
-                    version: env!("CARGO_PKG_VERSION"),
-                    semantic_version: env!("CARGO_PKG_VERSION"),
-                    rules: ids.iter().map(|id| Descriptor::of(id, rules)).collect(),
-                },
-            },
-            invocations: [invocation(report, left_out)],
-            column_kind: "unicodeCodePoints",
-        }],
-    };
-    serde_json::to_writer_pretty(&mut *out, &log)?;
+    write_log(
+        results.collect(),
+        ids.iter().map(|id| Descriptor::of(id, rules)).collect(),
+        invocation(report, left_out),
+        out,
+    )
+}
+
+/// Writes a log with one run of ours.
+pub(crate) fn write_log<R: Serialize>(
+    results: Vec<R>,
+    rules: Vec<Descriptor<'_>>,
+    invocation: Invocation,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    let tool = Tool { driver: Driver { name: "Stateward", version, semantic_version: version, rules } };
+    let runs = [Run { results, tool, invocations: [invocation], column_kind: "unicodeCodePoints" }];
+    serde_json::to_writer_pretty(&mut *out, &Log { schema: SCHEMA, version: "2.1.0", runs })?;
     writeln!(out)
 }
 
 #[derive(Serialize)]
-struct Log<'a> {
+struct Log<'a, R> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run<'a>; 1],
+    runs: [Run<'a, R>; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct Run<'a, R> {
     tool: Tool<'a>,
     invocations: [Invocation; 1],
     column_kind: &'static str,
-    results: Vec<Result<'a>>,
+    results: Vec<R>,
 }
 
 #[derive(Serialize)]
@@ -109,13 +110,13 @@ struct Result<'a> {
 }
 
 #[derive(Clone, Serialize)]
-struct Text {
+pub(crate) struct Text {
     text: String,
 }
 
 /// The same twice: under the one name that code scanning reads, and under one that says what it is.
 #[derive(Serialize)]
-struct Fingerprints {
+pub(crate) struct Fingerprints {
     #[serde(rename = "primaryLocationLineHash")]
     for_code_scanning: String,
     #[serde(rename = "objectRulePlace/v1")]
@@ -142,14 +143,14 @@ struct Properties<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Invocation {
+pub(crate) struct Invocation {
     execution_successful: bool,
     tool_execution_notifications: Vec<Notification>,
     tool_configuration_notifications: Vec<Notification>,
 }
 
 #[derive(Serialize)]
-struct Notification {
+pub(crate) struct Notification {
     level: &'static str,
     message: Text,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -191,8 +192,7 @@ impl<'a> Said<'a> {
     }
 
     fn result(&self, rule_index: Option<usize>, occurrence: usize) -> Result<'a> {
-        let fingerprint = fingerprint(&self.key(), occurrence);
-        let partial_fingerprints = Fingerprints { for_code_scanning: fingerprint.clone(), for_others: fingerprint };
+        let partial_fingerprints = Fingerprints::of(&self.key(), occurrence);
         match *self {
             Self::Finding(Finding {
                 object,
@@ -228,6 +228,25 @@ impl<'a> Said<'a> {
                 suppressions: Vec::new(),
                 properties: Properties { policy, action: *action, severity: None, place: None },
             },
+        }
+    }
+}
+
+impl Fingerprints {
+    /// 64 bits are enough to tell results of one repository apart; the number tells those that are alike in everything.
+    pub(crate) fn of(key: &[&str], occurrence: usize) -> Self {
+        let fingerprint = fingerprint(key, occurrence);
+        Self { for_code_scanning: fingerprint.clone(), for_others: fingerprint }
+    }
+}
+
+impl Invocation {
+    /// Of a run in which only files could be unreadable.
+    pub(crate) fn of(unreadable: &[Wrong]) -> Self {
+        Self {
+            execution_successful: unreadable.is_empty(),
+            tool_execution_notifications: unreadable.iter().map(Notification::of).collect(),
+            tool_configuration_notifications: Vec::new(),
         }
     }
 }
@@ -297,7 +316,7 @@ fn level(action: Action) -> &'static str {
 }
 
 /// Where there is little room only the first sentence is shown, so the message is one.
-fn with_hint(message: &str, hint: Option<&str>) -> Text {
+pub(crate) fn with_hint(message: &str, hint: Option<&str>) -> Text {
     let Some(hint) = hint else { return text(message) };
     let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
     text(&format!("{message}{end} Hint: {hint}"))
@@ -308,7 +327,6 @@ fn text(text: &str) -> Text {
     Text { text: printable(text).replace("](", "] (") }
 }
 
-/// 64 bits are enough to tell results of one repository apart; the number tells those that are alike in everything.
 fn fingerprint(key: &[&str], occurrence: usize) -> String {
     let mut hash = Sha256::new();
     for part in key {

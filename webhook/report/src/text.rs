@@ -12,6 +12,7 @@ use stateward_core::verdict::ExemptedBy;
 
 use crate::check::{Change, ChangeKind, CheckReport, Finding, Malformed, Object, Place, Summary, Undecided};
 use crate::promises;
+use crate::suspected;
 
 /// Writes the whole report; it ends with the summary, and with what sets keep of what is promised.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
@@ -42,7 +43,8 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     summary_line(&report.summary(), out)?;
-    promises::write(&report.promises, out)
+    promises::write(&report.promises, out)?;
+    suspected::write(&report.suspected, out)
 }
 
 /// The findings with their lines, on all cores: drawing one takes as long as judging an object.

@@ -8,12 +8,14 @@ use anstream::StripStream;
 use proptest::prelude::*;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::promises::{Kept, Reason, State};
+use stateward_core::suspected::Suspected;
 use stateward_core::verdict::ExemptedBy;
 use stateward_report::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Place, Snippet, Undecided,
 };
 use stateward_report::html::{self, Page};
 use stateward_report::promises::SetPromises;
+use stateward_report::suspected::SuspectedWriter;
 use stateward_report::wrong::Wrong;
 use stateward_report::{json, jsonl, text};
 
@@ -95,6 +97,18 @@ fn promises(object: Arc<Object>) -> SetPromises {
     SetPromises { object, kept }
 }
 
+fn suspected(object: &Arc<Object>) -> SuspectedWriter {
+    let said = Suspected {
+        key: "stateward.dev/role".to_owned(),
+        place: "template label",
+        manager: "kubectl-edit\u{1b}[2J".to_owned(),
+        operation: "Update".to_owned(),
+        subresource: Some("status".to_owned()),
+        time: Some("2026-01-02T03:04:05Z".to_owned()),
+    };
+    SuspectedWriter { object: Arc::clone(object), said }
+}
+
 /// One of everything, in no order.
 fn report() -> CheckReport {
     let (db, unnamed) = (object(0, Some("db")), object(1, None));
@@ -164,8 +178,9 @@ fn report() -> CheckReport {
             object: object(2, Some("old")),
             because: vec!["there is none for `apps/v1beta1`".to_owned()],
         }],
+        suspected: vec![suspected(&db)],
         promises: vec![promises(db)],
-        counted: None,
+        ..CheckReport::default()
     }
 }
 

@@ -93,7 +93,7 @@ impl Metrics {
             errors: Vec::new(),
         };
         metrics.policies.install(&[policy]);
-        let sample = AuditSample { at: 0, took: 0.0, objects: 0 };
+        let sample = AuditSample::default();
         metrics.audit(sample, std::iter::once((any, any, any.to_owned(), 1)));
         metrics
     }

@@ -8,25 +8,41 @@ use stateward_core::inventory::Store;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_report::check::CheckReport;
+use stateward_report::openreports::Catalogue;
 use tokio::task::JoinSet;
 
 use super::shown;
 use crate::check::judge::record;
 use crate::check::located::Located;
+use crate::open_reports::subject;
+
+/// What is wanted beside what is said for people.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants {
+    /// The objects that something is said of.
+    pub(super) objects: bool,
+    /// What is said as objects of `openreports.io`.
+    pub(super) open_reports: bool,
+}
 
 /// Everything that judging one object needs, shared by the workers.
 pub(super) struct Judge {
     rules: audit::Judge,
     promises: PromiseTable,
+    /// Where what is said of each object is wanted as an object of `openreports.io`.
+    catalogue: Option<Catalogue>,
+    seconds: i64,
     /// The objects as they are shown, where a report shows more of them than the lines that are wrong.
     kept: Option<Mutex<BTreeMap<usize, String>>>,
 }
 
 impl Judge {
-    pub(super) fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, keeps: bool) -> Self {
+    pub(super) fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, wants: Wants) -> Self {
         let promises = PromiseTable::new(&set);
-        let rules = audit::Judge::new(set, others, jiff::Timestamp::now());
-        Self { rules, promises, kept: keeps.then(Mutex::default) }
+        let now = jiff::Timestamp::now();
+        let catalogue = wants.open_reports.then(|| Catalogue::new(&set));
+        let rules = audit::Judge::new(set, others, now);
+        Self { rules, promises, catalogue, seconds: now.as_second(), kept: wants.objects.then(Mutex::default) }
     }
 
     /// By their numbers in the scan; each is answered once.
@@ -63,6 +79,9 @@ impl Judge {
 
     async fn one(&self, index: usize, stored: Stored, report: &mut CheckReport) {
         let judged = self.rules.one(&stored).await;
+        let catalogue = self.catalogue.as_ref();
+        let open_report = catalogue.and_then(|catalogue| catalogue.report(subject(&stored), &judged, self.seconds));
+        report.open_reports.extend(open_report.map(|open_report| (index, open_report)));
         let Stored { kind, resource, namespace, name, json, .. } = stored;
         let title = shown::title(&resource, namespace.as_deref(), &name);
         // What the API server has stored, it has checked: only YAML that we wrote ourselves cannot be read.
@@ -71,6 +90,7 @@ impl Judge {
             kept.lock().unwrap_or_else(PoisonError::into_inner).insert(index, document.json.clone());
         }
         let located = Located::new(index, &document, namespace.as_deref());
+        located.suspected(&json, report);
         if !located.is_malformed(&judged, report) {
             record(located, (&kind.kind, &json), &judged, None, &self.promises, report);
         }

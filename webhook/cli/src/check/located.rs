@@ -6,11 +6,13 @@ use std::sync::Arc;
 use stateward_core::evaluate::UndecidedReason;
 use stateward_core::manifest::Action;
 use stateward_core::pointer;
+use stateward_core::suspected::suspected;
 use stateward_core::verdict::{AppliedChange, Verdict};
 use stateward_manifests::{Document, Excerpt, Location, Neighbours};
 use stateward_report::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, Object, Place, Snippet, Undecided,
 };
+use stateward_report::suspected::SuspectedWriter;
 
 /// One object of the input, as a report names it.
 pub(crate) struct Located<'a> {
@@ -88,6 +90,12 @@ impl<'a> Located<'a> {
             }
         }
         !paths.is_empty()
+    }
+
+    /// Adds what its field managers say about who wrote what only the webhook writes; `json` as it is stored.
+    pub(crate) fn suspected(&self, json: &str, report: &mut CheckReport) {
+        let all = suspected(&self.object.kind, json).into_iter();
+        report.suspected.extend(all.map(|said| SuspectedWriter { object: Arc::clone(&self.object), said }));
     }
 
     /// Adds what mutating rules changed, field by field.

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub policies: BTreeMap<String, Counts>,
     /// Findings by policy, rule and action.
     pub findings: BTreeMap<(String, String, Action), usize>,
+    /// Keys of ours that somebody else is said to have written.
+    pub suspected: usize,
     /// Kinds that could not be listed, in words.
     pub unread: Vec<String>,
     /// What became of the reports.
@@ -68,6 +70,7 @@ impl Outcome {
             objects: 0,
             policies: names.map(|name| (name, Counts::default())).collect(),
             findings: BTreeMap::new(),
+            suspected: 0,
             unread: Vec::new(),
             reports: Storing::default(),
         }

@@ -93,6 +93,18 @@ fn copies_that_say_the_same_are_one_object() {
     assert!(world.neighbours.ambiguities().is_empty());
 }
 
+/// Whoever was answered before, when mutation ran, and whoever asks by labels that only mutation wrote.
+#[test]
+fn what_was_changed_is_answered_from_then_on() {
+    let world = World::new(&[("a/set.yaml", SET.to_owned() + &service("db", "written") + &service("x", "1"))], &[]);
+    assert_eq!(world.ask(Some("db"), None), found(&["written"]));
+    let changed = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"db","labels":{"new":"yes"}},"spec":{"marker":"changed"}}"#;
+    world.neighbours.inventory.change([(1, Arc::from(changed))]);
+    assert_eq!(world.ask(Some("db"), None), found(&["changed"]));
+    assert_eq!(world.ask(None, None), found(&["changed", "1"]));
+    assert_eq!(world.ask(None, Some("new=yes")), found(&["changed"]));
+}
+
 #[test]
 fn not_found_is_absent_only_where_the_kind_is_known() {
     let alone = World::new(&[("a/set.yaml", SET.to_owned())], &[]);

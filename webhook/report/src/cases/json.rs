@@ -24,14 +24,15 @@ pub fn write(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn case(case: &CaseResult) -> Value {
-    let (outcome, differences, error) = match &case.outcome {
-        Outcome::Passed => ("passed", Vec::new(), None),
-        Outcome::Failed(differences) => ("failed", differences.iter().map(difference).collect(), None),
-        Outcome::Broken(wrong) => ("broken", Vec::new(), Some(wrong)),
+/// One case, without its file.
+pub(super) fn case(case: &CaseResult) -> Value {
+    let (differences, error) = match &case.outcome {
+        Outcome::Passed => (Vec::new(), None),
+        Outcome::Failed(differences) => (differences.iter().map(difference).collect(), None),
+        Outcome::Broken(wrong) => (Vec::new(), Some(wrong)),
     };
     json!({
-        "name": case.name, "rule": case.rule, "line": case.line, "column": case.column, "outcome": outcome,
+        "name": case.name, "rule": case.rule, "line": case.line, "column": case.column, "outcome": case.outcome.word(),
         "durationMicroseconds": u64::try_from(case.took.as_micros()).unwrap_or(u64::MAX),
         "differences": differences, "error": error,
     })

@@ -1,6 +1,5 @@
 //! Cases as CI systems read them: JUnit's XML, a suite for each file.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -76,16 +75,9 @@ fn case(file: &CaseFile, case: &CaseResult, out: &mut dyn Write) -> io::Result<(
     writeln!(out, "      </properties>")?;
     match &case.outcome {
         Outcome::Passed => {}
-        Outcome::Failed(differences) => {
-            let mut text = format!("{}:{}:{}\n", file.file, case.line, case.column);
-            for difference in differences {
-                let _ = writeln!(text, "in profile {}: - expected, + found", difference.profiles());
-                for line in &difference.lines {
-                    let _ = writeln!(text, "{} {}", line.sign, line.text);
-                }
-            }
-            let profiles: Vec<String> = differences.iter().map(super::Difference::profiles).collect();
-            let message = format!("`{}` says something else in profile {}", case.rule, profiles.join(" and "));
+        Outcome::Failed(_) => {
+            let text = format!("{}:{}:{}\n{}", file.file, case.line, case.column, case.diff());
+            let message = case.sentence().unwrap_or_default();
             writeln!(
                 out,
                 r#"      <failure type="difference" message="{}">{}</failure>"#,

@@ -101,16 +101,7 @@ fn summary_lines(report: &CasesReport, out: &mut dyn Write) -> io::Result<()> {
             "{BOLD}hint{BOLD:#}: mend the rule or the case; where the new answer is right, `--update` writes it into the file\n"
         )?;
     }
-    let broken = if summary.broken == 0 { String::new() } else { format!(", {} broken", summary.broken) };
-    let files = if summary.files == 1 { "1 file".to_owned() } else { format!("{} files", summary.files) };
-    writeln!(
-        out,
-        "{BOLD}{} in {files}: {} passed, {} failed{broken}{}{BOLD:#}",
-        cases(summary.cases),
-        summary.passed,
-        summary.failed,
-        unread(summary.unreadable)
-    )?;
+    writeln!(out, "{BOLD}{}{BOLD:#}", summary.in_numbers())?;
     if summary.cases == 0 && !report.requires_coverage {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 /// Text between tags and in quoted attributes.
-pub(super) struct Text<'a>(pub &'a str);
+pub(crate) struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +30,7 @@ impl fmt::Display for Text<'_> {
 }
 
 /// A sentence in which `` `names` `` are code.
-pub(super) struct Sentence<'a>(pub &'a str);
+pub(crate) struct Sentence<'a>(pub &'a str);
 
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

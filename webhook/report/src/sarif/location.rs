@@ -9,7 +9,7 @@ use crate::wrong::Wrong;
 /// A `location`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Location {
+pub(crate) struct Location {
     physical_location: Physical,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logical_locations: Vec<Logical>,
@@ -55,6 +55,11 @@ impl Location {
     /// An object as a whole, of which no line is known.
     pub(super) fn of_object(object: &Object) -> Self {
         Self { physical_location: physical(&object.file, None), logical_locations: logical(object, "") }
+    }
+
+    /// A place in a file, of no object.
+    pub(crate) fn of_file(file: &str, (line, column): (usize, usize)) -> Self {
+        Self { physical_location: physical(file, Some(one_letter(line, column))), logical_locations: Vec::new() }
     }
 
     /// What cannot be read.

@@ -10,7 +10,7 @@ use super::{Text, level};
 /// A `reportingDescriptor`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Descriptor<'a> {
+pub(crate) struct Descriptor<'a> {
     id: &'a str,
     name: String,
     short_description: Text,
@@ -45,7 +45,7 @@ struct Properties<'a> {
 
 impl<'a> Descriptor<'a> {
     /// From the first policy that has the rule; of one that no policy has, its id alone.
-    pub(super) fn of(id: &'a str, rules: &[RuleInForce<'a>]) -> Self {
+    pub(crate) fn of(id: &'a str, rules: &[RuleInForce<'a>]) -> Self {
         let name = pascal(id.rsplit('/').next().unwrap_or(id));
         let Some(each) = rules.iter().find(|each| each.rule.id == id) else {
             let text = || Text { text: id.to_owned() };

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 /// One scan, as it is counted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AuditSample {
     /// When it began, seconds since 1970.
     pub at: i64,
@@ -16,6 +16,8 @@ pub struct AuditSample {
     pub took: f64,
     /// How many objects it looked at.
     pub objects: usize,
+    /// How many keys of ours somebody else is said to have written.
+    pub suspected: usize,
 }
 
 /// Set by the leader, zero elsewhere.
@@ -23,6 +25,7 @@ pub(super) struct AuditFamilies {
     at: Gauge,
     took: Gauge<f64, AtomicU64>,
     objects: Gauge,
+    suspected: Gauge,
     findings: Family<Found, Gauge>,
 }
 
@@ -39,6 +42,7 @@ impl AuditFamilies {
             at: Gauge::default(),
             took: Gauge::default(),
             objects: Gauge::default(),
+            suspected: Gauge::default(),
             findings: Family::default(),
         };
         registry.register_with_unit(
@@ -54,6 +58,11 @@ impl AuditFamilies {
             Gauge::clone(&families.took),
         );
         registry.register("audit_objects", "Objects that the last scan looked at", Gauge::clone(&families.objects));
+        registry.register(
+            "audit_suspected",
+            "Keys that only the webhook writes, of which field managers say that somebody else wrote them",
+            Gauge::clone(&families.suspected),
+        );
         registry.register(
             "audit_findings",
             "Findings of the last scan on what is stored, by policy, rule and action",
@@ -72,6 +81,7 @@ impl AuditFamilies {
         self.at.set(sample.at);
         self.took.set(sample.took);
         self.objects.set(number(sample.objects));
+        self.suspected.set(number(sample.suspected));
         self.findings.clear();
         for (policy, rule, action, count) in findings {
             let found = Found { policy: policy.to_owned(), rule: rule.to_owned(), action };
@@ -81,6 +91,6 @@ impl AuditFamilies {
 
     /// Another replica scans from now on.
     pub(super) fn clear(&self) {
-        self.set(AuditSample { at: 0, took: 0.0, objects: 0 }, std::iter::empty());
+        self.set(AuditSample::default(), std::iter::empty());
     }
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use stateward_cluster::audit::{Judge, Outcome, ScanError, Scanner, Scope, Stored, Storing};
 use stateward_cluster::lease::{Leading, while_leading};
-use stateward_cluster::reports::{Layout, Reports, Wanted};
+use stateward_cluster::reports::Reports;
 use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
-use stateward_report::openreports::{Catalogue, DIGEST, GROUP, MANAGED_BY, RESOURCE, Subject, VERSION};
+use stateward_core::suspected::suspected;
+use stateward_report::openreports::Catalogue;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Cluster;
+use crate::open_reports::{LAYOUT, subject, wanted};
 
 /// Runs as long as it is let; scans only while leading.
 pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
@@ -64,10 +66,10 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
             for stored in page {
                 let verdict = judge.one(&stored).await;
                 outcome.count(&verdict);
+                outcome.suspected += suspected(&stored.kind.kind, &stored.json).len();
                 let Some(reports) = reports.as_mut() else { continue };
                 if let Some(report) = catalogue.report(subject(&stored), &verdict, now.as_second()) {
-                    let (namespace, name, digest) = (report.namespace, report.name, report.digest);
-                    reports.put(Wanted { namespace, name, digest, object: report.object }).await;
+                    reports.put(wanted(report)).await;
                 }
             }
         };
@@ -87,11 +89,6 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
     Ok(outcome)
 }
 
-fn subject(stored: &Stored) -> Subject<'_> {
-    let Stored { kind, resource, namespace, name, uid, .. } = stored;
-    Subject { kind, resource, namespace: namespace.as_deref(), name, uid }
-}
-
 /// To the log, the metrics, `/policies` and the status of the policies.
 fn tell(cluster: &Cluster, state: &State, scanned: Result<Outcome, ScanError>) {
     let outcome = match scanned {
@@ -101,7 +98,7 @@ fn tell(cluster: &Cluster, state: &State, scanned: Result<Outcome, ScanError>) {
             return state.report("audit", vec![error.to_string()]);
         }
     };
-    let Outcome { took, objects, reports, unread, .. } = &outcome;
+    let Outcome { took, objects, suspected, reports, unread, .. } = &outcome;
     let mut problems = unread.clone();
     let seconds = took.as_secs_f64();
     match reports {
@@ -129,7 +126,7 @@ fn tell(cluster: &Cluster, state: &State, scanned: Result<Outcome, ScanError>) {
         }
     }
     state.report("audit", problems);
-    let sample = AuditSample { at: outcome.at.as_second(), took: seconds, objects: *objects };
+    let sample = AuditSample { at: outcome.at.as_second(), took: seconds, objects: *objects, suspected: *suspected };
     let findings = outcome.findings.iter();
     let findings =
         findings.map(|((policy, rule, action), count)| (policy.as_str(), rule.as_str(), action.to_string(), *count));
@@ -150,9 +147,6 @@ impl Drop for Told<'_> {
         self.audited.send_replace(None);
     }
 }
-
-const LAYOUT: Layout =
-    Layout { group: GROUP, version: VERSION, managed_by: MANAGED_BY, resource: RESOURCE, digest: DIGEST };
 
 /// A change of policies is in force everywhere by then.
 const SETTLES: Duration = Duration::from_secs(2);
