@@ -8,6 +8,7 @@
 pub mod cases;
 pub mod check;
 pub mod comparison;
+pub mod diff;
 pub mod explain;
 pub mod github;
 pub mod html;

@@ -19,11 +19,12 @@ use tokio::task::JoinSet;
 
 use super::Input;
 use super::located::Located;
+use super::remedy;
 
 /// Everything that judging one object needs, shared by the workers.
 struct Bench {
     objects: Arc<Vec<Document>>,
-    set: PolicySet,
+    set: Arc<PolicySet>,
     inventory: Arc<FileInventory>,
     namespace: String,
     judged: BTreeSet<GroupVersionResource<'static>>,
@@ -35,7 +36,7 @@ struct Bench {
 /// Judges all objects. The report is sorted, whoever was done first.
 pub(crate) async fn all(
     objects: Arc<Vec<Document>>,
-    set: PolicySet,
+    set: Arc<PolicySet>,
     inventory: Arc<FileInventory>,
     namespace: &str,
     what: Input,
@@ -129,7 +130,13 @@ async fn judge(
     located.changes(&mutated, report);
     located.verdict(&mutated, Some(&neighbours), report);
     let object = request.object.as_deref().unwrap_or_default();
+    let before = report.findings.len();
     record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
+    if bench.what == Input::Manifests {
+        for (finding, ruling) in report.findings.iter_mut().skip(before).zip(&judged.rulings) {
+            finding.fix = remedy::of(ruling, object, document);
+        }
+    }
 }
 
 /// Adds what a validating call said of an object of this kind.
