@@ -100,12 +100,15 @@ pub fn manager_data_loss(set: &StatefulSet, _: &Context<Settings>, out: &mut Fin
         "" | "Retain" => {}
         "Delete" => {
             out.finding(
-                "/spec/persistentVolumeClaimRetentionPolicy/whenScaled",
+                WHEN_SCALED,
                 "persistentVolumeClaimRetentionPolicy.whenScaled",
                 "`Delete` takes the manager's data with it when the set is scaled to 0",
             )
-            .hint("write `whenScaled: Retain`, and delete the claims of workers that are gone for good by hand");
+            .hint("write `whenScaled: Retain`, and delete the claims of workers that are gone for good by hand")
+            .remedy(Remedy::set(WHEN_SCALED, "Retain"));
         }
         other => out.undecided(format!("`whenScaled: {other}` is not known here")),
     }
 }
+
+const WHEN_SCALED: &str = "/spec/persistentVolumeClaimRetentionPolicy/whenScaled";

@@ -72,7 +72,8 @@ pub fn blocking_budget(budget: &PodDisruptionBudget, cx: &Context<Settings>, out
     let Some(limit) = Limit::of(budget) else {
         // The disruption controller expects no pods then, and allows no disruption (`getExpectedPodCount`).
         out.finding("/spec", "spec", "with neither `maxUnavailable` nor `minAvailable` no pod may be evicted")
-            .hint("write `maxUnavailable: 1`");
+            .hint("write `maxUnavailable: 1`")
+            .remedy(Remedy::set(MAX_UNAVAILABLE, 1));
         return;
     };
     if let Some(is_all) = limit.whatever_there_is() {
@@ -148,7 +149,13 @@ impl<'b, 'a> Limit<'b, 'a> {
         } else {
             "write `maxUnavailable: 1`"
         };
-        out.finding(Pointer::new("/spec").key(self.field), self.field, message).hint(hint);
+        let path = Pointer::new("/spec").key(self.field);
+        let finding = out.finding(path.clone(), self.field, message).hint(hint);
+        // Whoever lets none go may mean it, until somebody asks.
+        if is_all {
+            let one = Remedy::set(MAX_UNAVAILABLE, 1);
+            finding.remedy(if self.is_max_unavailable() { one } else { one.and_remove(path) });
+        }
     }
 }
 
@@ -160,6 +167,8 @@ impl fmt::Display for Limit<'_, '_> {
         }
     }
 }
+
+const MAX_UNAVAILABLE: &str = "/spec/maxUnavailable";
 
 const SET_FIELDS: &[&str] = &["/spec/replicas", "/spec/template/metadata/labels"];
 

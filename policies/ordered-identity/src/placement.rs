@@ -57,8 +57,10 @@ pub fn hostname_override(set: &StatefulSet, _: &Context<Settings>, out: &mut Fin
         ("hostnameOverride", !pod.hostname_override.is_empty(), "makes `hostname` answer the same in all members"),
     ] {
         if is_set {
-            out.finding(Pointer::new("/spec/template/spec").key(field), field, format!("`{field}` {what}"))
-                .hint(format!("leave `{field}` out: the controller names each member's host"));
+            let path = Pointer::new("/spec/template/spec").key(field);
+            out.finding(path.clone(), field, format!("`{field}` {what}"))
+                .hint(format!("leave `{field}` out: the controller names each member's host"))
+                .remedy(Remedy::remove(path));
         }
     }
 }

@@ -38,7 +38,8 @@ pub const SHORT_GRACE: Rule = Rule {
 pub fn zero_grace(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings) {
     if set.spec.template.spec.grace() == 0 {
         out.finding(GRACE, PLACE, "with 0 a member's replacement may start while the member still runs")
-            .hint("write at least 1; 30 or more for a database");
+            .hint("write at least 1; 30 or more for a database")
+            .remedy(Remedy::set(GRACE, DEFAULT_GRACE));
     }
 }
 
@@ -53,7 +54,8 @@ pub fn short_grace(set: &StatefulSet, cx: &Context<Settings>, out: &mut Findings
         pod.running_containers().find(|container| is_database(&container.image, &cx.settings.database_images));
     if let Some(container) = database {
         out.finding(GRACE, PLACE, format!("{grace} seconds are short for a database (container `{}`)", container.name))
-            .hint("write at least 30, or leave it out; as long as a clean stop under load takes");
+            .hint("write at least 30, or leave it out; as long as a clean stop under load takes")
+            .remedy(Remedy::set(GRACE, DEFAULT_GRACE));
     }
 }
 

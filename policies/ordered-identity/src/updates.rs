@@ -101,7 +101,8 @@ pub fn recreate_update(set: &StatefulSet, _: &Context<Settings>, out: &mut Findi
         Some(UpdateType::RollingUpdate | UpdateType::OnDelete) => {}
         Some(UpdateType::Recreate) => {
             out.finding(TYPE, PLACE, "`Recreate` takes all members down together")
-                .hint("write `RollingUpdate`, or leave it out");
+                .hint("write `RollingUpdate`, or leave it out")
+                .remedy(Remedy::set(TYPE, "RollingUpdate"));
         }
         None => unknown_type(set, out),
     }
@@ -147,12 +148,9 @@ pub fn batch_update(set: &StatefulSet, _: &Context<Settings>, out: &mut Findings
         }
     };
     if is_rolling(set, out) {
-        out.finding(
-            "/spec/updateStrategy/rollingUpdate/maxUnavailable",
-            "updateStrategy.rollingUpdate.maxUnavailable",
-            what,
-        )
-        .hint("write `maxUnavailable: 1`, or leave it out");
+        out.finding(MAX_UNAVAILABLE, "updateStrategy.rollingUpdate.maxUnavailable", what)
+            .hint("write `maxUnavailable: 1`, or leave it out")
+            .remedy(Remedy::set(MAX_UNAVAILABLE, 1));
     }
 }
 
@@ -189,6 +187,7 @@ fn unknown_type(set: &StatefulSet, out: &mut Findings) {
     out.undecided(format!("`updateStrategy.type: {}` is not known here", set.spec.update_strategy.kind));
 }
 
+const MAX_UNAVAILABLE: &str = "/spec/updateStrategy/rollingUpdate/maxUnavailable";
 const TYPE: &str = "/spec/updateStrategy/type";
 const PLACE: &str = "updateStrategy.type";
 

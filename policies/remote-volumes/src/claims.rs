@@ -113,11 +113,16 @@ pub fn incomplete_claim(set: &StatefulSet, _: &Context<Settings>, out: &mut Find
                 "write `accessModes: [ReadWriteOnce]` and `resources: {requests: {storage: 10Gi}}` with the size it needs",
             ),
         };
-        out.finding(
-            path,
-            template.place(),
-            format!("claim template `{}` lacks {lacks}: no pod can be made", template.name()),
-        )
-        .hint(hint);
+        let finding = out
+            .finding(
+                path.clone(),
+                template.place(),
+                format!("claim template `{}` lacks {lacks}: no pod can be made", template.name()),
+            )
+            .hint(hint);
+        // How large it must be is for its owner to say.
+        if has_storage {
+            finding.remedy(Remedy::set(path, ["ReadWriteOnce"]));
+        }
     }
 }

@@ -49,8 +49,10 @@ fn judge(field: &str, policy: &str, what: &str, out: &mut Findings) {
     match policy {
         "" | "Retain" => {}
         "Delete" => {
-            out.finding(Pointer::new("/spec/persistentVolumeClaimRetentionPolicy").key(field), field, what)
-                .hint(format!("write `{field}: Retain` and delete claims by hand, after a back-up"));
+            let path = Pointer::new("/spec/persistentVolumeClaimRetentionPolicy").key(field);
+            out.finding(path.clone(), field, what)
+                .hint(format!("write `{field}: Retain` and delete claims by hand, after a back-up"))
+                .remedy(Remedy::set(path, "Retain"));
         }
         other => out.undecided(format!("`{field}: {other}` is not known here")),
     }

@@ -124,6 +124,6 @@ impl Serialize for MergePatch {
 }
 
 /// Texts, lists and maps with text keys always serialize; were it otherwise the host would refuse the empty text as a bad answer.
-fn json<T: Serialize + ?Sized>(value: &T) -> String {
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

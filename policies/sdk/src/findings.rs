@@ -2,6 +2,7 @@
 
 use crate::bindings::stateward::policy::types::{Finding, Judgement, RuleIndex, Undecided, UndecidedReason};
 use crate::objects::Stored;
+use crate::remedy::Remedy;
 use crate::rule::{Action, Kind};
 
 /// Collects what the rules of one unit say.
@@ -15,7 +16,11 @@ pub struct Findings {
 }
 
 /// A finding that was just made, to be completed.
-pub struct Made<'f>(&'f mut Finding);
+pub struct Made<'f> {
+    finding: &'f mut Finding,
+    /// Its path is not in the object that the rule judges.
+    is_elsewhere: bool,
+}
 
 impl Findings {
     /// Findings about a Scale point at its replicas, since that is all it has.
@@ -38,6 +43,7 @@ impl Findings {
         place: impl Into<String>,
         message: impl Into<String>,
     ) -> Made<'_> {
+        let is_elsewhere = self.path.is_some();
         let path = self.path.map_or_else(|| path.into(), str::to_owned);
         self.findings.push(Finding {
             rule: self.rule,
@@ -50,7 +56,7 @@ impl Findings {
         });
         let last = self.findings.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "it was pushed above")]
-        Made(&mut self.findings[last])
+        Made { finding: &mut self.findings[last], is_elsewhere }
     }
 
     /// The rule could not decide, in its own words.
@@ -89,13 +95,21 @@ impl Findings {
 impl Made<'_> {
     /// What to write instead.
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.finding.hint = Some(hint.into());
+        self
+    }
+
+    /// What repairs it, where there is one right answer. A Scale has nothing that it could be written into.
+    pub fn remedy(self, remedy: Remedy) -> Self {
+        if !self.is_elsewhere {
+            self.finding.remedy = Some(remedy.into_change());
+        }
         self
     }
 
     /// Lowers what the profile says; raising it is not possible.
     pub fn at_most(self, action: Action) -> Self {
-        self.0.at_most = Some(action);
+        self.finding.at_most = Some(action);
         self
     }
 }

@@ -51,6 +51,7 @@ pub mod objects;
 pub mod peers;
 pub mod pointer;
 pub mod promise;
+pub mod remedy;
 pub mod rule;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod schema;
@@ -75,6 +76,7 @@ pub mod prelude {
     };
     pub use crate::pointer::Pointer;
     pub use crate::promise;
+    pub use crate::remedy::Remedy;
     pub use crate::rule::{Action, Kind, Operation, Profile, Read, Resource, Rule, Severity, Subject};
     pub use crate::settings::NoSettings;
     pub use crate::text::{Map, Text};

@@ -48,6 +48,8 @@ pub struct ProfileRun {
 pub struct Admitted {
     /// By whose rules.
     pub policies: Arc<PolicySet>,
+    /// With what beside it.
+    pub facts: Facts,
     /// With the object as it would be stored.
     pub request: Request<'static>,
     /// Whether it may be.
@@ -101,7 +103,7 @@ impl<'b> Runner<'b> {
         let object = changed.object.map(Into::into).or_else(|| case.request.object.clone());
         let request = Request { object, ..case.request.clone() };
         let verdict = validate(&policies, &request, Route::All, &facts).await;
-        Ok(Admitted { policies, request, verdict })
+        Ok(Admitted { policies, facts, request, verdict })
     }
 
     async fn run_all(&self, file: &CaseFile, case: &Case, runs: &mut Vec<ProfileRun>) -> Result<(), InputError> {

@@ -86,6 +86,24 @@ pub(crate) struct CheckArgs {
     pub(crate) policies: PolicyArgs,
     #[command(flatten)]
     pub(crate) findings: FindingsArgs,
+    #[command(flatten)]
+    pub(crate) fix: FixArgs,
+}
+
+/// What becomes of findings whose rule knows the one right answer.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FixArgs {
+    /// Write into the files what rules know the one right value of; only the bytes of these fields change. What is reported is what is left.
+    ///
+    /// Only of findings that are denied or warned about, with `--fail-on audit` also of those that are noted; never of exempted ones.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Show what `--fix` would write, and write nothing.
+    ///
+    /// A unified diff on standard output in place of the text report, for `git apply` or `patch -p1`. Other reports go to files (`-o json=FILE`);
+    /// they and the exit code speak of the files as they are.
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 #[derive(Args, Clone, Debug)]

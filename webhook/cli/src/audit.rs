@@ -18,7 +18,7 @@ use stateward_engine::PolicyLoader;
 use stateward_report::check::CheckReport;
 use stateward_report::wrong::Wrong;
 
-use crate::args::{CheckArgs, PolicyArgs, ProfileName};
+use crate::args::{CheckArgs, FixArgs, PolicyArgs, ProfileName};
 use crate::check::{self, Input};
 use crate::cluster::{Connection, Impersonation};
 use crate::engine;
@@ -205,7 +205,7 @@ impl AuditArgs {
             inventory: self.inventory.clone(),
             namespace: self.namespace.clone().unwrap_or_else(|| "default".to_owned()),
         };
-        CheckArgs { paths: self.paths.clone(), policies, findings: self.findings.clone() }
+        CheckArgs { paths: self.paths.clone(), policies, findings: self.findings.clone(), fix: FixArgs::default() }
     }
 
     /// `audit of namespace shop, profile strict`.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use stateward_core::manifest::Action;
-use stateward_report::check::{CheckReport, NotJudged};
+use stateward_report::check::{CheckReport, Finding, NotJudged};
 use stateward_report::comparison::OldReport;
 use stateward_report::{github, html, json, jsonl, junit, markdown, openreports, sarif, table, text};
 
@@ -54,6 +55,22 @@ impl FindingsArgs {
     pub(crate) fn ready(&self) -> anyhow::Result<Ready> {
         require_distinct_files(&self.output)?;
         Ok(Ready { older: self.baseline.as_deref().map(page::read_older).transpose()? })
+    }
+
+    /// Those that go to files: standard output is for something else.
+    pub(crate) fn to_files(&self) -> anyhow::Result<Self> {
+        if self.output.iter().any(|output| output.file.is_none() && output.format != Format::Text) {
+            bail!("`--diff` has standard output for itself\nhint: give each `-o FORMAT=FILE` a file");
+        }
+        Ok(Self {
+            output: self.output.iter().filter(|output| output.file.is_some()).cloned().collect(),
+            ..self.clone()
+        })
+    }
+
+    /// Whether such a finding is to be mended: an exemption is somebody's word that it stays.
+    pub(crate) fn mends(&self, finding: &Finding) -> bool {
+        finding.exemption.is_none() && finding.action >= Action::from(self.fail_on).min(Action::Warn)
     }
 
     /// Whether a report shows lines of objects that it does not hold.

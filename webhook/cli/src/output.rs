@@ -100,11 +100,7 @@ impl Output {
     /// Writes to the file or to standard output; colours only where they are wanted.
     pub(crate) fn write(&self, report: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
         match &self.file {
-            None => {
-                let out = std::io::stdout();
-                let is_plain = AutoStream::choice(&out) == ColorChoice::Never;
-                write_buffered(out.lock(), is_plain, report)?;
-            }
+            None => to_stdout(report)?,
             Some(path) => {
                 let failed = || format!("cannot write `{}`", path.display());
                 let file = File::create(path).map_err(|error| cannot_create(path, &error))?;
@@ -113,6 +109,14 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Writes to standard output; colours only where they are wanted.
+pub(crate) fn to_stdout(report: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<()> {
+    let out = std::io::stdout();
+    let is_plain = AutoStream::choice(&out) == ColorChoice::Never;
+    write_buffered(out.lock(), is_plain, report)?;
+    Ok(())
 }
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> anyhow::Error {

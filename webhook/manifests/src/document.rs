@@ -11,7 +11,9 @@ use stateward_core::request::GroupVersionKind;
 
 use crate::error::{InputError, Position};
 use crate::header::Header;
+use crate::json_outline;
 use crate::json_span::{self, Node};
+use crate::read::read_source;
 use crate::source::{Excerpt, Format, Source};
 use crate::yaml_span::Outline;
 
@@ -60,7 +62,7 @@ pub(crate) struct Origin {
     pub(crate) source: Arc<Source>,
     /// In bytes of the file. Of a YAML document only the start counts.
     pub(crate) span: Range<usize>,
-    /// YAML's nodes, read when the first is asked for.
+    /// Its nodes, read when the first is asked for.
     outline: OnceLock<Outline>,
 }
 
@@ -123,8 +125,28 @@ impl Document {
     }
 
     /// The whole file, without a byte order mark.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.origin.source.text
+    }
+
+    /// The line and column of a byte of the file.
+    pub fn position(&self, offset: usize) -> Position {
+        self.origin.source.position(offset)
+    }
+
+    /// The objects of the same file with another text, as they would be read.
+    pub fn reread(&self, text: String) -> Vec<Self> {
+        let source = Source::new(self.origin.source.name.clone(), text, self.origin.source.format);
+        read_source(&Arc::new(source), false).objects
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// JSON Pointer from the root of what it was read from.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// An error at a JSON Pointer into the object.
@@ -143,9 +165,7 @@ impl Document {
         let mut path: Vec<String> = pointer::tokens(&self.prefix).map(Cow::into_owned).collect();
         let prefix = path.len();
         path.extend(tokens.iter().cloned());
-        let line = self.origin.source.position(self.origin.span.start).line;
-        let outline = self.origin.outline.get_or_init(|| Outline::read(&self.origin.source, line));
-        let node = outline.locate(&path);
+        let node = self.origin.outline().locate(&path);
         (Node { tokens: node.tokens.saturating_sub(prefix), ..node }, tokens.len())
     }
 
@@ -177,6 +197,17 @@ impl Document {
 impl Origin {
     pub(crate) fn new(source: Arc<Source>, span: Range<usize>) -> Self {
         Self { source, span, outline: OnceLock::new() }
+    }
+
+    pub(crate) fn outline(&self) -> &Outline {
+        self.outline.get_or_init(|| self.read_outline())
+    }
+
+    pub(crate) fn read_outline(&self) -> Outline {
+        match self.source.format {
+            Format::Json => json_outline::read(&self.source.text, self.span.start),
+            Format::Yaml => Outline::read(&self.source, self.source.position(self.span.start).line),
+        }
     }
 }
 

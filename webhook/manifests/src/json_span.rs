@@ -49,6 +49,17 @@ pub(crate) fn skip_string(json: &str, at: usize) -> usize {
     }
 }
 
+/// The value that begins at `at`.
+pub(crate) fn locate_value(json: &str, at: usize) -> Range<usize> {
+    at..skip_value(json, at)
+}
+
+/// The byte behind the blanks at `at`.
+pub(crate) fn skip_blank(json: &str, at: usize) -> usize {
+    let rest = json.as_bytes().get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len())
+}
+
 /// The child of the node at `at`: its key and where its value begins.
 fn child(json: &str, at: usize, token: &str) -> Option<(Option<Range<usize>>, usize)> {
     let is_object = match byte(json, at)? {
@@ -104,11 +115,6 @@ fn skip_value(json: &str, start: usize) -> usize {
         at += 1;
     }
     at
-}
-
-fn skip_blank(json: &str, at: usize) -> usize {
-    let rest = json.as_bytes().get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len())
 }
 
 fn byte(json: &str, at: usize) -> Option<u8> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// A tree and how its YAML is written.
 #[derive(Clone, Debug)]
-enum Tree {
+pub(crate) enum Tree {
     Null,
     Bool(bool),
     Int(i64),
@@ -17,7 +17,7 @@ enum Tree {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Quotes {
+pub(crate) enum Quotes {
     Double,
     Single,
     PlainIfPossible,
@@ -34,7 +34,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn tree() -> impl Strategy<Value = Tree> {
+pub(crate) fn tree() -> impl Strategy<Value = Tree> {
     let quotes = prop_oneof![Just(Quotes::Double), Just(Quotes::Single), Just(Quotes::PlainIfPossible)];
     let leaf = prop_oneof![
         Just(Tree::Null),
@@ -52,7 +52,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-fn value(tree: &Tree) -> Value {
+pub(crate) fn value(tree: &Tree) -> Value {
     match tree {
         Tree::Null => Value::Null,
         Tree::Bool(value) => json!(value),
@@ -89,7 +89,7 @@ fn flow(tree: &Tree) -> String {
 }
 
 /// Writes a node behind `key:` or `-`; the cursor is at the end of that.
-fn block(tree: &Tree, indent: usize, out: &mut String) {
+pub(crate) fn block(tree: &Tree, indent: usize, out: &mut String) {
     let pad = " ".repeat(indent);
     match tree {
         Tree::List(items, false) if !items.is_empty() => {
@@ -131,7 +131,7 @@ fn spec(document: &Document) -> Value {
     serde_json::from_str::<Value>(&document.json).unwrap()["spec"].clone()
 }
 
-fn pointers(tree: &Tree, pointer: &str, found: &mut Vec<(String, Value)>) {
+pub(crate) fn pointers(tree: &Tree, pointer: &str, found: &mut Vec<(String, Value)>) {
     found.push((pointer.to_owned(), value(tree)));
     match tree {
         Tree::List(items, _) => {

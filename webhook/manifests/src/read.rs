@@ -213,7 +213,7 @@ pub(crate) fn source(name: &str, format: Option<Format>, text: String) -> Arc<So
     Arc::new(Source::new(name, text, format))
 }
 
-fn read_source(source: &Arc<Source>, named: bool) -> Documents {
+pub(crate) fn read_source(source: &Arc<Source>, named: bool) -> Documents {
     let mut all = Documents { files: 1, ..Documents::default() };
     for (origin, read) in parse(source) {
         match read.and_then(|json| objects(&origin, json)) {

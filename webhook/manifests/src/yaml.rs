@@ -54,6 +54,18 @@ pub(crate) fn documents(text: &str) -> Vec<YamlDocument> {
     }
 }
 
+/// The JSON of the document that a text begins with, whatever comes behind it; `None`: it cannot be read.
+pub(crate) fn first(text: &str) -> Option<String> {
+    let mut parser = Parser::new_from_str(text);
+    loop {
+        match parser.next_event()? {
+            Ok((Event::DocumentStart(_), _)) => return document(&mut parser).ok()?.ok(),
+            Ok((Event::StreamEnd, _)) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
 /// Reads one document up to its end. The outer error ends the file, the inner one only this document.
 fn document(parser: &mut Parser<'_, StrInput<'_>>) -> Result<Result<String, YamlError>, ScanError> {
     let mut writer = Writer::default();

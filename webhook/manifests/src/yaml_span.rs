@@ -8,21 +8,25 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use crate::json_span::Node;
 use crate::source::Source;
 
-/// A document's nodes with their places.
+/// A document's nodes with their places, the root first.
 #[derive(Debug, Default)]
 pub(crate) struct Outline {
-    nodes: Vec<OutlineNode>,
+    pub(crate) nodes: Vec<OutlineNode>,
 }
 
 #[derive(Debug)]
-struct OutlineNode {
-    /// In bytes of the file.
-    span: Range<usize>,
-    children: Children,
+pub(crate) struct OutlineNode {
+    /// In bytes of the file. Where a block ends is not known well: the parser says where the next token begins.
+    pub(crate) span: Range<usize>,
+    pub(crate) children: Children,
+    /// A text behind `|` or `>`.
+    pub(crate) is_block_text: bool,
+    /// It has an anchor or a tag.
+    pub(crate) has_properties: bool,
 }
 
 #[derive(Debug)]
-enum Children {
+pub(crate) enum Children {
     None,
     Items(Vec<usize>),
     Entries(Vec<Entry>),
@@ -31,12 +35,12 @@ enum Children {
 }
 
 #[derive(Debug)]
-struct Entry {
-    key: String,
+pub(crate) struct Entry {
+    pub(crate) key: String,
     /// The key is a plain `<<`.
-    is_merge: bool,
-    key_span: Range<usize>,
-    value: usize,
+    pub(crate) is_merge: bool,
+    pub(crate) key_span: Range<usize>,
+    pub(crate) value: usize,
 }
 
 impl Outline {
@@ -133,7 +137,7 @@ impl Builder<'_> {
             span.end = quoted(&self.source.text, span.start).unwrap_or(span.end);
         }
         match event {
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 if self.key_is_next() {
                     self.key(Key {
                         is_merge: style == ScalarStyle::Plain && text == "<<",
@@ -142,7 +146,10 @@ impl Builder<'_> {
                     });
                 } else {
                     let node = self.add(span, Children::None);
-                    self.anchor(anchor, node);
+                    if let Some(added) = self.outline.nodes.get_mut(node) {
+                        added.is_block_text = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    }
+                    self.properties(node, anchor, tag.is_some());
                 }
             }
             Event::Alias(anchor) => {
@@ -154,8 +161,12 @@ impl Builder<'_> {
                     self.add(span, Children::Alias(target));
                 }
             }
-            Event::SequenceStart(anchor, _) => self.enter(span, Children::Items(Vec::new()), anchor),
-            Event::MappingStart(anchor, _) => self.enter(span, Children::Entries(Vec::new()), anchor),
+            Event::SequenceStart(anchor, tag) => {
+                self.enter(span, Children::Items(Vec::new()), anchor, tag.is_some());
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.enter(span, Children::Entries(Vec::new()), anchor, tag.is_some());
+            }
             Event::SequenceEnd | Event::MappingEnd => self.leave(span),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
         }
@@ -168,9 +179,9 @@ impl Builder<'_> {
         self.outline
     }
 
-    fn enter(&mut self, span: Range<usize>, children: Children, anchor: usize) {
+    fn enter(&mut self, span: Range<usize>, children: Children, anchor: usize, is_tagged: bool) {
         let node = self.add(span, children);
-        self.anchor(anchor, node);
+        self.properties(node, anchor, is_tagged);
         self.open.push(Open { node, key: None });
     }
 
@@ -210,7 +221,7 @@ impl Builder<'_> {
 
     fn add(&mut self, span: Range<usize>, children: Children) -> usize {
         let added = self.outline.nodes.len();
-        self.outline.nodes.push(OutlineNode { span, children });
+        self.outline.nodes.push(OutlineNode { span, children, is_block_text: false, has_properties: false });
         if let Some(open) = self.open.last_mut()
             && let Some(parent) = self.outline.nodes.get_mut(open.node)
         {
@@ -226,9 +237,12 @@ impl Builder<'_> {
         added
     }
 
-    fn anchor(&mut self, anchor: usize, node: usize) {
+    fn properties(&mut self, node: usize, anchor: usize, is_tagged: bool) {
         if anchor != 0 {
             self.anchors.insert(anchor, node);
+        }
+        if let Some(node) = self.outline.nodes.get_mut(node) {
+            node.has_properties = anchor != 0 || is_tagged;
         }
     }
 

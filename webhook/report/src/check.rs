@@ -117,6 +117,30 @@ pub struct Finding {
     pub hint: Option<String>,
     /// What made an audit of it.
     pub exemption: Option<ExemptedBy>,
+    /// The rule's own remedy; only of manifests, and only of what is to be mended.
+    pub fix: Option<Fix>,
+}
+
+/// The one right answer to a finding, as its rule knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// JSON Patch (RFC 6902) of the object as it is written.
+    pub patch: String,
+    /// What to write in the file, or why that cannot be done.
+    pub written: Result<Vec<Replacement>, String>,
+}
+
+/// What to write in place of a part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// In bytes of the file, without a byte order mark; empty to insert.
+    pub span: Range<usize>,
+    /// Line and column of the first letter, from 1, in characters.
+    pub start: (usize, usize),
+    /// The same behind the last one.
+    pub end: (usize, usize),
+    /// What is written there.
+    pub text: String,
 }
 
 /// A rule that lacked a fact.
@@ -299,6 +323,11 @@ impl CheckReport {
         self
     }
 
+    /// How many findings `check --fix` would mend.
+    pub fn fixable(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.written().is_some()).count()
+    }
+
     /// Counts.
     pub fn summary(&self) -> Summary {
         if let Some(counted) = self.counted {
@@ -326,6 +355,14 @@ impl CheckReport {
             ),
             failed: distinct(&mut self.failures.iter().map(|failure| failure.object.index)),
         }
+    }
+}
+
+impl Finding {
+    /// The fix, where it can be written.
+    pub fn written(&self) -> Option<(&Fix, &[Replacement])> {
+        let fix = self.fix.as_ref()?;
+        fix.written.as_ref().ok().map(|written| (fix, written.as_slice()))
     }
 }
 

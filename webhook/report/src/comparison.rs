@@ -212,6 +212,7 @@ mod tests {
             message: format!("{rule} {place}"),
             hint: None,
             exemption: None,
+            fix: None,
         }
     }
 

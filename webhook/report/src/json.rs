@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::verdict::ExemptedBy;
 
@@ -67,6 +68,9 @@ struct Result<'a> {
     hint: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exemption: Option<&'a ExemptedBy>,
+    /// A JSON Patch of the object; there exactly when `check --fix` would write it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -124,7 +128,8 @@ struct NotJudgedResult<'a> {
 
 impl<'a> Result<'a> {
     fn of(finding: &'a Finding) -> Self {
-        let Finding { object, at, policy, rule, action, severity, path, place, message, hint, exemption } = finding;
+        let Finding { object, at, policy, rule, action, severity, path, place, message, hint, exemption, fix: _ } =
+            finding;
         Self {
             object,
             line: at.line,
@@ -138,6 +143,7 @@ impl<'a> Result<'a> {
             message,
             hint: hint.as_deref(),
             exemption: exemption.as_ref(),
+            fix: finding.written().and_then(|(fix, _)| serde_json::from_str(&fix.patch).ok()),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod check;
 mod columns;
 pub mod comparison;
+pub mod diff;
 pub mod explain;
 pub mod github;
 pub mod html;

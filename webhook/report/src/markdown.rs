@@ -11,7 +11,7 @@ use stateward_core::pointer::field_path;
 
 use crate::check::{CheckReport, Finding, Object, Summary};
 use crate::suspected::{self, SuspectedWriter};
-use crate::text::printable;
+use crate::text::{fixable_in_words, printable};
 use crate::wrong::Wrong;
 
 /// Writes the whole report.
@@ -33,6 +33,9 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         MAX_ROWS_BYTES,
         out,
     )?;
+    if let Some(line) = fixable_in_words(report) {
+        writeln!(out, "\n{line}.")?;
+    }
     list("Undecided", &undecided_by_reason(report), None, MAX_LINES_BYTES, out)?;
     let said = |each: &SuspectedWriter| format!("- {}: {}", title(&each.object), text(&each.sentence()));
     let suspected: Vec<String> = report.suspected.iter().map(said).collect();

@@ -1,11 +1,12 @@
 //! A report as SARIF 2.1.0, for code scanning and editors.
 //!
 //! Findings are results, undecided rules are results of kind `open`, and what could not be read or asked are notifications: a reader must not take them
-//! for passed. Changes are no violations and are left out. There are no `fixes`: a hint is a sentence for people, and no edit follows from it.
+//! for passed. Changes are no violations and are left out. `fixes` are what `check --fix` would write; a hint alone is a sentence for people.
 //!
 //! Where the standard leaves a choice, GitHub's code scanning decides, which documents what it reads and its limits in
 //! <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
 
+mod fix;
 mod location;
 mod rules;
 
@@ -22,6 +23,7 @@ use crate::rules::RuleInForce;
 use crate::text::printable;
 use crate::wrong::Wrong;
 
+use fix::Fix;
 pub(crate) use location::Location;
 pub(crate) use rules::Descriptor;
 
@@ -106,6 +108,8 @@ struct Result<'a> {
     partial_fingerprints: Fingerprints,
     /// Of all results or of none (3.27.23): an empty list says "not suppressed".
     suppressions: Vec<Suppression<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<Fix<'a>>,
     properties: Properties<'a>,
 }
 
@@ -194,19 +198,22 @@ impl<'a> Said<'a> {
     fn result(&self, rule_index: Option<usize>, occurrence: usize) -> Result<'a> {
         let partial_fingerprints = Fingerprints::of(&self.key(), occurrence);
         match *self {
-            Self::Finding(Finding {
-                object,
-                at,
-                policy,
-                rule,
-                action,
-                severity,
-                path,
-                place,
-                message,
-                hint,
-                exemption,
-            }) => Result {
+            Self::Finding(
+                finding @ Finding {
+                    object,
+                    at,
+                    policy,
+                    rule,
+                    action,
+                    severity,
+                    path,
+                    place,
+                    message,
+                    hint,
+                    exemption,
+                    fix: _,
+                },
+            ) => Result {
                 rule_id: rule,
                 rule_index,
                 kind: "fail",
@@ -215,6 +222,7 @@ impl<'a> Said<'a> {
                 locations: [Location::of(object, at, path)],
                 partial_fingerprints,
                 suppressions: exemption.iter().map(Suppression::of).collect(),
+                fixes: Fix::of(finding).into_iter().collect(),
                 properties: Properties { policy, action: *action, severity: Some(*severity), place: Some(place) },
             },
             Self::Undecided(Undecided { object, at, policy, rule, action, reason, needs_user: _ }) => Result {
@@ -226,6 +234,7 @@ impl<'a> Said<'a> {
                 locations: [Location::of(object, at, "")],
                 partial_fingerprints,
                 suppressions: Vec::new(),
+                fixes: Vec::new(),
                 properties: Properties { policy, action: *action, severity: None, place: None },
             },
         }

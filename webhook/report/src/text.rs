@@ -43,6 +43,9 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
     }
     summary_line(&report.summary(), out)?;
+    if let Some(line) = fixable_in_words(report) {
+        writeln!(out, "{line}")?;
+    }
     promises::write(&report.promises, out)?;
     suspected::write(&report.suspected, out)
 }
@@ -212,6 +215,15 @@ fn line(
 pub(crate) fn summary_line(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "{bold}{}{bold:#}", in_numbers(summary))
+}
+
+/// `2 findings can be fixed with ..`; none where there is nothing to fix.
+pub(crate) fn fixable_in_words(report: &CheckReport) -> Option<String> {
+    match report.fixable() {
+        0 => None,
+        1 => Some("1 finding can be fixed with `check --fix`; `--diff` shows it".to_owned()),
+        many => Some(format!("{many} findings can be fixed with `check --fix`; `--diff` shows them")),
+    }
 }
 
 /// `1 object, 1 judged: 1 denied, ..`.

@@ -67,6 +67,7 @@ fn finding(object: &Arc<Object>, action: Action, rule: &str, message: &str) -> F
         message: message.to_owned(),
         hint: Some("write another".to_owned()),
         exemption: None,
+        fix: None,
     }
 }
 

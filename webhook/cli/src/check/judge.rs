@@ -21,11 +21,12 @@ use tokio::task::JoinSet;
 use super::Input;
 use super::admitted::{self, Admitted};
 use super::located::Located;
+use super::remedy;
 
 /// Everything that judging one object needs, shared by the workers.
 pub(super) struct Bench {
     pub(super) objects: Arc<Vec<Document>>,
-    pub(super) set: PolicySet,
+    pub(super) set: Arc<PolicySet>,
     pub(super) inventory: Arc<FileInventory>,
     asked: Asked,
     judged: BTreeSet<GroupVersionResource<'static>>,
@@ -46,7 +47,7 @@ pub(crate) struct Asked {
 /// Of manifests mutating rules first, then the results are judged beside each other: what the API server does with CREATEs.
 pub(crate) async fn all(
     objects: Arc<Vec<Document>>,
-    set: PolicySet,
+    set: Arc<PolicySet>,
     inventory: Arc<FileInventory>,
     asked: Asked,
 ) -> CheckReport {
@@ -173,7 +174,13 @@ async fn judge(
     if bench.asked.what == Input::Stored {
         located.suspected(object, report);
     }
+    let before = report.findings.len();
     record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
+    if bench.asked.what == Input::Manifests {
+        for (finding, ruling) in report.findings.iter_mut().skip(before).zip(&judged.rulings) {
+            finding.fix = remedy::of(ruling, object, document);
+        }
+    }
 }
 
 /// Adds what a validating call said of an object of this kind.

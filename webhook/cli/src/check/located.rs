@@ -54,6 +54,7 @@ impl<'a> Located<'a> {
                 message: ruling.message.clone(),
                 hint: ruling.hint.clone(),
                 exemption: ruling.exemption.clone(),
+                fix: None,
             });
         }
         for undecided in &verdict.undecided {

@@ -309,6 +309,7 @@ mod tests {
                 objects: 1,
                 policies: BTreeMap::from([("p".to_owned(), counts)]),
                 findings: BTreeMap::new(),
+                suspected: 0,
                 unread: Vec::new(),
                 reports: Storing::NotServed,
             }

@@ -23,19 +23,20 @@ struct Physical {
     region: Option<Region>,
 }
 
+/// Which file.
 #[derive(Serialize)]
-struct Artifact {
+pub(super) struct Artifact {
     uri: String,
 }
 
 /// Code scanning wants all four. The end is exclusive.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Region {
-    start_line: usize,
-    start_column: usize,
-    end_line: usize,
-    end_column: usize,
+pub(super) struct Region {
+    pub(super) start_line: usize,
+    pub(super) start_column: usize,
+    pub(super) end_line: usize,
+    pub(super) end_column: usize,
 }
 
 #[derive(Serialize)]
@@ -44,6 +45,13 @@ struct Logical {
     name: String,
     fully_qualified_name: String,
     kind: &'static str,
+}
+
+impl Artifact {
+    /// By the name that the command line gave it.
+    pub(super) fn of(file: &str) -> Self {
+        Self { uri: uri(file) }
+    }
 }
 
 impl Location {
@@ -70,7 +78,7 @@ impl Location {
 }
 
 fn physical(file: &str, region: Option<Region>) -> Physical {
-    Physical { artifact_location: Artifact { uri: uri(file) }, region }
+    Physical { artifact_location: Artifact::of(file), region }
 }
 
 /// What would be underlined; where no lines are at hand, the letter at which it begins.
