@@ -8,6 +8,7 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::verdict::ExemptedBy;
 
+use crate::exemptions::{Covered, Exemption};
 use crate::promises::SetPromises;
 use crate::wrong::Wrong;
 
@@ -36,6 +37,10 @@ pub struct CheckReport {
     pub refused: Vec<Wrong>,
     /// What each StatefulSet keeps of what is promised.
     pub promises: Vec<SetPromises>,
+    /// Objects that exemptions name, as they were judged.
+    pub covered: Vec<Covered>,
+    /// All exemptions, beside what was judged: made of `covered` when everything was.
+    pub exemptions: Vec<Exemption>,
     /// The summary, where not all of what it counts is here any more.
     pub counted: Option<Summary>,
 }
@@ -237,6 +242,8 @@ impl CheckReport {
             unreadable,
             refused,
             promises,
+            covered,
+            exemptions,
         } = part;
         self.objects += objects;
         self.judged += judged;
@@ -249,6 +256,8 @@ impl CheckReport {
         self.unreadable.extend(unreadable);
         self.refused.extend(refused);
         self.promises.extend(promises);
+        self.covered.extend(covered);
+        self.exemptions.extend(exemptions);
     }
 
     /// Brings everything into its order: objects as in the input, the worst first, then by line.

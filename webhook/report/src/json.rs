@@ -9,8 +9,8 @@ use stateward_core::verdict::ExemptedBy;
 use crate::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Summary, Undecided,
 };
-use crate::promises;
 use crate::wrong::Wrong;
+use crate::{exemptions, promises};
 
 /// Writes the whole report.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
@@ -25,6 +25,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         refused_policies: &report.refused,
         not_judged: report.not_judged.iter().map(NotJudgedResult::of).collect(),
         promises: report.promises.iter().map(promises::Entry::of).collect(),
+        exemptions: report.exemptions.iter().map(exemptions::json::Entry::of).collect(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -45,6 +46,7 @@ struct Document<'a> {
     refused_policies: &'a [Wrong],
     not_judged: Vec<NotJudgedResult<'a>>,
     promises: Vec<promises::Entry<'a>>,
+    exemptions: Vec<exemptions::json::Entry<'a>>,
     summary: Summary,
 }
 

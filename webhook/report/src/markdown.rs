@@ -10,6 +10,7 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
 use crate::check::{CheckReport, Finding, Object, Summary};
+use crate::exemptions;
 use crate::text::printable;
 use crate::wrong::Wrong;
 
@@ -33,6 +34,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         out,
     )?;
     list("Undecided", &undecided_by_reason(report), None, MAX_LINES_BYTES, out)?;
+    exemptions::markdown::write_table(&report.exemptions, out)?;
 
     let audited = report.findings.iter().filter(|finding| finding.action == Action::Audit);
     let exempted = audited.clone().filter(|finding| finding.exemption.is_some()).count();
@@ -64,7 +66,13 @@ fn objects_in_words(count: usize) -> String {
 }
 
 /// What does not fit is counted.
-fn list(title: &str, lines: &[String], head: Option<&str>, most: usize, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn list(
+    title: &str,
+    lines: &[String],
+    head: Option<&str>,
+    most: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -155,7 +163,7 @@ fn title(object: &Object) -> String {
 }
 
 /// Text as it is; what is between backticks becomes code, where each has its partner.
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let text = cut(&printable(text));
     let parts: Vec<&str> = text.split('`').collect();
     if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
@@ -166,7 +174,7 @@ fn text(text: &str) -> String {
 }
 
 /// As an element: what stands between backticks can hold no pipe in a table, and a backslash there is none that escapes.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(&cut(&printable(text))))
 }
 
@@ -195,10 +203,10 @@ fn cut(text: &str) -> String {
 const STRUCTURE: &str = "\\`*_[]<>&|~$#!";
 /// Of one message: a policy of somebody else's may write a book.
 const MAX_LETTERS: usize = 400;
-/// With two lists of lines, all fits into a comment.
-const MAX_ROWS_BYTES: usize = 40_000;
+/// With two lists of lines and the exemptions, all fits into a comment.
+pub(crate) const MAX_ROWS_BYTES: usize = 36_000;
 /// What could not be judged, and what not decided.
-const MAX_LINES_BYTES: usize = 10_000;
+const MAX_LINES_BYTES: usize = 9_000;
 
 #[cfg(test)]
 mod tests {

@@ -165,6 +165,8 @@ fn report() -> CheckReport {
             because: vec!["there is none for `apps/v1beta1`".to_owned()],
         }],
         promises: vec![promises(db)],
+        covered: Vec::new(),
+        exemptions: Vec::new(),
         counted: None,
     }
 }
