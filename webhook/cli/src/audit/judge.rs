@@ -3,30 +3,30 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use stateward_cluster::audit::{self, Stored};
 use stateward_core::inventory::StoredInventory;
 use stateward_core::policy_set::PolicySet;
-use stateward_core::promises::PromiseTable;
 use stateward_report::check::CheckReport;
 use tokio::task::JoinSet;
 
 use super::shown;
-use crate::check::judge::record;
+use crate::check::judge::{Tables, record};
 use crate::check::located::Located;
 
 /// Everything that judging one object needs, shared by the workers.
 pub(super) struct Judge {
     rules: audit::Judge,
-    promises: PromiseTable,
+    tables: Tables,
     /// The objects as they are shown, where a report shows more of them than the lines that are wrong.
     kept: Option<Mutex<BTreeMap<usize, String>>>,
 }
 
 impl Judge {
-    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory, keeps: bool) -> Self {
-        let promises = PromiseTable::new(&set);
-        let rules = audit::Judge::new(set, inventory, jiff::Timestamp::now());
-        Self { rules, promises, kept: keeps.then(Mutex::default) }
+    pub(super) fn new(set: Arc<PolicySet>, inventory: StoredInventory, now: Timestamp, keeps: bool) -> Self {
+        let tables = Tables::new(&set);
+        let rules = audit::Judge::new(set, inventory, now);
+        Self { rules, tables, kept: keeps.then(Mutex::default) }
     }
 
     /// By their numbers in the scan; each is answered once.
@@ -72,7 +72,7 @@ impl Judge {
         }
         let located = Located::new(index, &document, namespace.as_deref());
         if !located.is_malformed(&judged, report) {
-            record(located, (&kind.kind, &json), &judged, None, &self.promises, report);
+            record(located, (&kind.kind, &json), &judged, None, &self.tables, report);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use stateward_core::admit::{Facts, Route, mutate, validate};
+use stateward_core::exemption::Reaches;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
@@ -23,33 +24,46 @@ use super::located::Located;
 /// Everything that judging one object needs, shared by the workers.
 struct Bench {
     objects: Arc<Vec<Document>>,
-    set: PolicySet,
+    set: Arc<PolicySet>,
     inventory: Arc<FileInventory>,
     namespace: String,
     judged: BTreeSet<GroupVersionResource<'static>>,
-    promises: PromiseTable,
+    tables: Tables,
     what: Input,
     next: AtomicUsize,
+}
+
+/// What is asked of every verdict beside its findings.
+pub(crate) struct Tables {
+    promises: PromiseTable,
+    reaches: Reaches,
+}
+
+impl Tables {
+    /// Of one set.
+    pub(crate) fn new(set: &PolicySet) -> Self {
+        Self { promises: PromiseTable::new(set), reaches: Reaches::new(set) }
+    }
 }
 
 /// Judges all objects. The report is sorted, whoever was done first.
 pub(crate) async fn all(
     objects: Arc<Vec<Document>>,
-    set: PolicySet,
+    set: Arc<PolicySet>,
     inventory: Arc<FileInventory>,
     namespace: &str,
     what: Input,
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = set.judged_at_create();
-    let promises = PromiseTable::new(&set);
+    let tables = Tables::new(&set);
     let bench = Arc::new(Bench {
         objects,
         set,
         inventory,
         namespace: namespace.to_owned(),
         judged,
-        promises,
+        tables,
         what,
         next: AtomicUsize::new(0),
     });
@@ -129,7 +143,7 @@ async fn judge(
     located.changes(&mutated, report);
     located.verdict(&mutated, Some(&neighbours), report);
     let object = request.object.as_deref().unwrap_or_default();
-    record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
+    record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.tables, report);
 }
 
 /// Adds what a validating call said of an object of this kind.
@@ -138,17 +152,18 @@ pub(crate) fn record(
     (kind, object): (&str, &str),
     judged: &Verdict,
     neighbours: Option<&Neighbours>,
-    promises: &PromiseTable,
+    tables: &Tables,
     report: &mut CheckReport,
 ) {
     located.verdict(judged, neighbours, report);
+    located.exemptions(&tables.reaches, object, judged, report);
     if !is_judged(judged) {
         report.not_judged.push(NotJudged { object: located.object(), because: reasons(judged) });
         return;
     }
     report.judged += 1;
     if kind == "StatefulSet" {
-        report.promises.push(SetPromises { kept: promises.of(object, judged), object: located.object() });
+        report.promises.push(SetPromises { kept: tables.promises.of(object, judged), object: located.object() });
     }
 }
 
