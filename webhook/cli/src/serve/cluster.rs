@@ -2,6 +2,7 @@
 
 mod args;
 mod auditing;
+mod exempting;
 mod loading;
 mod registering;
 
@@ -20,6 +21,7 @@ use stateward_cluster::lease::{self, Leadership, Leading};
 use stateward_cluster::status::{ExemptionTeller, StatusWriter};
 use stateward_cluster::wanted::Watches;
 use stateward_cluster::{names, registration, unread};
+use stateward_core::exemption::WrongExemption;
 use stateward_core::policy_set::PolicySet;
 use stateward_engine::PolicyLoader;
 use stateward_server::{PemPair, State, TlsSource, Trust};
@@ -44,6 +46,8 @@ pub(super) struct Cluster {
     registration: watch::Sender<registration::RegistrationState>,
     /// Whether any replica was asked when a member was made: the leader is one of three.
     member_seen: watch::Sender<bool>,
+    /// Exemptions that the policies in force take no notice of.
+    wrong_exemptions: watch::Sender<Vec<WrongExemption>>,
     /// The last scan of what is stored, by this leader.
     audited: watch::Sender<Option<Arc<Outcome>>>,
 }
@@ -70,6 +74,7 @@ impl Cluster {
             policies: watch::Sender::default(),
             registration: watch::Sender::default(),
             member_seen: watch::Sender::default(),
+            wrong_exemptions: watch::Sender::default(),
             audited: watch::Sender::default(),
         })
     }
@@ -176,6 +181,7 @@ impl Cluster {
         loop {
             let now = wanted.borrow_and_update().clone();
             leads.mark_unchanged();
+            self.wrong_exemptions.send_replace(now.wrong_exemptions.clone());
             loading.load(&now, state).await;
             self.policies.send_if_modified(|policies| {
                 let in_force = state.in_force().map(|in_force| Arc::clone(&in_force.policies));

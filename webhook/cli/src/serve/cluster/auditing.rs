@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Cluster;
+use super::exempting::Exempting;
 
 /// Runs as long as it is let; scans only while leading.
 pub(super) async fn run(cluster: &Cluster, state: &State, leading: &Leading) {
@@ -31,7 +32,7 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
         // The sender lives as long as this.
         let Ok(set) = policies.wait_for(Option::is_some).await.map(|set| set.clone()) else { return };
         if let Some(set) = set {
-            tell(cluster, state, scan(cluster, set).await);
+            tell(cluster, state, scan(cluster, state, set).await);
         }
         tokio::select! {
             // Several objects of one `kubectl apply` are one change.
@@ -41,10 +42,10 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
     }
 }
 
-async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {
+async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {
     let begun = Instant::now();
     let now = jiff::Timestamp::now();
-    let mut outcome = Outcome::new(now, &set);
+    let (mut outcome, mut exempting) = (Outcome::new(now, &set), Exempting::new(&set));
     let mut scanner = Scanner::new(cluster.client.clone(), Scope::default());
     let (inventory, mut unread) = scanner.neighbours(&set.reads()).await?;
     let (judge, catalogue) = (Judge::new(Arc::clone(&set), inventory, now), Catalogue::new(&set));
@@ -60,6 +61,7 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
             for stored in page {
                 let verdict = judge.one(&stored).await;
                 outcome.count(&verdict);
+                exempting.count(&stored, &verdict);
                 let Some(reports) = reports.as_mut() else { continue };
                 if let Some(report) = catalogue.report(subject(&stored), &verdict, now.as_second()) {
                     let (namespace, name, digest) = (report.namespace, report.name, report.digest);
@@ -79,6 +81,8 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
         outcome.reports = Storing::Stored(written, problem);
     }
     outcome.unread = unread.iter().map(ToString::to_string).collect();
+    let wrong = cluster.wrong_exemptions.borrow().clone();
+    exempting.tell(&set, now, &wrong, unread.is_empty(), state);
     outcome.took = begun.elapsed();
     Ok(outcome)
 }
