@@ -14,6 +14,7 @@ use crate::findings::FindingsArgs;
 use crate::install::{InstallArgs, UninstallArgs};
 use crate::output::{Format, Output, one_of};
 use crate::pause::{PauseArgs, ResumeArgs};
+use crate::report::ReportArgs;
 use crate::roles::RolesArgs;
 use crate::serve::ServeArgs;
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Judge what already runs in a cluster, or what a folder holds of one.
     Audit(AuditArgs),
+    /// Say what a scan shows beside its findings: exemptions.
+    Report(ReportArgs),
     /// Run cases: what a rule must say of an object, in files beside the rules or the policies.
     Test(TestArgs),
     /// Say step by step why an AdmissionReview gets its answer.

@@ -10,15 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Document, Documents, FileInventory, read};
 use stateward_report::check::CheckReport;
 use stateward_report::openreports::Catalogue;
 
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, FixArgs, PolicyArgs};
 use crate::engine;
 use crate::exit::{Exit, NOTE, print_errors, wrong};
-use crate::findings::complain_of_policies;
+use crate::findings::{FindingsArgs, complain_of_policies};
+use crate::judged::{Exempting, Judged};
 use crate::output::to_stdout;
 use crate::page::{Sources, named};
 use crate::policies::{LoadedSet, PolicySource};
@@ -47,14 +49,56 @@ pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
     }
     let outputs = if args.fix.diff { args.findings.to_files()? } else { args.findings.clone() };
     let ready = outputs.ready()?;
+    let beside = Beside { open_reports: outputs.wants_open_reports(), fixes: Some((&args.fix, &args.findings)) };
+    let judged = judge_files(&args.paths, &args.policies, what, &beside)?;
+    let (Judged { report, sources, mut exit, .. }, nothing) = match judged {
+        Files::Unreadable(Judged { report, sources, exit, .. }) => {
+            outputs.write(report, sources, &ready)?;
+            return Ok(exit);
+        }
+        Files::Judged(judged, nothing) => (judged, nothing),
+    };
+    args.findings.conclude(&report, what == Input::Stored, &mut exit);
+    if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
+        anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges{nothing}");
+    }
+    outputs.write(report, sources, &ready)?;
+    Ok(exit)
+}
+
+/// What became of files.
+pub(crate) enum Files {
+    /// What stands for the cluster could not be read: nothing was judged.
+    Unreadable(Judged),
+    /// They were; and where no rule judges any of them, why.
+    Judged(Judged, String),
+}
+
+/// What is asked for beside what is said for people.
+#[derive(Default)]
+pub(crate) struct Beside<'a> {
+    /// What is said of each object as an object of `openreports.io`.
+    pub(crate) open_reports: bool,
+    /// What becomes of findings whose rule knows the one right answer, and which of them are meant.
+    pub(crate) fixes: Option<(&'a FixArgs, &'a FindingsArgs)>,
+}
+
+/// Judges what files hold. Says on stderr what is wrong before anything is judged.
+pub(crate) fn judge_files(
+    paths: &[PathBuf],
+    args: &PolicyArgs,
+    what: Input,
+    beside: &Beside<'_>,
+) -> anyhow::Result<Files> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().context("cannot start threads")?;
     let mut exit = Exit::default();
-    let paths = args.paths.clone();
-    let reading = runtime.spawn_blocking(move || read(&paths));
-    let more = read(&args.policies.inventory);
-    let source = PolicySource::of(&args.policies);
+    let now = Timestamp::now();
+    let read_here = paths.to_vec();
+    let reading = runtime.spawn_blocking(move || read(&read_here));
+    let more = read(&args.inventory);
+    let source = PolicySource::of(args);
     let loader = PolicyLoader::new(engine::start(engine::print_warning)?);
-    let policies = runtime.block_on(source.load(&loader));
+    let mut policies = runtime.block_on(source.load(&loader));
     let input = runtime.block_on(reading).context("reading the input broke off")?;
     complain(&input, &more, &policies, &mut exit);
     let mut unreadable: Vec<_> =
@@ -62,58 +106,49 @@ pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
     let refused = policies.refused.iter().map(wrong).collect();
     let has_no_policy = policies.set.policies().is_empty() && policies.refused.is_empty();
 
-    let mut objects = Arc::new(input.objects);
-    let (inventory, errors) =
-        FileInventory::new(&objects, &more.objects, &policies.set.reads(), &args.policies.namespace);
+    let exempting = Exempting::of(&mut policies);
+    let (set, mut objects) = (Arc::new(policies.set), Arc::new(input.objects));
+    let about = about(paths, what, source.profile);
+    let inventory_of =
+        |objects: &Arc<Vec<Document>>| FileInventory::new(objects, &more.objects, &set.reads(), &args.namespace);
+    let (inventory, errors) = inventory_of(&objects);
     exit.unreadable |= !errors.is_empty();
     print_errors(&errors);
     unreadable.extend(errors.iter().map(wrong));
-    let set = Arc::new(policies.set);
-    let about = about(&args.paths, what, source.profile);
+    let are_exemptions_unread = false;
     // What could not be read there would count as absent: verdicts would be about another cluster.
     if !(more.errors.is_empty() && errors.is_empty()) {
-        let report = CheckReport { objects: objects.len(), unreadable, refused, ..CheckReport::default() };
-        outputs.write(report, Sources::of_files(&objects, &set, about), &ready)?;
-        return Ok(exit);
+        let mut report = CheckReport { objects: objects.len(), unreadable, refused, ..CheckReport::default() };
+        exempting.conclude(&set, now, (None, None), &mut report);
+        let sources = Sources::of_files(&objects, &set, about);
+        return Ok(Files::Unreadable(Judged { report, sources, exit, are_exemptions_unread }));
     }
     let judge = |objects: &Arc<Vec<Document>>, inventory| {
-        let (objects, set) = (Arc::clone(objects), Arc::clone(&set));
-        let catalogue = args.findings.wants_open_reports().then(|| Catalogue::new(&set));
-        let asked = judge::Asked { namespace: args.policies.namespace.clone(), what, catalogue };
-        let mut report = runtime.block_on(judge::all(Arc::clone(&objects), set, inventory, asked));
-        fix::locate(&objects, &args.findings, &mut report);
+        let catalogue = beside.open_reports.then(|| Catalogue::new(&set));
+        let asked = judge::Asked { namespace: args.namespace.clone(), what, catalogue };
+        let mut report = runtime.block_on(judge::all(Arc::clone(objects), Arc::clone(&set), inventory, asked));
+        if let Some((_, findings)) = beside.fixes {
+            fix::locate(objects, findings, &mut report);
+        }
         report
     };
     let mut judged = judge(&objects, inventory);
-    if args.fix.fix || args.fix.diff {
-        let mut fixes = Fixes::default();
-        let (mut fixed, mut left) = (Arc::clone(&objects), judged.clone());
-        for _ in 0..fix::MOST_ROUNDS {
-            let mut next = fixed.to_vec();
-            if !fixes.take(&mut next, &left) {
-                break;
-            }
-            fixed = Arc::new(next);
-            let (inventory, _) = FileInventory::new(&fixed, &more.objects, &set.reads(), &args.policies.namespace);
-            left = judge(&fixed, inventory);
-        }
-        if args.fix.diff {
+    if let Some((fix, _)) = beside.fixes.filter(|(fix, _)| fix.fix || fix.diff) {
+        let again = |objects: &Arc<Vec<Document>>| judge(objects, inventory_of(objects).0);
+        let (fixes, fixed, left) = Fixes::of(&objects, &judged, again);
+        if fix.diff {
             to_stdout(|out| fixes.show(out))?;
         } else {
             fixes.write()?;
             (objects, judged) = (fixed, left);
         }
-        fixes.conclude(!args.fix.diff);
+        fixes.conclude(!fix.diff);
     }
+    let mut report = CheckReport { unreadable, refused, ..judged };
+    exempting.conclude(&set, now, (None, None), &mut report);
     let sources = Sources::of_files(&objects, &set, about);
-    let report = CheckReport { unreadable, refused, ..judged };
-    args.findings.conclude(&report, what == Input::Stored, &mut exit);
-    if exit == (Exit { nothing_judged: true, ..Exit::default() }) {
-        let why = if has_no_policy { format!(": {}", source.no_policy()) } else { String::new() };
-        anstream::eprintln!("{NOTE}note{NOTE:#}: no object that any rule judges{why}");
-    }
-    outputs.write(report, sources, &ready)?;
-    Ok(exit)
+    let nothing = if has_no_policy { format!(": {}", source.no_policy()) } else { String::new() };
+    Ok(Files::Judged(Judged { report, sources, exit, are_exemptions_unread }, nothing))
 }
 
 /// Everything that is wrong before anything is judged.

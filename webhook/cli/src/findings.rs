@@ -86,20 +86,7 @@ impl FindingsArgs {
     /// Says what is beside the report, and what it means for the exit code.
     pub(crate) fn conclude(&self, report: &CheckReport, is_stored: bool, exit: &mut Exit) {
         print_not_judged(&report.not_judged);
-        for malformed in &report.malformed {
-            anstream::eprintln!("{}\n", text::malformed(malformed));
-        }
-        exit.unreadable |= !report.malformed.is_empty();
-        for failure in &report.failures {
-            anstream::eprintln!(
-                "{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}",
-                failure.object.file,
-                failure.policy,
-                failure.object.title(),
-                failure.error
-            );
-        }
-        exit.policy_failed |= !report.failures.is_empty();
+        say_broken(report, exit);
         let fail_on = Action::from(self.fail_on);
         let is_missing_fact = report.undecided.iter().any(|undecided| !(is_stored && undecided.needs_user));
         exit.denied = report.findings.iter().any(|finding| finding.action >= fail_on)
@@ -140,6 +127,24 @@ impl From<FailOn> for Action {
             FailOn::Audit => Self::Audit,
         }
     }
+}
+
+/// Objects and policies that are to blame for what was not judged.
+pub(crate) fn say_broken(report: &CheckReport, exit: &mut Exit) {
+    for malformed in &report.malformed {
+        anstream::eprintln!("{}\n", text::malformed(malformed));
+    }
+    exit.unreadable |= !report.malformed.is_empty();
+    for failure in &report.failures {
+        anstream::eprintln!(
+            "{ERROR}error{ERROR:#}: {}: policy `{}` failed on {}: {}",
+            failure.object.file,
+            failure.policy,
+            failure.object.title(),
+            failure.error
+        );
+    }
+    exit.policy_failed |= !report.failures.is_empty();
 }
 
 /// What is wrong with the policies themselves.

@@ -20,11 +20,13 @@ mod exit;
 mod explain;
 mod findings;
 mod install;
+mod judged;
 mod open_reports;
 mod output;
 mod page;
 mod pause;
 mod policies;
+mod report;
 mod roles;
 mod rules;
 mod serve;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let exit = match Stateward::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Rules(args) => rules::run(&args),

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use stateward_core::exemption::WrongExemption;
 use stateward_core::manifest::Profile;
 use stateward_core::pointer::field_path;
 use stateward_core::policy::SpecError;
@@ -37,6 +38,12 @@ pub(crate) struct LoadedSet {
     pub(crate) refused: Vec<InputError>,
     /// What is in force, and is not all that its file says.
     pub(crate) warnings: Vec<InputError>,
+    /// Exemptions of which the set takes no notice; what is wrong with them is said above, too.
+    pub(crate) wrong_exemptions: Vec<WrongExemption>,
+    /// A policy may be missing.
+    pub(crate) is_partial: bool,
+    /// Exemptions may not be listed: there may be some.
+    pub(crate) are_exemptions_unread: bool,
 }
 
 /// Policies as they are written, with what the arguments change in them.
@@ -56,6 +63,8 @@ impl PolicySource {
     /// Reads and loads all of it; `loader` keeps the last good version of what fails.
     pub(crate) async fn load(&self, loader: &PolicyLoader) -> LoadedSet {
         let Written { files, unreadable } = self.written();
+        let of_exemptions: usize = files.wrong_exemptions.iter().map(|wrong| wrong.errors.len()).sum();
+        let is_partial = !unreadable.is_empty() || files.errors.len() > of_exemptions;
         let mut refused = files.errors;
         let policies: Vec<WasmPolicy> = files.policies.iter().map(|from| from.resource.clone()).collect();
         let exemptions: Vec<PolicyExemption> = files.exemptions.iter().map(|from| from.resource.clone()).collect();
@@ -67,7 +76,15 @@ impl PolicySource {
             let list = if complaint.refused { &mut refused } else { &mut warnings };
             list.push(from.error(&complaint.error));
         }
-        LoadedSet { set: loaded.set, unreadable, refused, warnings }
+        LoadedSet {
+            set: loaded.set,
+            unreadable,
+            refused,
+            warnings,
+            wrong_exemptions: files.wrong_exemptions,
+            is_partial: is_partial || !loaded.errors.is_empty(),
+            are_exemptions_unread: false,
+        }
     }
 
     /// Reads all of it.
@@ -80,6 +97,9 @@ impl PolicySource {
         }
         for FromFile { resource, .. } in &mut files.exemptions {
             resource.metadata.namespace.get_or_insert_with(|| self.namespace.clone());
+        }
+        for wrong in &mut files.wrong_exemptions {
+            wrong.namespace.get_or_insert_with(|| self.namespace.clone());
         }
         Written { files, unreadable: documents.errors }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use stateward_core::exemption;
+use stateward_core::exemption::{self, WrongExemption};
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{PolicyExemption, WasmPolicy};
 use tokio::sync::watch;
@@ -31,6 +31,10 @@ pub struct Wanted {
     pub exemptions: Vec<PolicyExemption>,
     /// What is wrong with those, each with the exemption's name: `prod/legacy`.
     pub exemption_errors: Vec<(String, SpecError)>,
+    /// The same for who lists them. They come with `exemption_errors`.
+    pub wrong_exemptions: Vec<WrongExemption>,
+    /// Exemptions may not be listed: there may be some.
+    pub are_exemptions_unread: bool,
 }
 
 impl Wanted {
@@ -113,6 +117,7 @@ pub async fn stored(client: &Client) -> Result<Option<Wanted>, kube::Error> {
         Err(error) if is_forbidden(&error) => {
             let words = format!("this account may not list `policyexemptions.{GROUP}`: what they exempt is judged");
             wanted.exemption_errors.push(("*".to_owned(), SpecError::new(String::new(), words)));
+            wanted.are_exemptions_unread = true;
         }
         Err(error) => return Err(error),
     }
@@ -215,18 +220,22 @@ fn take_policies(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
 
 fn take_exemptions(wanted: &mut Wanted, objects: &BTreeMap<Key, DynamicObject>) {
     (wanted.exemptions, wanted.exemption_errors) = (Vec::new(), Vec::new());
+    wanted.wrong_exemptions.clear();
     for ((namespace, name), object) in objects {
-        let wrong = match read::exemption(object) {
+        let (resource, errors) = match read::exemption(object) {
             Ok(exemption) => {
                 let wrong = exemption::check(&exemption, Some(Timestamp::now()));
                 if wrong.is_empty() {
                     wanted.exemptions.push(exemption);
+                    continue;
                 }
-                wrong
+                (Some(exemption), wrong)
             }
-            Err(error) => vec![error],
+            Err(error) => (None, vec![error]),
         };
-        wanted.exemption_errors.extend(wrong.into_iter().map(|error| (format!("{namespace}/{name}"), error)));
+        wanted.exemption_errors.extend(errors.iter().map(|error| (format!("{namespace}/{name}"), error.clone())));
+        let (namespace, name) = (Some(namespace.clone()), name.clone());
+        wanted.wrong_exemptions.push(WrongExemption { namespace, name, resource, errors });
     }
 }
 

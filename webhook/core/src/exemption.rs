@@ -1,9 +1,13 @@
 //! `PolicyExemption`: turns Deny and Warn of some rules into Audit, for some objects of its namespace, for a time.
 
 mod beside_policies;
+mod maker;
+mod reach;
 
 pub use beside_policies::Complaint;
 pub(crate) use beside_policies::complaints;
+pub use maker::made_by;
+pub use reach::{Reached, ReachedRules, Reaches, Tally};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,6 +28,19 @@ pub(crate) struct Exemption {
     names: Vec<String>,
     selector: Option<Selector>,
     expires: Timestamp,
+}
+
+/// An exemption that exempts nothing, whatever the policies are: a set takes no notice of it, and people should.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrongExemption {
+    /// Of the exemption; `None` where a file leaves it out.
+    pub namespace: Option<String>,
+    /// Of the exemption.
+    pub name: String,
+    /// As far as it can be read.
+    pub resource: Option<PolicyExemption>,
+    /// Why.
+    pub errors: Vec<SpecError>,
 }
 
 /// What is wrong with an exemption; empty when nothing is. With `now`, also that it does not reach further than 90 days.
@@ -82,7 +99,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// When it ends: as it says, else 90 days after its creation.
-fn expires(exemption: &PolicyExemption) -> Option<Timestamp> {
+pub fn expires(exemption: &PolicyExemption) -> Option<Timestamp> {
     let from_creation = || exemption.metadata.creation_timestamp?.checked_add(MAX_LIFE).ok();
     exemption.spec.expires.or_else(from_creation)
 }

@@ -35,6 +35,9 @@ pub struct ObjectMeta {
     /// Written by the API server; `None` in files.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "plainly::time")]
     pub creation_timestamp: Option<jiff::Timestamp>,
+    /// With what it was made: see [`made_by`](crate::exemption::made_by). Its reader says it, of exemptions.
+    #[serde(skip)]
+    pub made_by: Option<String>,
 }
 
 /// What a [`WasmPolicy`] asks for.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stateward_core::exemption;
+use stateward_core::exemption::{self, WrongExemption};
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{API_VERSION, PolicyExemption, WasmPolicy};
 
@@ -20,6 +20,8 @@ pub struct PolicyFiles {
     pub exemptions: Vec<FromFile<PolicyExemption>>,
     /// One for each object that is not what it says it is.
     pub errors: Vec<InputError>,
+    /// Exemptions that are not what they should be. Each of their errors is among `errors`, too.
+    pub wrong_exemptions: Vec<WrongExemption>,
 }
 
 /// A resource with the document that it was read from.
@@ -46,7 +48,16 @@ fn parse_at(documents: &[Document], now: Timestamp) -> PolicyFiles {
         }
         let read = match document.kind.as_str() {
             "WasmPolicy" => read(document).map(|policy| files.policies.push(policy)),
-            "PolicyExemption" => read(document).map(|exemption| files.exemptions.push(exemption)),
+            "PolicyExemption" => match exemption(document) {
+                Ok(exemption) => {
+                    files.exemptions.push(exemption);
+                    Ok(())
+                }
+                Err(error) => {
+                    files.wrong_exemptions.push(unreadable(document, &error));
+                    Err(error)
+                }
+            },
             other => Err(document
                 .error("/kind", format!("unknown kind `{other}`"))
                 .hint("`WasmPolicy` or `PolicyExemption`")),
@@ -58,13 +69,35 @@ fn parse_at(documents: &[Document], now: Timestamp) -> PolicyFiles {
         (exemption.metadata.namespace.clone().unwrap_or_default(), exemption.metadata.name.clone())
     }));
     files.errors.extend(duplicates);
-    let PolicyFiles { exemptions, errors, .. } = &mut files;
+    let PolicyFiles { exemptions, errors, wrong_exemptions, .. } = &mut files;
     exemptions.retain(|from| {
         let wrong = exemption::check(&from.resource, Some(now));
         errors.extend(wrong.iter().map(|wrong| from.error(wrong)));
+        if !wrong.is_empty() {
+            wrong_exemptions.push(wrong_exemption(&from.resource, wrong.clone()));
+        }
         wrong.is_empty()
     });
     files
+}
+
+fn exemption(document: &Document) -> Result<FromFile<PolicyExemption>, InputError> {
+    let mut from: FromFile<PolicyExemption> = read(document)?;
+    from.resource.metadata.made_by = exemption::made_by(&document.json);
+    Ok(from)
+}
+
+/// What of an exemption can be said of which not even the fields can be read.
+fn unreadable(document: &Document, error: &InputError) -> WrongExemption {
+    let told = SpecError::new(String::new(), error.message.clone());
+    let told = error.hint.iter().fold(told, |told, hint| told.hint(hint.clone()));
+    let name = document.name.clone().unwrap_or_default();
+    WrongExemption { namespace: document.namespace.clone(), name, resource: None, errors: vec![told] }
+}
+
+fn wrong_exemption(resource: &PolicyExemption, errors: Vec<SpecError>) -> WrongExemption {
+    let (namespace, name) = (resource.metadata.namespace.clone(), resource.metadata.name.clone());
+    WrongExemption { namespace, name, resource: Some(resource.clone()), errors }
 }
 
 impl<T> FromFile<T> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use stateward_core::manifest::{Action, Severity};
 use stateward_core::verdict::ExemptedBy;
 
+use crate::exemptions::{Covered, Exemption};
 use crate::openreports::OpenReport;
 use crate::promises::SetPromises;
 use crate::suspected::SuspectedWriter;
@@ -42,6 +43,10 @@ pub struct CheckReport {
     pub suspected: Vec<SuspectedWriter>,
     /// What is said of each object as an object of `openreports.io`, by its place in the input; only where somebody asks for it.
     pub open_reports: BTreeMap<usize, OpenReport>,
+    /// Objects that exemptions name, as they were judged.
+    pub covered: Vec<Covered>,
+    /// All exemptions, beside what was judged: made of `covered` when everything was.
+    pub exemptions: Vec<Exemption>,
     /// The summary, where not all of what it counts is here any more.
     pub counted: Option<Summary>,
 }
@@ -269,6 +274,8 @@ impl CheckReport {
             promises,
             suspected,
             open_reports,
+            covered,
+            exemptions,
         } = part;
         self.objects += objects;
         self.judged += judged;
@@ -283,6 +290,8 @@ impl CheckReport {
         self.promises.extend(promises);
         self.suspected.extend(suspected);
         self.open_reports.extend(open_reports);
+        self.covered.extend(covered);
+        self.exemptions.extend(exemptions);
     }
 
     /// Brings everything into its order: objects as in the input, the worst first, then by line.

@@ -6,6 +6,7 @@
 
 mod data;
 mod escape;
+mod exemptions;
 mod sources;
 mod totals;
 mod worst;
@@ -61,6 +62,7 @@ pub fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         write_comparison(page, comparison, &data, out)?;
     }
     totals::write(page, &summary, out)?;
+    exemptions::write(page, &data, out)?;
     writeln!(out, "{TABLE}</main>\n{FOOTER}")?;
     let data = escape::json(&data)?;
     writeln!(out, "<script type=\"application/json\" id=data>{data}</script>")?;

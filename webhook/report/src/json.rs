@@ -10,9 +10,8 @@ use stateward_core::verdict::ExemptedBy;
 use crate::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, NotJudged, Object, Summary, Undecided,
 };
-use crate::promises;
-use crate::suspected;
 use crate::wrong::Wrong;
+use crate::{exemptions, promises, suspected};
 
 /// Writes the whole report.
 pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
@@ -28,6 +27,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         not_judged: report.not_judged.iter().map(NotJudgedResult::of).collect(),
         promises: report.promises.iter().map(promises::Entry::of).collect(),
         suspected: report.suspected.iter().map(suspected::Entry::of).collect(),
+        exemptions: report.exemptions.iter().map(exemptions::json::Entry::of).collect(),
         summary: report.summary(),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -49,6 +49,7 @@ struct Document<'a> {
     not_judged: Vec<NotJudgedResult<'a>>,
     promises: Vec<promises::Entry<'a>>,
     suspected: Vec<suspected::Entry<'a>>,
+    exemptions: Vec<exemptions::json::Entry<'a>>,
     summary: Summary,
 }
 

@@ -10,6 +10,7 @@ use stateward_core::manifest::Action;
 use stateward_core::pointer::field_path;
 
 use crate::check::{CheckReport, Finding, Object, Summary};
+use crate::exemptions;
 use crate::suspected::{self, SuspectedWriter};
 use crate::text::{fixable_in_words, printable};
 use crate::wrong::Wrong;
@@ -40,6 +41,7 @@ pub fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     let said = |each: &SuspectedWriter| format!("- {}: {}", title(&each.object), text(&each.sentence()));
     let suspected: Vec<String> = report.suspected.iter().map(said).collect();
     list(suspected::TITLE, &suspected, None, MAX_LINES_BYTES, out)?;
+    exemptions::markdown::write_table(&report.exemptions, out)?;
 
     let audited = report.findings.iter().filter(|finding| finding.action == Action::Audit);
     let exempted = audited.clone().filter(|finding| finding.exemption.is_some()).count();
@@ -208,10 +210,10 @@ fn cut(text: &str) -> String {
 const STRUCTURE: &str = "\\`*_[]<>&|~$#!";
 /// Of one message: a policy of somebody else's may write a book.
 const MAX_LETTERS: usize = 400;
-/// With two lists of lines, all fits into a comment.
-pub(crate) const MAX_ROWS_BYTES: usize = 40_000;
+/// With two lists of lines and the exemptions, all fits into a comment.
+pub(crate) const MAX_ROWS_BYTES: usize = 36_000;
 /// What could not be judged, and what not decided.
-pub(crate) const MAX_LINES_BYTES: usize = 10_000;
+pub(crate) const MAX_LINES_BYTES: usize = 9_000;
 
 #[cfg(test)]
 mod tests {

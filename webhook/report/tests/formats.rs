@@ -5,10 +5,12 @@ mod fixture;
 
 use std::io::{self, Write};
 
+use anstream::StripStream;
 use serde_json::Value;
 use stateward_core::manifest::Action;
 use stateward_report::check::CheckReport;
-use stateward_report::{github, junit, markdown, sarif, table};
+use stateward_report::html::Page;
+use stateward_report::{exemptions, github, html, junit, markdown, sarif, table};
 
 /// What is written.
 fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {
@@ -56,6 +58,28 @@ fn sarif_refers_to_what_is_there() {
         let print = result["partialFingerprints"]["primaryLocationLineHash"].as_str().unwrap();
         assert!(fingerprints.insert(print.to_owned()), "{print} is there twice");
     }
+}
+
+#[test]
+fn exemptions_in_each_state() {
+    let report = fixture::report();
+    let all = &report.exemptions;
+    let mut plain = StripStream::new(Vec::new());
+    exemptions::text::write(all, &mut plain).unwrap();
+    insta::assert_snapshot!(String::from_utf8(plain.into_inner()).unwrap());
+    insta::assert_snapshot!(written(|out| exemptions::json::write(all, out)));
+    let rules = fixture::rules();
+    let page = Page {
+        report: &report,
+        objects: &|_| None,
+        rules: rules.iter().collect(),
+        about: String::new(),
+        made: None,
+        comparison: None,
+    };
+    let page = written(|out| html::write(&page, out));
+    let section = page.split("<section aria-labelledby=exemptions>").nth(1).unwrap();
+    insta::assert_snapshot!(section.split("</section>").next().unwrap());
 }
 
 #[test]
@@ -116,7 +140,7 @@ fn markdown_of_everything() {
 
 #[test]
 fn table_of_everything() {
-    let mut plain = anstream::StripStream::new(Vec::new());
+    let mut plain = StripStream::new(Vec::new());
     table::write(&fixture::report(), &mut plain).unwrap();
     insta::assert_snapshot!(String::from_utf8(plain.into_inner()).unwrap());
 }

@@ -34,7 +34,7 @@ pub mod watch;
 
 pub use decisions::{Decision, LastDecisions};
 pub use live::PageRequest;
-pub use metrics::{AuditSample, Metrics};
+pub use metrics::{AuditSample, ExemptionCount, Metrics};
 pub use options::{Limits, MAX_REVIEW_BYTES, Options, PemPair, TlsSource};
 pub use server::{Server, ServerError};
 pub use state::{InForce, PolicyStatus, State};

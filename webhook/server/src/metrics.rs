@@ -1,6 +1,7 @@
 //! What is counted. Label sets are closed: routes, operations, known resources, and the names and rules of the policies in force.
 
 mod audit;
+mod exemptions;
 mod policies;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use stateward_core::resources::{FailurePolicy, Mode};
 
 use audit::AuditFamilies;
 pub use audit::AuditSample;
+pub use exemptions::ExemptionCount;
+use exemptions::ExemptionFamilies;
 pub(crate) use policies::{PolicyFamilies, PolicyMetrics, count};
 
 use crate::routes::Rejection;
@@ -41,6 +44,7 @@ pub struct Metrics {
     registered: Gauge,
     pub(crate) policies: PolicyFamilies,
     audit: AuditFamilies,
+    exemptions: ExemptionFamilies,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,6 +99,7 @@ impl Metrics {
         metrics.policies.install(&[policy]);
         let sample = AuditSample::default();
         metrics.audit(sample, std::iter::once((any, any, any.to_owned(), 1)));
+        metrics.exemptions(&[ExemptionCount { state: any, usage: any, count: 1 }], &[(any.to_owned(), 0)]);
         metrics
     }
 
@@ -114,9 +119,15 @@ impl Metrics {
         self.audit.set(sample, findings);
     }
 
+    /// What the same scan says of exemptions. `ends`: `namespace/name` and when, seconds since 1970, those first that matter most.
+    pub fn exemptions(&self, counts: &[ExemptionCount], ends: &[(String, i64)]) {
+        self.exemptions.set(counts, ends);
+    }
+
     /// Another replica scans from now on.
     pub fn no_audit(&self) {
         self.audit.clear();
+        self.exemptions.set(&[], &[]);
     }
 
     /// OpenMetrics text.
@@ -206,6 +217,7 @@ impl Default for Metrics {
         );
         let policies = PolicyFamilies::register(registry);
         let audit = AuditFamilies::register(registry);
+        let exemptions = ExemptionFamilies::register(registry);
 
         Self {
             registry: root,
@@ -225,6 +237,7 @@ impl Default for Metrics {
             registered,
             policies,
             audit,
+            exemptions,
         }
     }
 }

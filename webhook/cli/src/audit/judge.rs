@@ -3,56 +3,89 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stateward_cluster::audit::{self, Stored};
+use jiff::Timestamp;
+use stateward_cluster::audit::{self, ScanError, Scanner, Stored, Unread};
 use stateward_core::inventory::Store;
 use stateward_core::policy_set::PolicySet;
-use stateward_core::promises::PromiseTable;
+use stateward_core::request::GroupVersionResource;
 use stateward_report::check::CheckReport;
 use stateward_report::openreports::Catalogue;
 use tokio::task::JoinSet;
 
 use super::shown;
-use crate::check::judge::record;
+use crate::check::judge::{Tables, record};
 use crate::check::located::Located;
 use crate::open_reports::subject;
 
 /// What is wanted beside what is said for people.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wants {
-    /// The objects that something is said of.
-    pub(super) objects: bool,
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// The objects that something is said of, up to so many bytes of JSON.
+    pub(crate) objects: usize,
     /// What is said as objects of `openreports.io`.
-    pub(super) open_reports: bool,
+    pub(crate) open_reports: bool,
 }
 
 /// Everything that judging one object needs, shared by the workers.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     rules: audit::Judge,
-    promises: PromiseTable,
+    tables: Tables,
     /// Where what is said of each object is wanted as an object of `openreports.io`.
     catalogue: Option<Catalogue>,
     seconds: i64,
     /// The objects as they are shown, where a report shows more of them than the lines that are wrong.
-    kept: Option<Mutex<BTreeMap<usize, String>>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    objects: BTreeMap<usize, String>,
+    /// How many bytes of JSON they may still become.
+    left: usize,
 }
 
 impl Judge {
-    pub(super) fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, wants: Wants) -> Self {
-        let promises = PromiseTable::new(&set);
-        let now = jiff::Timestamp::now();
+    pub(crate) fn new(set: Arc<PolicySet>, others: Arc<dyn Store>, now: Timestamp, wants: Wants) -> Self {
+        let tables = Tables::new(&set);
         let catalogue = wants.open_reports.then(|| Catalogue::new(&set));
         let rules = audit::Judge::new(set, others, now);
-        Self { rules, promises, catalogue, seconds: now.as_second(), kept: wants.objects.then(Mutex::default) }
+        let kept = Mutex::new(Kept { left: wants.objects, ..Kept::default() });
+        Self { rules, tables, catalogue, seconds: now.as_second(), kept }
     }
 
     /// By their numbers in the scan; each is answered once.
-    pub(super) fn kept(&self) -> BTreeMap<usize, String> {
-        let kept = self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner));
-        kept.map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default()
+    pub(crate) fn kept(&self) -> BTreeMap<usize, String> {
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner).objects)
+    }
+
+    /// Judges everything of these resources into the report, in pages. `each` sees a page before that, and how many objects of the resource there were until
+    /// then. Answers what could not be listed.
+    pub(crate) async fn all(
+        self: &Arc<Self>,
+        scanner: &mut Scanner,
+        resources: impl IntoIterator<Item = GroupVersionResource<'static>>,
+        report: &mut CheckReport,
+        mut each: impl FnMut(&GroupVersionResource<'static>, usize, &[Stored]),
+    ) -> Result<Vec<Unread>, ScanError> {
+        let mut unread = Vec::new();
+        for resource in resources {
+            let mut seen = 0;
+            let judge = async |page: Vec<Stored>| {
+                let first = report.objects;
+                seen += page.len();
+                report.objects += page.len();
+                each(&resource, seen, &page);
+                report.join(self.page(first, page).await);
+            };
+            if let Err(missing) = scanner.objects(&resource, judge).await? {
+                unread.push(missing);
+            }
+        }
+        Ok(unread)
     }
 
     /// `first`: the number of the page's first object in the whole scan.
-    pub(super) async fn page(self: &Arc<Self>, first: usize, page: Vec<Stored>) -> CheckReport {
+    async fn page(self: &Arc<Self>, first: usize, page: Vec<Stored>) -> CheckReport {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let mut tasks = JoinSet::new();
         let mut numbered: Vec<(usize, Stored)> =
@@ -86,13 +119,20 @@ impl Judge {
         let title = shown::title(&resource, namespace.as_deref(), &name);
         // What the API server has stored, it has checked: only YAML that we wrote ourselves cannot be read.
         let Some(document) = shown::document(&title, &json) else { return };
-        if let Some(kept) = self.kept.as_ref().filter(|_| !judged.rulings.is_empty()) {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).insert(index, document.json.clone());
+        if !judged.rulings.is_empty() {
+            self.keep(index, &document.json);
         }
         let located = Located::new(index, &document, namespace.as_deref());
         located.suspected(&json, report);
         if !located.is_malformed(&judged, report) {
-            record(located, (&kind.kind, &json), &judged, None, &self.promises, report);
+            record(located, (&kind.kind, &json), &judged, None, &self.tables, report);
+        }
+    }
+    fn keep(&self, index: usize, json: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = kept.left.checked_sub(json.len()) {
+            kept.left = left;
+            kept.objects.insert(index, json.to_owned());
         }
     }
 }

@@ -7,6 +7,7 @@ mod file;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::Range;
+use std::sync::Arc;
 
 use stateward_manifests::{Document, Edited, Operation, Replacement, edit};
 use stateward_report::check::{self, CheckReport, Finding, Fix};
@@ -51,8 +52,27 @@ pub(super) fn locate(objects: &[Document], args: &FindingsArgs, report: &mut Che
 }
 
 impl Fixes {
+    /// Round after round, [`MOST_ROUNDS`] at most: what was fixed, the objects after that, and what is said of them.
+    pub(super) fn of(
+        objects: &Arc<Vec<Document>>,
+        judged: &CheckReport,
+        judge: impl Fn(&Arc<Vec<Document>>) -> CheckReport,
+    ) -> (Self, Arc<Vec<Document>>, CheckReport) {
+        let mut fixes = Self::default();
+        let (mut fixed, mut left) = (Arc::clone(objects), judged.clone());
+        for _ in 0..MOST_ROUNDS {
+            let mut next = fixed.to_vec();
+            if !fixes.take(&mut next, &left) {
+                break;
+            }
+            fixed = Arc::new(next);
+            left = judge(&fixed);
+        }
+        (fixes, fixed, left)
+    }
+
     /// Makes this round's fixes. Answers whether there were any.
-    pub(super) fn take(&mut self, objects: &mut [Document], report: &CheckReport) -> bool {
+    fn take(&mut self, objects: &mut [Document], report: &CheckReport) -> bool {
         let mut round: BTreeMap<&str, Vec<&check::Replacement>> = BTreeMap::new();
         self.refused.clear();
         for finding in &report.findings {
@@ -163,4 +183,4 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// More than rules need that follow from each other's fixes.
-pub(super) const MOST_ROUNDS: usize = 10;
+const MOST_ROUNDS: usize = 10;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use stateward_core::admit::{Facts, Route, validate};
+use stateward_core::exemption::Reaches;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::promises::PromiseTable;
 use stateward_core::request::{GroupVersionResource, Operation, Request};
@@ -30,7 +31,7 @@ pub(super) struct Bench {
     pub(super) inventory: Arc<FileInventory>,
     asked: Asked,
     judged: BTreeSet<GroupVersionResource<'static>>,
-    promises: PromiseTable,
+    tables: Tables,
 }
 
 /// How the input is judged.
@@ -40,6 +41,19 @@ pub(crate) struct Asked {
     pub(crate) what: Input,
     /// Where what is said of each object is wanted as an object of `openreports.io`.
     pub(crate) catalogue: Option<Catalogue>,
+}
+
+/// What is asked of every verdict beside its findings.
+pub(crate) struct Tables {
+    promises: PromiseTable,
+    reaches: Reaches,
+}
+
+impl Tables {
+    /// Of one set.
+    pub(crate) fn new(set: &PolicySet) -> Self {
+        Self { promises: PromiseTable::new(set), reaches: Reaches::new(set) }
+    }
 }
 
 /// Judges all objects. The report is sorted, whoever was done first.
@@ -53,8 +67,8 @@ pub(crate) async fn all(
 ) -> CheckReport {
     let mut report = CheckReport { objects: objects.len(), ..CheckReport::default() };
     let judged = set.judged_at_create();
-    let promises = PromiseTable::new(&set);
-    let bench = Arc::new(Bench { objects, set, inventory, asked, judged, promises });
+    let tables = Tables::new(&set);
+    let bench = Arc::new(Bench { objects, set, inventory, asked, judged, tables });
     let admitted = Arc::new(match bench.asked.what {
         Input::Manifests => admitted::all(&bench).await,
         Input::Stored => HashMap::new(),
@@ -175,7 +189,7 @@ async fn judge(
         located.suspected(object, report);
     }
     let before = report.findings.len();
-    record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.promises, report);
+    record(located, (&request.kind.kind, object), &judged, Some(&neighbours), &bench.tables, report);
     if bench.asked.what == Input::Manifests {
         for (finding, ruling) in report.findings.iter_mut().skip(before).zip(&judged.rulings) {
             finding.fix = remedy::of(ruling, object, document);
@@ -189,17 +203,18 @@ pub(crate) fn record(
     (kind, object): (&str, &str),
     judged: &Verdict,
     neighbours: Option<&Neighbours>,
-    promises: &PromiseTable,
+    tables: &Tables,
     report: &mut CheckReport,
 ) {
     located.verdict(judged, neighbours, report);
+    located.exemptions(&tables.reaches, object, judged, report);
     if !is_judged(judged) {
         report.not_judged.push(NotJudged { object: located.object(), because: reasons(judged) });
         return;
     }
     report.judged += 1;
     if kind == "StatefulSet" {
-        report.promises.push(SetPromises { kept: promises.of(object, judged), object: located.object() });
+        report.promises.push(SetPromises { kept: tables.promises.of(object, judged), object: located.object() });
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stateward_core::evaluate::UndecidedReason;
+use stateward_core::exemption::{Reached, Reaches};
 use stateward_core::manifest::Action;
 use stateward_core::pointer;
 use stateward_core::suspected::suspected;
@@ -12,6 +13,7 @@ use stateward_manifests::{Document, Excerpt, Location, Neighbours};
 use stateward_report::check::{
     Change, ChangeKind, CheckReport, Failure, Finding, Malformed, Object, Place, Snippet, Undecided,
 };
+use stateward_report::exemptions::Covered;
 use stateward_report::suspected::SuspectedWriter;
 
 /// One object of the input, as a report names it.
@@ -37,6 +39,17 @@ impl<'a> Located<'a> {
     /// The object without more.
     pub(crate) fn object(self) -> Arc<Object> {
         self.object
+    }
+
+    /// Adds the exemptions that name the object, with what a validating call says to them.
+    pub(crate) fn exemptions(&self, reaches: &Reaches, json: &str, verdict: &Verdict, report: &mut CheckReport) {
+        let Object { namespace, name, .. } = &*self.object;
+        let reached = reaches.of(namespace.as_deref(), name.as_deref(), json, verdict);
+        report.covered.extend(reached.into_iter().map(|Reached { exemption, tally }| Covered {
+            exemption,
+            object: Some(Arc::clone(&self.object)),
+            tally,
+        }));
     }
 
     /// Adds the findings, the undecided rules and the failures of one call.

@@ -2,6 +2,8 @@
 
 mod args;
 mod auditing;
+mod drawing;
+mod exempting;
 mod loading;
 mod registering;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stateward_cluster::audit::Outcome;
+use stateward_cluster::audit::{Outcome, ScanError, Scanner, Unread};
 use stateward_cluster::certificates::{
     Names, Registered, SelfManaged, ServingCertificate, Terms, follow_registered, host_of,
 };
@@ -20,6 +22,8 @@ use stateward_cluster::lease::{self, Leadership, Leading};
 use stateward_cluster::status::{ExemptionTeller, StatusWriter};
 use stateward_cluster::wanted::Watches;
 use stateward_cluster::{names, registration, unread};
+use stateward_core::exemption::WrongExemption;
+use stateward_core::inventory::Store;
 use stateward_core::policy_set::PolicySet;
 use stateward_engine::PolicyLoader;
 use stateward_server::{PemPair, State, TlsSource, Trust};
@@ -46,6 +50,8 @@ pub(super) struct Cluster {
     registration: watch::Sender<registration::RegistrationState>,
     /// Whether any replica was asked when a member was made: the leader is one of three.
     member_seen: watch::Sender<bool>,
+    /// Exemptions that the policies in force take no notice of.
+    wrong_exemptions: watch::Sender<Vec<WrongExemption>>,
     /// The last scan of what is stored, by this leader.
     audited: watch::Sender<Option<Arc<Outcome>>>,
 }
@@ -73,6 +79,7 @@ impl Cluster {
             followed: watch::Sender::default(),
             registration: watch::Sender::default(),
             member_seen: watch::Sender::default(),
+            wrong_exemptions: watch::Sender::default(),
             audited: watch::Sender::default(),
         })
     }
@@ -106,6 +113,7 @@ impl Cluster {
                     self.certify(),
                     registering::run(self, state, &leading),
                     auditing::run(self, state, &leading),
+                    drawing::run(self, state),
                     self.tell_unread(state),
                 );
             } => Ok(()),
@@ -137,6 +145,19 @@ impl Cluster {
                 }
                 is_new
             });
+        }
+    }
+
+    /// What rules look up during a scan: what is followed anyway, and the rest listed.
+    async fn others(
+        &self,
+        scanner: &mut Scanner,
+        set: &PolicySet,
+    ) -> std::result::Result<(Arc<dyn Store>, Vec<Unread>), ScanError> {
+        let followed = self.followed.borrow().clone();
+        match followed {
+            Some(followed) => scanner.others_beside(&set.reads(), followed).await,
+            None => scanner.others(&set.reads()).await,
         }
     }
 
@@ -179,6 +200,7 @@ impl Cluster {
         loop {
             let now = wanted.borrow_and_update().clone();
             leads.mark_unchanged();
+            self.wrong_exemptions.send_replace(now.wrong_exemptions.clone());
             loading.load(&now, state).await;
             self.followed.send_replace(loading.inventory());
             self.policies.send_if_modified(|policies| {

@@ -154,7 +154,7 @@ impl Sources {
 
     /// Takes what could be read. What is gone from a file that could not be read whole stays as it was: a slip of the pen must not end a policy.
     fn take_policies(&mut self, (files, with_objects): (PolicyFiles, HashSet<Arc<str>>)) -> Vec<InputError> {
-        let PolicyFiles { policies, exemptions, mut errors } = files;
+        let PolicyFiles { policies, exemptions, mut errors, wrong_exemptions: _ } = files;
         let held = |policies: &[FromFile<WasmPolicy>]| -> Vec<Held> {
             policies.iter().map(|policy| Held::new(&policy.document.file, &policy.resource.metadata.name)).collect()
         };

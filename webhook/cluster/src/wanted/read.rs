@@ -2,7 +2,8 @@
 
 use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+use stateward_core::exemption;
 use stateward_core::policy::SpecError;
 use stateward_core::resources::{ObjectMeta, PolicyExemption, WasmPolicy, WasmPolicySpec};
 
@@ -32,7 +33,14 @@ pub(super) fn policy(object: &DynamicObject) -> StoredPolicy {
 
 /// An exemption in its namespace.
 pub(super) fn exemption(object: &DynamicObject) -> Result<PolicyExemption, SpecError> {
-    Ok(PolicyExemption { metadata: metadata(object), spec: field(object, "spec")? })
+    Ok(PolicyExemption {
+        metadata: ObjectMeta { made_by: made_by(object), ..metadata(object) },
+        spec: field(object, "spec")?,
+    })
+}
+
+fn made_by(object: &DynamicObject) -> Option<String> {
+    exemption::made_by(&json!({ "metadata": object.metadata }).to_string())
 }
 
 fn metadata(object: &DynamicObject) -> ObjectMeta {
@@ -40,6 +48,7 @@ fn metadata(object: &DynamicObject) -> ObjectMeta {
         name: object.metadata.name.clone().unwrap_or_default(),
         namespace: object.metadata.namespace.clone(),
         creation_timestamp: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        made_by: None,
     }
 }
 

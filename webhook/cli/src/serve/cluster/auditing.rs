@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Cluster;
+use super::exempting::Exempting;
 use crate::open_reports::{LAYOUT, subject, wanted};
 
 /// Runs as long as it is let; scans only while leading.
@@ -33,7 +34,7 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
         // The sender lives as long as this.
         let Ok(set) = policies.wait_for(Option::is_some).await.map(|set| set.clone()) else { return };
         if let Some(set) = set {
-            tell(cluster, state, scan(cluster, set).await);
+            tell(cluster, state, scan(cluster, state, set).await);
         }
         tokio::select! {
             // Several objects of one `kubectl apply` are one change.
@@ -43,16 +44,12 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
     }
 }
 
-async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {
+async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {
     let begun = Instant::now();
     let now = jiff::Timestamp::now();
-    let mut outcome = Outcome::new(now, &set);
+    let (mut outcome, mut exempting) = (Outcome::new(now, &set), Exempting::new(&set));
     let mut scanner = Scanner::new(cluster.client.clone(), Scope::default());
-    let followed = cluster.followed.borrow().clone();
-    let (others, mut unread) = match followed {
-        Some(followed) => scanner.others_beside(&set.reads(), followed).await?,
-        None => scanner.others(&set.reads()).await?,
-    };
+    let (others, mut unread) = cluster.others(&mut scanner, &set).await?;
     let (judge, catalogue) = (Judge::new(Arc::clone(&set), others, now), Catalogue::new(&set));
     let mut reports = match Reports::read(&cluster.client, LAYOUT).await {
         Ok(reports) => reports,
@@ -67,6 +64,7 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
                 let verdict = judge.one(&stored).await;
                 outcome.count(&verdict);
                 outcome.suspected += suspected(&stored.kind.kind, &stored.json).len();
+                exempting.count(&stored, &verdict);
                 let Some(reports) = reports.as_mut() else { continue };
                 if let Some(report) = catalogue.report(subject(&stored), &verdict, now.as_second()) {
                     reports.put(wanted(report)).await;
@@ -85,6 +83,8 @@ async fn scan(cluster: &Cluster, set: Arc<PolicySet>) -> Result<Outcome, ScanErr
         outcome.reports = Storing::Stored(written, problem);
     }
     outcome.unread = unread.iter().map(ToString::to_string).collect();
+    let wrong = cluster.wrong_exemptions.borrow().clone();
+    exempting.tell(&set, now, &wrong, unread.is_empty(), state);
     outcome.took = begun.elapsed();
     Ok(outcome)
 }
