@@ -186,7 +186,8 @@ async fn what_others_did_is_mended(on: &Installed) -> Result<()> {
     let abrupt = object(on, "statefulset", "test", "abrupt").await?;
     let ledger = object(on, "statefulset", SHOP, "ledger").await?;
     let uid = abrupt["metadata"]["uid"].as_str().context("no uid")?.to_owned();
-    let forged = r#"{"metadata":{"annotations":{"stateward.dev/results":"0"}},"results":[],"summary":{"fail":0}}"#;
+    // Whoever forges a report leaves what we know it by as it is.
+    let forged = r#"{"results":[],"summary":{"fail":0}}"#;
     on.granted(&["patch", "report", &uid, "-n", "test", "--type=merge", "-p", forged]).await?;
     on.granted(&["delete", "report", ledger["metadata"]["uid"].as_str().context("no uid")?, "-n", SHOP]).await?;
     let stale = json!({

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use stateward_cluster::audit::Scope;
+use stateward_cluster::names;
 use stateward_core::exemption::WrongExemption;
 use stateward_core::policy_set::PolicySet;
 use stateward_report::check::CheckReport;
@@ -65,7 +66,8 @@ impl ScanArgs {
 
     /// Of a cluster.
     pub(crate) fn scope(&self) -> Scope {
-        Scope { namespace: self.namespace.clone(), labels: self.selector.clone() }
+        let (namespace, labels) = (self.namespace.clone(), self.selector.clone());
+        Scope { namespace, labels, unasked: Some(names::NAMESPACE.to_owned()) }
     }
 
     /// `audit of namespace shop, profile strict`.
@@ -91,9 +93,9 @@ impl Exempting {
         Self { wrong: std::mem::take(&mut policies.wrong_exemptions), is_partial: policies.is_partial }
     }
 
-    /// Of a set of which nothing is wrong that is not told elsewhere.
-    pub(crate) const fn whole() -> Self {
-        Self { wrong: Vec::new(), is_partial: false }
+    /// Of what a replica has in force: those that are wrong it knows.
+    pub(crate) const fn of_cluster(wrong: Vec<WrongExemption>) -> Self {
+        Self { wrong, is_partial: false }
     }
 
     /// Puts all exemptions beside what was judged. `scope`: a namespace and labels that others were left out for.

@@ -2,11 +2,17 @@
 
 use stateward_cluster::audit::Stored;
 use stateward_cluster::reports::{Layout, Wanted};
-use stateward_report::openreports::{DIGEST, GROUP, MANAGED_BY, OpenReport, RESOURCE, Subject, VERSION};
+use stateward_report::openreports::{DIGEST, GENERATION, GROUP, MANAGED_BY, OpenReport, RESOURCE, Subject, VERSION};
 
 /// How ours are found.
-pub(crate) const LAYOUT: Layout =
-    Layout { group: GROUP, version: VERSION, managed_by: MANAGED_BY, resource: RESOURCE, digest: DIGEST };
+pub(crate) const LAYOUT: Layout = Layout {
+    group: GROUP,
+    version: VERSION,
+    managed_by: MANAGED_BY,
+    resource: RESOURCE,
+    digest: DIGEST,
+    generation: GENERATION,
+};
 
 /// What a report is about.
 pub(crate) fn subject(stored: &Stored) -> Subject<'_> {

@@ -22,9 +22,10 @@ use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 use crate::client::{is_forbidden, is_not_found};
 use crate::follow::said;
 use crate::inventory::ClusterInventory;
+use crate::names::UNASKED;
 pub use judge::Judge;
 use others::Others;
-pub use outcome::{Counts, Outcome, Storing};
+pub use outcome::{Audited, Counts, Outcome, Storing};
 use pages::Pages;
 use served::{Kind, Served};
 
@@ -35,6 +36,8 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// Kubernetes' selector syntax; of the objects that are judged, not of those that are looked up.
     pub labels: Option<String>,
+    /// A namespace that requests are not sent to us from beside [`UNASKED`]: the product's own.
+    pub unasked: Option<String>,
 }
 
 /// One object as it is stored.
@@ -54,13 +57,15 @@ pub struct Stored {
     pub json: String,
 }
 
-/// A kind that this account may not list.
+/// A kind that could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unread {
     /// Such as `statefulsets.apps`.
     pub resource: String,
     /// `None`: in all namespaces.
     pub namespace: Option<String>,
+    /// What the API server says; `None`: this account may not.
+    pub reason: Option<String>,
 }
 
 /// The API server gave no answer that can be used.
@@ -131,16 +136,15 @@ impl Scanner {
                     }
                     Ok(None) => break self.know(&kind, &served, &mut inventory),
                     // Nobody knows what is there: look-ups say so.
-                    Err(error) if is_forbidden(&error) => break unread.push(self.unread(&served)),
                     Err(error) if is_not_found(&error) => break self.know(&kind, &served, &mut inventory),
-                    Err(error) => return Err(failed(&served, &error)),
+                    Err(error) => break unread.push(self.unread(&served, &error)?),
                 }
             }
         }
         Ok((inventory, unread))
     }
 
-    /// The objects of one resource, 500 at a time, in the order of namespace and name. `each` is done with a page before the next is asked for.
+    /// The objects of one resource, at most 500 at a time, in the order of namespace and name. `each` is done with a page before the next is asked for.
     /// Answers how many there were, or what may not be listed.
     pub async fn objects(
         &mut self,
@@ -148,19 +152,26 @@ impl Scanner {
         mut each: impl AsyncFnMut(Vec<Stored>),
     ) -> Result<Result<usize, Unread>, ScanError> {
         let Some(served) = self.served.resource(resource).await? else { return Ok(Ok(0)) };
+        // What has no namespace is in none.
+        if self.scope.namespace.is_some() && !served.is_namespaced {
+            return Ok(Ok(0));
+        }
         let mut pages = Pages::new(served.path(self.scope.namespace.as_deref()), self.scope.labels.as_deref());
         let mut count = 0;
         loop {
             match pages.next(&self.client).await {
                 Ok(Some(items)) => {
-                    let stored: Vec<Stored> = items.iter().filter_map(|item| stored(item, &served)).collect();
+                    let stored: Vec<Stored> = items
+                        .into_iter()
+                        .filter_map(|item| stored(&item, &served))
+                        .filter(|stored| self.is_asked_about(stored))
+                        .collect();
                     count += stored.len();
                     each(stored).await;
                 }
                 Ok(None) => return Ok(Ok(count)),
                 Err(error) if is_not_found(&error) => return Ok(Ok(count)),
-                Err(error) if is_forbidden(&error) => return Ok(Err(self.unread(&served))),
-                Err(error) => return Err(failed(&served, &error)),
+                Err(error) => return Ok(Err(self.unread(&served, &error)?)),
             }
         }
     }
@@ -172,17 +183,35 @@ impl Scanner {
         }
     }
 
-    fn unread(&self, served: &Kind) -> Unread {
+    /// What the API server refuses is not known, and the rest of the scan goes on. Without an API server there is nothing to go on with.
+    fn unread(&self, served: &Kind, error: &kube::Error) -> Result<Unread, ScanError> {
+        let reason = match error {
+            error if is_forbidden(error) => None,
+            kube::Error::Api(_) => Some(said(error)),
+            _ => return Err(failed(served, error)),
+        };
         let namespace = self.scope.namespace.clone().filter(|_| served.is_namespaced);
-        Unread { resource: served.title(), namespace }
+        Ok(Unread { resource: served.title(), namespace, reason })
+    }
+
+    /// Whether the API server asks about what is there: of the machinery's namespaces and ours it does not.
+    fn is_asked_about(&self, stored: &Stored) -> bool {
+        let is_namespace = stored.kind.group.is_empty() && stored.kind.kind == "Namespace";
+        let namespace = if is_namespace { Some(&stored.name) } else { stored.namespace.as_ref() };
+        namespace.is_none_or(|namespace| {
+            self.scope.unasked.as_ref() != Some(namespace) && !UNASKED.contains(&namespace.as_str())
+        })
     }
 }
 
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "this account may not list `{}` in `{namespace}`", self.resource),
-            None => write!(f, "this account may not list `{}` in all namespaces", self.resource),
+        let Self { resource, namespace, reason } = self;
+        let place =
+            namespace.as_ref().map_or_else(|| "all namespaces".to_owned(), |namespace| format!("`{namespace}`"));
+        match reason {
+            None => write!(f, "this account may not list `{resource}` in {place}"),
+            Some(reason) => write!(f, "`{resource}` cannot be listed in {place}: {reason}"),
         }
     }
 }

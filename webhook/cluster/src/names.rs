@@ -17,3 +17,6 @@ pub const PORT: u16 = 9443;
 
 /// Who writes, to the API server: field manager, Events, Lease.
 pub const FIELD_MANAGER: &str = "stateward";
+
+/// Namespaces that a cluster needs to run, and of which we are never asked.
+pub const UNASKED: [&str; 2] = ["kube-system", "kube-node-lease"];

@@ -3,11 +3,11 @@
 //! Knows nothing of what a report says: each comes with a digest of that, which is an annotation of the stored one. A second scan of an unchanged cluster
 //! lists and writes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use http::Request;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::client::{is_forbidden, is_not_found, is_outrun};
 use crate::follow::said;
 use crate::names;
+use crate::retry::CALL;
 
 /// How reports are found and told apart.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub struct Layout {
     pub resource: &'static str,
     /// The annotation with the digest.
     pub digest: &'static str,
+    /// The annotation with the generation that the report has as it was written: one that somebody has edited since has another.
+    pub generation: &'static str,
 }
 
 /// A report that should be there.
@@ -76,6 +79,10 @@ struct Stored {
     uid: String,
     resource_version: String,
     digest: String,
+    /// Counts changes of what it says, by whomever.
+    generation: i64,
+    /// It says what was written.
+    is_ours: bool,
     /// What it is about.
     resource: String,
 }
@@ -114,13 +121,13 @@ impl Reports {
         let key = (wanted.namespace.clone(), wanted.name.clone());
         self.seen.insert(key.clone());
         let stored = self.stored.get(&key);
-        if stored.is_some_and(|stored| stored.digest == wanted.digest) {
+        if stored.is_some_and(|stored| stored.digest == wanted.digest && stored.is_ours) {
             self.written.kept += 1;
             return;
         }
-        let mut version = stored.map(|stored| stored.resource_version.clone());
+        let mut version = stored.map(|stored| (stored.resource_version.clone(), stored.generation));
         for _ in 0..ATTEMPTS {
-            match self.write(&wanted, version.as_deref()).await {
+            match self.write(&wanted, version.as_ref()).await {
                 Ok(()) if version.is_some() => return self.written.replaced += 1,
                 Ok(()) => return self.written.created += 1,
                 // Somebody wrote it meanwhile, or deleted it.
@@ -130,7 +137,11 @@ impl Reports {
                         .get_metadata_opt(&wanted.name)
                         .await
                     {
-                        Ok(found) => version = found.and_then(|found| found.metadata.resource_version),
+                        Ok(found) => {
+                            version = found.and_then(|found| {
+                                Some((found.metadata.resource_version?, found.metadata.generation.unwrap_or_default()))
+                            });
+                        }
                         Err(error) => return self.fail("get", &error),
                     }
                 }
@@ -140,6 +151,7 @@ impl Reports {
             }
         }
         self.written.failed += 1;
+        self.problem.get_or_insert_with(|| "others write the same reports at the same time".to_owned());
     }
 
     /// Takes away what was not seen since [`Self::read`]. Of what was `unread`, such as `statefulsets.apps`, nobody knows whether it is still there.
@@ -156,8 +168,9 @@ impl Reports {
             self.pace.tick().await;
             let only = Preconditions { uid: Some(stored.uid), resource_version: Some(stored.resource_version) };
             let parameters = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
-            match self.api(namespace.as_deref(), namespace.is_some()).delete(&name, &parameters).await {
-                Ok(_) => self.written.deleted += 1,
+            let api = self.api(namespace.as_deref(), namespace.is_some());
+            match timely(api.delete(&name, &parameters)).await {
+                Ok(()) => self.written.deleted += 1,
                 // The garbage collector was quicker, or somebody has written it: the next scan knows.
                 Err(error) if is_outrun(&error) => {}
                 Err(error) => self.fail("delete", &error),
@@ -173,16 +186,20 @@ impl Reports {
         loop {
             let list = api.list_metadata(&page).await.map_err(|error| reason("list", &error))?;
             for report in list.items {
-                let kube::api::ObjectMeta { name, namespace, uid, resource_version, labels, annotations, .. } =
+                let ObjectMeta { name, namespace, uid, resource_version, labels, annotations, generation, .. } =
                     report.metadata;
-                let of = |map: Option<std::collections::BTreeMap<String, String>>, key: &str| {
-                    map.and_then(|mut map| map.remove(key)).unwrap_or_default()
+                let of = |map: &Option<BTreeMap<String, String>>, key: &str| {
+                    map.as_ref().and_then(|map| map.get(key)).cloned().unwrap_or_default()
                 };
+                let generation = generation.unwrap_or_default();
                 let stored = Stored {
                     uid: uid.unwrap_or_default(),
                     resource_version: resource_version.unwrap_or_default(),
-                    digest: of(annotations, self.layout.digest),
-                    resource: of(labels, self.layout.resource),
+                    digest: of(&annotations, self.layout.digest),
+                    // An aggregated API may not count.
+                    is_ours: generation == 0 || of(&annotations, self.layout.generation) == generation.to_string(),
+                    generation,
+                    resource: of(&labels, self.layout.resource),
                 };
                 self.stored.insert((namespace, name.unwrap_or_default()), stored);
             }
@@ -194,17 +211,21 @@ impl Reports {
     }
 
     /// Creates without a version, else replaces what has it.
-    async fn write(&mut self, wanted: &Wanted, version: Option<&str>) -> Result<(), kube::Error> {
+    async fn write(&mut self, wanted: &Wanted, version: Option<&(String, i64)>) -> Result<(), kube::Error> {
         self.pace.tick().await;
         let api = self.api(wanted.namespace.as_deref(), wanted.namespace.is_some());
         let mut object: DynamicObject =
             serde_json::from_value(wanted.object.clone()).map_err(kube::Error::SerdeError)?;
+        // The API server counts from 1, and each change of what it says; what was another kind of object before counts as changed.
+        let generation = version.map_or(1, |(_, generation)| generation + 1);
+        let annotations = object.metadata.annotations.get_or_insert_default();
+        annotations.insert(self.layout.generation.to_owned(), generation.to_string());
         let parameters = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match version {
-            None => api.create(&parameters, &object).await.map(drop),
-            Some(version) => {
-                object.metadata.resource_version = Some(version.to_owned());
-                api.replace(&wanted.name, &parameters, &object).await.map(drop)
+            None => timely(api.create(&parameters, &object)).await,
+            Some((version, _)) => {
+                object.metadata.resource_version = Some(version.clone());
+                timely(api.replace(&wanted.name, &parameters, &object)).await
             }
         }
     }
@@ -229,6 +250,12 @@ impl Reports {
         self.written.failed += 1;
         self.problem.get_or_insert_with(|| reason(verb, error));
     }
+}
+
+/// A call that hangs must not keep all scans waiting.
+async fn timely<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<(), kube::Error> {
+    let too_slow = || kube::Error::Service(format!("no answer within {} s", CALL.as_secs()).into());
+    tokio::time::timeout(CALL, call).await.unwrap_or_else(|_| Err(too_slow())).map(drop)
 }
 
 /// Asked of discovery: behind an aggregated API server there is no definition to look for.

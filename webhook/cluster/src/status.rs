@@ -14,7 +14,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::audit::Outcome;
+use crate::audit::Audited;
 use crate::client::{is_forbidden, is_not_found};
 use crate::crds::status::{ReplicaStatus, WasmPolicyStatus};
 use crate::crds::{GROUP, VERSION};
@@ -80,7 +80,7 @@ impl StatusWriter {
         &mut self,
         wanted: &Wanted,
         alive: Option<&[String]>,
-        audited: Option<&Outcome>,
+        audited: &Audited,
         now: jiff::Timestamp,
     ) -> Vec<String> {
         let mut failed = Vec::new();

@@ -31,6 +31,8 @@ pub const CHECKED: &str = "stateward-check";
 pub const RESOURCE: &str = "stateward.dev/resource";
 /// Annotation of ours: [`OpenReport::digest`].
 pub const DIGEST: &str = "stateward.dev/results";
+/// Annotation of ours: the generation that the API server gives to what was written.
+pub const GENERATION: &str = "stateward.dev/generation";
 
 /// The object that a report is about.
 #[derive(Clone, Copy, Debug)]

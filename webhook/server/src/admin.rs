@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State as Shared};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,7 +26,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/policies", get(policies))
         .route("/decisions", get(decisions))
         .route("/report", get(live::page))
-        .layer(middleware::from_fn(only_local_names));
+        .layer(middleware::from_fn(only_from_here));
     public().merge(for_people).with_state(state)
 }
 
@@ -43,17 +43,28 @@ fn public() -> Router<Arc<State>> {
         .route("/metrics", get(metrics))
 }
 
-/// A page of anybody's in a browser beside a port-forward can ask loopback under a name of its own (DNS rebinding), and would read the answer.
-async fn only_local_names(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+/// Loopback is no proof by itself. A page of anybody's in a browser beside a port-forward can ask it, also under a name of its own (DNS rebinding), where it
+/// would read the answer; and the sidecar of a service mesh hands on from loopback what came from elsewhere.
+async fn only_from_here(request: Request, next: Next) -> Response {
+    match refusal(request.headers()) {
+        Some(refused) => (StatusCode::FORBIDDEN, refused).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn refusal(headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text(header::HOST);
     let name =
         host.map(|host| host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name));
-    match name {
-        Some(name) if !is_local(name) => {
-            (StatusCode::FORBIDDEN, "asked for under another name\nhint: ask `localhost`\n").into_response()
-        }
-        _ => next.run(request).await,
+    if name.is_some_and(|name| !is_local(name)) {
+        return Some("asked for under another name\nhint: ask `localhost`\n");
     }
+    if FORWARDED.iter().any(|name| headers.contains_key(name)) {
+        return Some("asked for through a proxy\nhint: kubectl port-forward\n");
+    }
+    let is_of_another = text(SEC_FETCH_SITE).is_some_and(|site| !matches!(site, "none" | "same-origin"));
+    is_of_another.then_some("asked for by another page\nhint: open it by its address\n")
 }
 
 fn is_local(name: &str) -> bool {
@@ -123,6 +134,15 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) {
 
 /// Who was refused, what is enforced, what runs.
 const PEOPLES: [&str; 3] = ["/policies", "/decisions", "/report"];
+/// What proxies add; Envoy's is a sidecar's of Istio.
+const FORWARDED: [HeaderName; 4] = [
+    header::FORWARDED,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-envoy-attempt-count"),
+];
+/// What browsers say of who asks: `cross-site` and `same-site` are other pages.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Probes, a scraper, a person or two.
 const CONNECTIONS: usize = 64;

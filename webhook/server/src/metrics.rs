@@ -119,6 +119,11 @@ impl Metrics {
         self.audit.set(sample, findings);
     }
 
+    /// A scan did not end, or did not see or report everything.
+    pub fn count_audit_failure(&self) {
+        self.audit.failures.inc();
+    }
+
     /// What the same scan says of exemptions. `ends`: `namespace/name` and when, seconds since 1970, those first that matter most.
     pub fn exemptions(&self, counts: &[ExemptionCount], ends: &[(String, i64)]) {
         self.exemptions.set(counts, ends);

@@ -343,6 +343,22 @@ async fn people_ask_loopback_by_a_name_that_is_loopback() {
         request.headers_mut().insert("host", host.parse().unwrap());
         assert_eq!(send(&admin, request).await.0.as_u16(), expected, "{host}");
     }
+    for (name, value, expected) in [
+        ("sec-fetch-site", "none", 200),
+        ("sec-fetch-site", "same-origin", 200),
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("x-forwarded-for", "10.0.0.1", 403),
+        ("x-forwarded-proto", "http", 403),
+        ("forwarded", "for=10.0.0.1", 403),
+    ] {
+        let mut request = get("/policies");
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(send(&admin, request).await.0.as_u16(), expected, "{name}: {value}");
+        let mut request = get("/livez");
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(send(&admin, request).await.0.as_u16(), 200, "probes and scrapers may come through one");
+    }
 }
 
 fn router(limits: Limits) -> axum::Router {

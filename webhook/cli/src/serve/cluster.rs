@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use stateward_cluster::audit::{Outcome, ScanError, Scanner, Unread};
+use stateward_cluster::audit::{Audited, ScanError, Scanner, Scope, Unread};
 use stateward_cluster::certificates::{
     Names, Registered, SelfManaged, ServingCertificate, Terms, follow_registered, host_of,
 };
@@ -53,7 +53,7 @@ pub(super) struct Cluster {
     /// Exemptions that the policies in force take no notice of.
     wrong_exemptions: watch::Sender<Vec<WrongExemption>>,
     /// The last scan of what is stored, by this leader.
-    audited: watch::Sender<Option<Arc<Outcome>>>,
+    audited: watch::Sender<Audited>,
 }
 
 impl Cluster {
@@ -148,6 +148,11 @@ impl Cluster {
         }
     }
 
+    /// Everything that requests are sent to us about.
+    fn scope(&self) -> Scope {
+        Scope { unasked: Some(self.args.namespace.clone()), ..Scope::default() }
+    }
+
     /// What rules look up during a scan: what is followed anyway, and the rest listed.
     async fn others(
         &self,
@@ -220,7 +225,7 @@ impl Cluster {
                 exemptions.tell(loading.exemption_problems()).await;
                 let alive = status.alive().await;
                 let audit = audited.borrow_and_update().clone();
-                failed.extend(status.sum_up(&now, alive.as_deref(), audit.as_deref(), jiff::Timestamp::now()).await);
+                failed.extend(status.sum_up(&now, alive.as_deref(), &audit, jiff::Timestamp::now()).await);
             }
             state.report("status", failed);
             tokio::select! {

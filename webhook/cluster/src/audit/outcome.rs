@@ -1,6 +1,7 @@
 //! One scan in numbers: what the status of policies and the metrics say of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,6 +32,20 @@ pub struct Outcome {
     pub reports: Storing,
 }
 
+/// What this leader knows of what is stored.
+#[derive(Clone, Debug, Default)]
+pub enum Audited {
+    /// Nothing yet, or nothing any more: what an older leader said stays.
+    #[default]
+    NotYet,
+    /// Nobody is to judge it.
+    Off,
+    /// The last scan.
+    Found(Arc<Outcome>),
+    /// It did not come to its end; why.
+    Failed(String),
+}
+
 /// What one policy said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -58,6 +73,16 @@ pub enum Storing {
     Stored(Written, Option<String>),
     /// They could not be read, in words.
     Unreadable(String),
+}
+
+impl Storing {
+    /// What was not written, in words.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::NotServed | Self::Stored(_, None) => None,
+            Self::Unreadable(why) | Self::Stored(_, Some(why)) => Some(why),
+        }
+    }
 }
 
 impl Outcome {

@@ -1,17 +1,20 @@
-//! A list in pages of 500: 500 sets of 6 KB are 3 MB, whatever the cluster has of them.
+//! A list in pages: of 500 objects where those are small, of fewer where they are large. 500 sets of 6 KB are 3 MB; 500 ConfigMaps of 1 MB would end us.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use kube::Client;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::get;
+use crate::retry::jittered;
 
 /// The pages of one list, from the first to the last.
 pub(super) struct Pages {
     path: String,
     selector: Option<String>,
+    limit: usize,
     place: Place,
 }
 
@@ -24,20 +27,22 @@ enum Place {
 impl Pages {
     /// Of a path such as `/apis/apps/v1/statefulsets`.
     pub(super) fn new(path: String, labels: Option<&str>) -> Self {
-        Self { path, selector: labels.map(escaped), place: Place::Begin }
+        Self { path, selector: labels.map(escaped), limit: FIRST, place: Place::Begin }
     }
 
     /// The objects of the next page; `None` after the last one.
     pub(super) async fn next(&mut self, client: &Client) -> Result<Option<Vec<Box<RawValue>>>, kube::Error> {
-        let mut restarts = 0;
+        let (mut restarts, mut failures) = (0, 0);
         loop {
             let token = match &self.place {
                 Place::Begin => None,
                 Place::Continue(token) => Some(token.clone()),
                 Place::End => return Ok(None),
             };
-            match client.request::<List>(get(&self.url(token.as_deref()))?).await {
+            let asked = client.request::<List>(get(&self.url(token.as_deref()))?);
+            match tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(too_slow())) {
                 Ok(List { metadata, items }) => {
+                    self.limit = limit(&items);
                     let next = metadata.next.filter(|token| !token.is_empty());
                     self.place = next.map_or(Place::End, Place::Continue);
                     return Ok(Some(items));
@@ -48,6 +53,10 @@ impl Pages {
                         restarts += 1;
                         self.place = Place::Continue(token);
                     }
+                    _ if failures < MOST_FAILURES && may_pass(&error) => {
+                        failures += 1;
+                        tokio::time::sleep(jittered(PAUSE * failures)).await;
+                    }
                     _ => return Err(error),
                 },
             }
@@ -55,7 +64,7 @@ impl Pages {
     }
 
     fn url(&self, token: Option<&str>) -> String {
-        let mut url = format!("{}?limit={PAGE}", self.path);
+        let mut url = format!("{}?limit={}", self.path, self.limit);
         for (name, value) in [("labelSelector", self.selector.as_deref()), ("continue", token.map(escaped).as_deref())]
         {
             if let Some(value) = value {
@@ -107,6 +116,24 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Box<Ra
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
+/// Of the next page, after this one.
+fn limit(items: &[Box<RawValue>]) -> usize {
+    let bytes: usize = items.iter().map(|item| item.get().len()).sum();
+    (PAGE_BYTES * items.len().max(1) / bytes.max(1)).clamp(1, PAGE)
+}
+
+/// An API server that has too much to do, or that restarts, has more time in a moment. One that says no says it again.
+fn may_pass(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
+    }
+}
+
+fn too_slow() -> kube::Error {
+    kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into())
+}
+
 fn resumed(error: &kube::Error) -> Option<String> {
     let kube::Error::Api(status) = error else { return None };
     let token = status.metadata.as_ref()?.continue_.clone()?;
@@ -128,6 +155,19 @@ fn escaped(text: &str) -> String {
 /// What client-go's pager asks for.
 const PAGE: usize = 500;
 
+/// Of the first page nobody knows how large its objects are; etcd takes 1.5 MB for each.
+const FIRST: usize = 50;
+
+/// Of JSON; it is in memory twice.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// Of one page. The API server itself gives up after 60 s.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of one page: a restart of an API server takes some seconds.
+const MOST_FAILURES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Of one page.
 const MOST_RESTARTS: usize = 3;
 
@@ -138,9 +178,21 @@ mod tests {
     #[test]
     fn a_page_is_asked_for_with_all_that_it_needs() {
         let pages = Pages::new("/api/v1/pods".to_owned(), Some("app in (db, web)"));
-        assert_eq!(pages.url(None), "/api/v1/pods?limit=500&labelSelector=app%20in%20%28db%2C%20web%29");
+        assert_eq!(pages.url(None), "/api/v1/pods?limit=50&labelSelector=app%20in%20%28db%2C%20web%29");
         let pages = Pages::new("/api/v1/pods".to_owned(), None);
-        assert_eq!(pages.url(Some("a+b=")), "/api/v1/pods?limit=500&continue=a%2Bb%3D");
+        assert_eq!(pages.url(Some("a+b=")), "/api/v1/pods?limit=50&continue=a%2Bb%3D");
+    }
+
+    #[test]
+    fn pages_of_large_objects_are_short() {
+        let items = |count: usize, bytes: usize| -> Vec<Box<RawValue>> {
+            let one = format!("\"{}\"", "x".repeat(bytes - 2));
+            (0..count).map(|_| RawValue::from_string(one.clone()).unwrap()).collect()
+        };
+        for (count, bytes, next) in [(0, 2, 500), (50, 6_000, 500), (50, 100_000, 83), (8, 1 << 20, 8), (1, 9 << 20, 1)]
+        {
+            assert_eq!(limit(&items(count, bytes)), next, "{count} of {bytes}");
+        }
     }
 
     #[test]

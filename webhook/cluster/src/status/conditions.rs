@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use stateward_core::manifest::profile_version;
 
-use crate::audit::{Counts, Outcome, Storing};
+use crate::audit::{Audited, Counts, Outcome, Storing};
 use crate::crds::status::{AuditStatus, ComponentStatus, Condition, ReplicaStatus, WasmPolicyStatus};
 use crate::wanted::StoredPolicy;
 
@@ -18,7 +18,7 @@ pub const REPORTED: &str = "Reported";
 pub fn summed_up(
     policy: &StoredPolicy,
     alive: Option<&[String]>,
-    audited: Option<&Outcome>,
+    audited: &Audited,
     now: Timestamp,
 ) -> WasmPolicyStatus {
     let replicas: Vec<&ReplicaStatus> = policy
@@ -83,14 +83,17 @@ pub fn summed_up(
 
     let before = policy.status.conditions.iter().find(|condition| condition.kind == REPORTED);
     let audit = match audited {
-        Some(outcome) => {
+        Audited::Found(outcome) => {
             outcome.policies.get(&policy.name).map(|counts| found(outcome, *counts, policy.status.audit.as_ref()))
         }
-        None => policy.status.audit.clone(),
+        Audited::NotYet | Audited::Failed(_) => policy.status.audit.clone(),
+        Audited::Off => None,
     };
     let reported = match audited {
-        Some(outcome) => audit.as_ref().map(|_| reported(outcome)),
-        None => before.cloned(),
+        Audited::Found(outcome) => audit.as_ref().map(|_| reported(outcome)),
+        Audited::NotYet => before.cloned(),
+        Audited::Failed(why) => Some(said(REPORTED, "False", "ScanFailed", why.clone())),
+        Audited::Off => Some(said(REPORTED, "False", "Off", OFF.to_owned())),
     };
     let conditions = [ready, settings, component, degraded]
         .into_iter()
@@ -195,6 +198,7 @@ fn plural(count: usize, word: &str) -> String {
 pub(crate) const SPEC: &str = "spec";
 pub(crate) const COMPONENT: &str = "component";
 
+const OFF: &str = "what is stored is not judged: `--audit-interval` is 0";
 const NOBODY: &str = "no replica has read it yet";
 
 /// Who looks at the status alone sees at least once a day that somebody scans. Metrics have each scan.
@@ -233,7 +237,7 @@ mod tests {
     }
 
     fn ready(policy: &StoredPolicy, alive: Option<&[String]>) -> (String, String, String) {
-        let status = summed_up(policy, alive, None, now());
+        let status = summed_up(policy, alive, &Audited::NotYet, now());
         let Condition { status, reason, message, .. } =
             status.conditions.into_iter().find(|condition| condition.kind == READY).unwrap();
         (status, reason, message)
@@ -264,17 +268,17 @@ mod tests {
     #[test]
     fn the_profile_version_is_written_once() {
         let mut policy = policy(vec![replica("a", 2, false)]);
-        assert_eq!(summed_up(&policy, None, None, now()).profile_version, None, "never Ready");
+        assert_eq!(summed_up(&policy, None, &Audited::NotYet, now()).profile_version, None, "never Ready");
         policy.status.replicas = vec![replica("a", 2, true)];
-        assert_eq!(summed_up(&policy, None, None, now()).profile_version.as_deref(), Some("v0.1"));
+        assert_eq!(summed_up(&policy, None, &Audited::NotYet, now()).profile_version.as_deref(), Some("v0.1"));
         policy.status.profile_version = Some("v0.0".to_owned());
-        assert_eq!(summed_up(&policy, None, None, now()).profile_version.as_deref(), Some("v0.0"));
+        assert_eq!(summed_up(&policy, None, &Audited::NotYet, now()).profile_version.as_deref(), Some("v0.0"));
     }
 
     #[test]
     fn a_refused_resource_says_nothing_of_its_component() {
         let nobody_runs = ReplicaStatus { digest: None, version: None, ..replica("a", 2, false) };
-        let status = summed_up(&policy(vec![nobody_runs]), None, None, now());
+        let status = summed_up(&policy(vec![nobody_runs]), None, &Audited::NotYet, now());
         let component = status.conditions.iter().find(|condition| condition.kind == "ComponentLoaded").unwrap();
         assert_eq!((component.status.as_str(), component.message.as_str()), ("Unknown", "no replica runs it"));
     }
@@ -283,7 +287,7 @@ mod tests {
     fn a_component_that_does_not_load_says_nothing_of_the_settings() {
         let errors = BTreeMap::from([(COMPONENT.to_owned(), "not there".to_owned())]);
         let nobody_has_it = ReplicaStatus { errors, digest: None, version: None, ..replica("a", 2, false) };
-        let status = summed_up(&policy(vec![nobody_has_it]), None, None, now());
+        let status = summed_up(&policy(vec![nobody_has_it]), None, &Audited::NotYet, now());
         let settings = status.conditions.iter().find(|condition| condition.kind == "SettingsValid").unwrap();
         let words = "no replica has the component that knows them";
         assert_eq!((settings.status.as_str(), settings.message.as_str()), ("Unknown", words));
@@ -293,9 +297,9 @@ mod tests {
     #[test]
     fn summing_up_again_changes_nothing() {
         let mut policy = policy(vec![replica("a", 2, true), replica("b", 1, false)]);
-        policy.status = summed_up(&policy, None, None, now());
+        policy.status = summed_up(&policy, None, &Audited::NotYet, now());
         let later = now() + jiff::SignedDuration::from_hours(1);
-        assert_eq!(summed_up(&policy, None, None, later), policy.status);
+        assert_eq!(summed_up(&policy, None, &Audited::NotYet, later), policy.status);
         assert_eq!(policy.status.conditions[0].last_transition_time, "2026-11-01T00:00:00Z");
     }
 
@@ -317,11 +321,26 @@ mod tests {
         let mut policy = policy(vec![replica("a", 2, true)]);
         let mut told = Vec::new();
         for (hours, deny) in [(0, 1), (23, 1), (24, 1), (25, 1), (26, 2)] {
-            policy.status = summed_up(&policy, None, Some(&outcome(hours, deny)), now());
+            policy.status = summed_up(&policy, None, &Audited::Found(outcome(hours, deny).into()), now());
             told.push(policy.status.audit.clone().unwrap().last_scan);
         }
         let [first, day, later] = [0, 24, 26].map(|hours| outcome(hours, 0).at.to_string());
         assert_eq!(told, [first.clone(), first, day.clone(), day, later]);
+    }
+
+    #[test]
+    fn a_scan_that_failed_is_told_and_takes_nothing_back() {
+        let mut policy = policy(vec![replica("a", 2, true)]);
+        let older = AuditStatus { deny: 3, ..AuditStatus::default() };
+        policy.status.audit = Some(older.clone());
+        let told = |audited: &Audited| {
+            let status = summed_up(&policy, None, audited, now());
+            let reported = status.conditions.into_iter().find(|condition| condition.kind == REPORTED);
+            (status.audit, reported.map(|condition| format!("{}: {}", condition.reason, condition.message)))
+        };
+        assert_eq!(told(&Audited::NotYet), (Some(older.clone()), None));
+        assert_eq!(told(&Audited::Failed("why".to_owned())), (Some(older), Some("ScanFailed: why".to_owned())));
+        assert_eq!(told(&Audited::Off), (None, Some(format!("Off: {OFF}"))));
     }
 
     #[test]
@@ -330,7 +349,7 @@ mod tests {
         of_a.unknown = vec!["this account may not list `services`".to_owned()];
         let mut of_b = of_a.clone();
         of_b.name = "b".to_owned();
-        let status = summed_up(&policy(vec![of_a, of_b]), None, None, now());
+        let status = summed_up(&policy(vec![of_a, of_b]), None, &Audited::NotYet, now());
         let degraded = status.conditions.iter().find(|condition| condition.kind == "Degraded").unwrap();
         assert_eq!(degraded.status, "True");
         assert_eq!(degraded.message, "rules that look these up are undecided: this account may not list `services`");

@@ -4,10 +4,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use stateward_core::contract;
 use stateward_core::resources::LabelRequirement;
 
+use crate::names::UNASKED;
+
 /// All namespaces but ours and the two that a cluster needs to run; with `strict_only`, of those the ones that ask for that profile. The API server
 /// itself writes and keeps the label of names. Cluster-scoped objects are sent all the same, a Namespace only when it is selected itself.
 pub(crate) fn of(ours: &str, strict_only: bool) -> LabelSelector {
-    let mut never = vec![ours, "kube-system", "kube-node-lease"];
+    let mut never = vec![ours];
+    never.extend(UNASKED);
     never.sort_unstable();
     never.dedup();
     let mut all = vec![requirement("kubernetes.io/metadata.name", "NotIn", &never)];

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -27,6 +28,7 @@ pub(super) struct AuditFamilies {
     objects: Gauge,
     suspected: Gauge,
     findings: Family<Found, Gauge>,
+    pub(super) failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,6 +46,7 @@ impl AuditFamilies {
             objects: Gauge::default(),
             suspected: Gauge::default(),
             findings: Family::default(),
+            failures: Counter::default(),
         };
         registry.register_with_unit(
             "audit_last_scan_timestamp",
@@ -67,6 +70,11 @@ impl AuditFamilies {
             "audit_findings",
             "Findings of the last scan on what is stored, by policy, rule and action",
             Family::clone(&families.findings),
+        );
+        registry.register(
+            "audit_failures",
+            "Scans that did not end, or did not see or report everything",
+            Counter::clone(&families.failures),
         );
         families
     }

@@ -34,7 +34,8 @@ async fn draw(cluster: &Cluster, state: &State, namespace: Option<String>) -> Re
     let (set, now) = (Arc::clone(&in_force.policies), jiff::Timestamp::now());
     let place = namespace.as_ref().map_or_else(|| "all namespaces".to_owned(), |one| format!("namespace {one}"));
     let about = format!("audit of {place} by `{}`, the policies' own profiles", cluster.replica);
-    let mut scanner = Scanner::new(cluster.client.clone(), Scope { namespace: namespace.clone(), labels: None });
+    let scope = Scope { namespace: namespace.clone(), ..cluster.scope() };
+    let mut scanner = Scanner::new(cluster.client.clone(), scope);
     let failed = |error: stateward_cluster::audit::ScanError| error.to_string();
     let (others, mut unread) = cluster.others(&mut scanner, &set).await.map_err(failed)?;
     let wants = Wants { objects: MOST_BYTES, open_reports: false };
@@ -45,7 +46,12 @@ async fn draw(cluster: &Cluster, state: &State, namespace: Option<String>) -> Re
     unread.dedup();
     report.unreadable.extend(unread.iter().map(wrong));
     report.sort();
-    Exempting::whole().conclude(&set, now, (namespace.as_deref(), None), &mut report);
+    Exempting::of_cluster(cluster.wrong_exemptions.borrow().clone()).conclude(
+        &set,
+        now,
+        (namespace.as_deref(), None),
+        &mut report,
+    );
     let sources = Sources::of_stored(judge.kept(), &set, about);
     let drawn = tokio::task::spawn_blocking(move || {
         let mut page = Vec::new();
