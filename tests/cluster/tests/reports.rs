@@ -33,7 +33,8 @@ async fn sections(on: &Installed) -> Result<()> {
     an_exemption_is_shown(on).await.context("exempt")?;
     what_is_gone_takes_its_report(on).await.context("gone")?;
     another_leader_goes_on(on).await.context("another leader")?;
-    a_missing_right_is_named(on).await.context("rights")
+    a_missing_right_is_named(on).await.context("rights")?;
+    uninstalling_takes_them_along(on).await.context("uninstalled")
 }
 
 /// A set that breaks rules, one that breaks none, and the namespace of both; nobody was there to refuse.
@@ -270,6 +271,15 @@ async fn a_missing_right_is_named(on: &Installed) -> Result<()> {
         Ok((said == "False NotWritten: this account may not list reports of `openreports.io`").then_some(()))
     })
     .await
+}
+
+async fn uninstalling_takes_them_along(on: &Installed) -> Result<()> {
+    ensure!(!reports(on).await?.is_empty(), "there is none to take along");
+    let (code, said) = on.stateward(&["uninstall"]).await?;
+    ensure!(code == Some(0) && said.contains(" reports deleted"), "{said}");
+    ensure!(reports(on).await?.is_empty(), "{:#?}", reports(on).await?);
+    // Somebody else's is.
+    on.granted(&["get", "report", "others", "-n", "test"]).await
 }
 
 /// Asks for a scan by an exemption of nobody, and waits until it is told of.

@@ -4,11 +4,14 @@ use std::io::Write;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
+use stateward_cluster::client::Client;
 use stateward_cluster::install::{self, Done};
+use stateward_cluster::reports::{Reports, Written};
 use stateward_manifests::read_data_text;
 
 use crate::cluster::ClusterOptions;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
+use crate::open_reports::LAYOUT;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct InstallArgs {
@@ -58,8 +61,25 @@ pub(crate) fn uninstall(args: &UninstallArgs) -> Result<Exit> {
     let manifests = manifests(None)?;
     args.cluster.run(|client| async move {
         print(&install::delete(&client, &manifests, args.keep_policies).await?)?;
-        Ok(Exit::default())
+        take_reports_along(&client).await
     })
+}
+
+/// What nobody keeps true any more. The definitions of reports are others'.
+async fn take_reports_along(client: &Client) -> Result<Exit> {
+    let problem = match Reports::read(client, LAYOUT).await {
+        Ok(None) => None,
+        Ok(Some(reports)) => {
+            let (Written { deleted, .. }, problem) = reports.sweep(&[]).await;
+            writeln!(std::io::stdout(), "{deleted} reports deleted")?;
+            problem
+        }
+        Err(why) => Some(why),
+    };
+    if let Some(why) = &problem {
+        anstream::eprintln!("{}error{:#}: reports are left: {why}\nhint: {LEFT}", exit::ERROR, exit::ERROR);
+    }
+    Ok(Exit { unreachable: problem.is_some(), ..Exit::default() })
 }
 
 fn print(done: &[Done]) -> Result<()> {
@@ -87,6 +107,8 @@ fn manifests(image: Option<&str>) -> Result<Vec<Value>> {
     }
     Ok(manifests)
 }
+
+const LEFT: &str = "`kubectl delete reports,clusterreports --all-namespaces -l app.kubernetes.io/managed-by=stateward`";
 
 /// In the order in which they are applied. A test compares them with the kustomization.
 const FILES: &[(&str, &str)] = &[

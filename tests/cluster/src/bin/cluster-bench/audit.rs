@@ -29,6 +29,7 @@ pub(crate) async fn measure(installed: &Installed) -> Result<()> {
         let written = writes(installed).await? - before;
         say(&format!("{what:<36} {seconds:>8.1} {objects:>8.0} {written:>8} {idle:>10.1} {peak:>10.1}"));
     }
+    page(installed).await?;
     let page = installed.plane.kubectl(&["get", "--raw", "/apis/openreports.io/v1alpha1/reports?limit=500"]).await?;
     let page: Value = serde_json::from_slice(&page.stdout)?;
     let reports = page["items"].as_array().context("no list")?;
@@ -90,6 +91,35 @@ async fn scan(installed: &Installed, name: &str) -> Result<Scan> {
     let seconds = metric("stateward_audit_duration_seconds ").await?;
     let objects = metric("stateward_audit_objects ").await?;
     Ok(Scan { seconds, objects, idle, peak: peak.await?? })
+}
+
+/// What the page costs the replica that draws it: one that does not lead.
+async fn page(installed: &Installed) -> Result<()> {
+    let leader = installed.leader().await?;
+    let leads = |name: &str| leader.starts_with(&format!("{name}_"));
+    let pod = installed.kubelet.pods().into_iter().find(|pod| !leads(&pod.name)).context("no other replica")?;
+    let pid = pod.pid.context("no process")?;
+    let idle = resident_of(pid)?;
+    let begun = Instant::now();
+    let drawn = tokio::spawn({
+        let address = format!("{}:8080", pod.address);
+        async move { http::fetch(&address, "/report", LIMIT).await }
+    });
+    let mut peak = idle;
+    while !drawn.is_finished() {
+        tokio::time::sleep(SAMPLE).await;
+        peak = resident_of(pid)?.max(peak);
+    }
+    let (status, text) = drawn.await??;
+    ensure!(status == 200, "{status} {text}");
+    let seconds = begun.elapsed().as_secs_f64();
+    let megabytes = text.len() as f64 / 1_000_000.0;
+    say(&format!(
+        "{:<36} {seconds:>8.1} {:>8} {:>8} {idle:>10.1} {peak:>10.1}",
+        "the page, by another replica", "", ""
+    ));
+    say(&format!("{megabytes:.1} MB of HTML"));
+    Ok(())
 }
 
 /// What the API server was asked to write of reports and of the policies' status, as it counts.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::api::ApiResource;
 use serde_json::{Value, json};
 use stateward_cluster_tests::installed::Installed;
@@ -40,7 +40,7 @@ pub(crate) async fn measure(installed: &Installed, namespaces: u64) -> Result<()
     installed.replicas(3).await?;
     let fresh = resident(installed)?;
     say(&format!(
-        "\n10,000 claims, 10,000 Services and 5,000 StatefulSets in {namespaces} namespaces, created in {:.0} s\n",
+        "\n10,000 claims, 10,000 Services, 5,000 StatefulSets and 15,000 pods in {namespaces} namespaces, created in {:.0} s\n",
         created.as_secs_f64()
     ));
     say(&format!("{:<36} {:>8}", "largest replica, resident", "MB"));
@@ -52,7 +52,7 @@ pub(crate) async fn measure(installed: &Installed, namespaces: u64) -> Result<()
 
 type Object = Arc<dyn Fn(u64) -> Value + Send + Sync>;
 
-fn objects() -> [(u64, ApiResource, Object); 3] {
+fn objects() -> [(u64, ApiResource, Object); 4] {
     let metadata = |n: u64| json!({ "name": format!("db-{n}"), "labels": { "app.kubernetes.io/name": format!("db-{n}"), "team": "shop" } });
     let claim = move |n| {
         json!({
@@ -85,10 +85,23 @@ fn objects() -> [(u64, ApiResource, Object); 3] {
             },
         })
     };
+    // Nobody schedules them: a scan reads all pods, and that is what they are for.
+    let pod = |n: u64| {
+        let (set, ordinal) = (n / 3, n % 3);
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": format!("db-{set}-{ordinal}"), "labels": { "app": format!("db-{set}"), "team": "shop" } },
+            "spec": {
+                "schedulerName": "nobody", "containers": [{ "name": "db", "image": "db:1" }],
+                "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": format!("db-{set}") } }],
+            },
+        })
+    };
     [
         (10_000, ApiResource::erase::<PersistentVolumeClaim>(&()), Arc::new(claim)),
         (10_000, ApiResource::erase::<Service>(&()), Arc::new(service)),
         (5_000, ApiResource::erase::<StatefulSet>(&()), Arc::new(set)),
+        (15_000, ApiResource::erase::<Pod>(&()), Arc::new(pod)),
     ]
 }
 
