@@ -34,9 +34,10 @@ pub(super) fn image_name(image: &str) -> &str {
     last.split(':').next().unwrap_or_default()
 }
 
-/// Whether a database keeps its data in a folder of its own; brokers and proxies of these images do without.
+/// Whether a database keeps its data in a folder of its own; brokers and proxies of these images do without. Where a keeper
+/// has its log, each image says in its settings.
 pub(super) fn keeps_data(image: &str) -> bool {
-    is_database(image) && !["minio", "pulsar", "pulsar-all"].contains(&image_name(image))
+    is_database(image) && !["minio", "pulsar", "pulsar-all", "clickhouse-keeper"].contains(&image_name(image))
 }
 
 /// Where images of projects have their data.

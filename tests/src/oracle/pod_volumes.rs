@@ -90,11 +90,11 @@ fn volume_mode(set: Set<'_>, template: &Value, verdicts: &mut Verdicts) {
     }
 }
 
-/// Whether a container mounts it where databases keep their data.
+/// Whether a container writes to it where databases keep their data.
 fn is_on_data_path(set: Set<'_>, volume: &str) -> bool {
     containers(set.pod()).any(|container| {
         let mut mounts = list(&container["volumeMounts"]).iter().filter(|mount| text(&mount["name"]) == volume);
-        mounts.any(|mount| is_at_data(container, mount))
+        mounts.any(|mount| mount["readOnly"] != true && is_at_data(set, container, mount))
     })
 }
 
@@ -112,24 +112,32 @@ fn is_unseen(container: &Value) -> bool {
     last.is_some_and(|variable| !variable["valueFrom"].is_null() && text(&variable["value"]).is_empty())
 }
 
-fn is_at_data(container: &Value, mount: &Value) -> bool {
+fn is_at_data(set: Set<'_>, container: &Value, mount: &Value) -> bool {
     let path = clean(text(&mount["mountPath"]));
     let holds = match data_folder(container) {
-        Some(folder) => is_within(&clean(&folder), &path) && is_nearest(container, &folder, &path),
+        Some(folder) => is_within(&clean(&folder), &path) && is_nearest(set, container, &folder, &path),
         None => false,
     };
     lists::is_data_path(&path) || holds
 }
 
-/// Nothing else is mounted between a mount and the folder, nor in the folder.
-fn is_nearest(container: &Value, folder: &str, path: &str) -> bool {
+/// Nothing else is mounted between a mount and the folder, nor, of what can hold data, in the folder.
+fn is_nearest(set: Set<'_>, container: &Value, folder: &str, path: &str) -> bool {
     let folder = clean(folder);
-    list(&container["volumeMounts"]).iter().map(|mount| clean(text(&mount["mountPath"]))).all(|other| {
+    list(&container["volumeMounts"]).iter().all(|mount| {
+        let other = clean(text(&mount["mountPath"]));
         let is_between = is_within(&folder, &other) && other.len() > path.len();
         let is_inside = other != folder && is_within(&other, &folder);
-        let is_data_inside = is_inside && moved(container).is_none();
+        let is_data_inside = is_inside && moved(container).is_none() && can_hold(set, text(&mount["name"]));
         !(is_between || is_data_inside)
     })
+}
+
+/// Settings and keys hold no data, nor does what is not there.
+fn can_hold(set: Set<'_>, volume: &str) -> bool {
+    let is_settings = |volume: &Value| SETTINGS.iter().any(|kind| volume[*kind].is_object());
+    let mut volumes = set.effective_volumes().filter(|each| text(&each["name"]) == volume);
+    set.claim_templates().iter().any(|template| name(template) == volume) || volumes.any(|each| !is_settings(each))
 }
 
 /// Where `PGDATA` says, or else where the image has its data. `None`: nobody knows.
@@ -174,7 +182,7 @@ fn writes_to_image(set: Set<'_>, container: &Value) -> bool {
         let is_scratch = |volume: &Value| has_no_source(volume) || SCRATCH.iter().any(|kind| volume[*kind].is_object());
         let mut volumes = set.effective_volumes().filter(|volume| volume["name"] == mount["name"]);
         set.claim_templates().iter().any(|template| self::name(template) == name)
-            || is_at_data(container, mount)
+            || is_at_data(set, container, mount)
             || volumes.any(|volume| !is_scratch(volume))
     };
     let is_mapped = !list(&container["volumeDevices"]).is_empty();
@@ -194,3 +202,6 @@ fn has_no_source(volume: &Value) -> bool {
 
 /// Volumes that hold nothing of their own, or nothing that lasts.
 const SCRATCH: &[&str] = &["emptyDir", "configMap", "secret", "projected", "downwardAPI"];
+
+/// Volumes that other objects fill.
+const SETTINGS: &[&str] = &["configMap", "secret", "projected", "downwardAPI"];

@@ -8,11 +8,13 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The object that the case is about comes first; all of them are judged.
     pub(crate) objects: Vec<Value>,
+    /// They are what a cluster holds already: nobody mutates them any more.
+    pub(crate) is_stored: bool,
 }
 
 impl Case {
     pub(crate) fn new(name: impl Into<String>, object: Value, beside: impl IntoIterator<Item = Value>) -> Self {
-        let mut case = Self { name: name.into(), objects: vec![object] };
+        let mut case = Self { name: name.into(), objects: vec![object], is_stored: false };
         beside.into_iter().for_each(|neighbour| case.put(neighbour));
         case
     }
@@ -35,10 +37,30 @@ impl Case {
     pub(crate) fn move_to(&mut self, namespace: &str) {
         for object in &mut self.objects {
             corpus::move_to(object, &|_| namespace.to_owned());
+            if let Some(Value::String(host)) = object.pointer_mut("/metadata/annotations/stateward.dev~1manager-host") {
+                *host = host.replace(NAMESPACE, namespace);
+            }
         }
+    }
+
+    /// As an API server would have it; `None` where the object itself has no name, and nobody is told apart.
+    pub(crate) fn served(mut self) -> Option<Self> {
+        let is_named = |object: &Value| object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        if !is_named(&self.objects[0]) {
+            return None;
+        }
+        self.objects.retain(is_named);
+        // It converts what it no longer serves before it asks.
+        for set in self.objects.iter_mut().filter(|object| object["kind"] == "StatefulSet") {
+            set["apiVersion"] = "apps/v1".into();
+        }
+        Some(self)
     }
 
     pub(crate) fn list(&self) -> String {
         json!({"apiVersion": "v1", "kind": "List", "items": self.objects}).to_string()
     }
 }
+
+/// Stands in a host's name for the namespace to which the case will be moved.
+pub(crate) const NAMESPACE: &str = "NAMESPACE";
