@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Document, Documents, FileInventory, read};
 use stateward_report::check::CheckReport;
+use stateward_report::comparison::Scope;
 use stateward_report::openreports::Catalogue;
 
 use crate::args::{CheckArgs, FixArgs, PolicyArgs};
@@ -48,7 +49,7 @@ pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
         );
     }
     let outputs = if args.fix.diff { args.findings.to_files()? } else { args.findings.clone() };
-    let ready = outputs.ready()?;
+    let ready = outputs.ready(Scope { paths: args.paths.clone(), ..Scope::default() })?;
     let beside = Beside { open_reports: outputs.wants_open_reports(), fixes: Some((&args.fix, &args.findings)) };
     let judged = judge_files(&args.paths, &args.policies, what, &beside)?;
     let (Judged { report, sources, mut exit, .. }, nothing) = match judged {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use stateward_core::manifest::Action;
 use stateward_report::check::{CheckReport, Finding, NotJudged};
-use stateward_report::comparison::OldReport;
+use stateward_report::comparison::{OldReport, Scope};
 use stateward_report::{github, html, json, jsonl, junit, markdown, openreports, sarif, table, text};
 
 use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings};
@@ -48,13 +48,15 @@ enum FailOn {
 /// What was checked before anything was judged.
 pub(crate) struct Ready {
     older: Option<OldReport>,
+    scope: Scope,
 }
 
 impl FindingsArgs {
-    /// Whether the reports can be written, as far as that can be known before.
-    pub(crate) fn ready(&self) -> anyhow::Result<Ready> {
+    /// Whether the reports can be written, as far as that can be known before. `scope`: what is judged.
+    pub(crate) fn ready(&self, scope: Scope) -> anyhow::Result<Ready> {
         require_distinct_files(&self.output)?;
-        Ok(Ready { older: self.baseline.as_deref().map(page::read_older).transpose()? })
+        let older = self.baseline.as_deref().map(page::read_older).transpose()?;
+        Ok(Ready { older, scope: Scope { only_failures: self.only_failures, ..scope } })
     }
 
     /// Those that go to files: standard output is for something else.
@@ -97,7 +99,7 @@ impl FindingsArgs {
     /// Writes all reports.
     pub(crate) fn write(&self, report: CheckReport, mut sources: Sources, ready: &Ready) -> anyhow::Result<()> {
         if let Some(older) = &ready.older {
-            sources.compare(older, &report);
+            sources.compare(older, &ready.scope, &report);
         }
         let report = if self.only_failures { report.only_failures() } else { report };
         let (rules, json_of) = (in_force(sources.policies()), |index| sources.json(index));

@@ -7,6 +7,7 @@ use stateward_cluster::audit::Scope;
 use stateward_core::exemption::WrongExemption;
 use stateward_core::policy_set::PolicySet;
 use stateward_report::check::CheckReport;
+use stateward_report::comparison;
 use stateward_report::exemptions::{Scan, list};
 
 use crate::args::{PolicyArgs, ProfileName};
@@ -66,6 +67,12 @@ impl ScanArgs {
     /// Of a cluster.
     pub(crate) fn scope(&self) -> Scope {
         Scope { namespace: self.namespace.clone(), labels: self.selector.clone() }
+    }
+
+    /// The same, as reports are compared.
+    pub(crate) fn compared(&self) -> comparison::Scope {
+        let Scope { namespace, labels } = self.scope();
+        comparison::Scope { namespace, has_labels: labels.is_some(), ..comparison::Scope::default() }
     }
 
     /// `audit of namespace shop, profile strict`.
