@@ -12,6 +12,7 @@ use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::suspected::suspected;
 use stateward_report::openreports::Catalogue;
+use stateward_report::snippet::conceal;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -61,7 +62,8 @@ async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<O
     for resource in set.judged_at_create() {
         let each = async |page: Vec<Stored>| {
             for stored in page {
-                let verdict = judge.one(&stored).await;
+                let mut verdict = judge.one(&stored).await;
+                conceal(&mut verdict, &stored.json);
                 outcome.count(&verdict);
                 outcome.suspected += suspected(&stored.kind.kind, &stored.json).len();
                 exempting.count(&stored, &verdict);
