@@ -52,7 +52,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit> {
     if !args.scan.paths.is_empty() {
         return check::run_on(&args.of_files(), Input::Stored);
     }
-    let ready = args.findings.ready(args.scan.compared())?;
+    let ready = args.findings.ready(Input::Stored, args.scan.compared())?;
     args.connection.run_as(&args.impersonation, async |client| {
         // First, so that nobody waits for a scan whose reports nobody takes.
         let mut store = if args.store { Some(Store::open(&client, &args.scan.scope()).await?) } else { None };
