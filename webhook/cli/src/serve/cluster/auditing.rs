@@ -11,7 +11,7 @@ use stateward_cluster::reports::Reports;
 use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::suspected::suspected;
-use stateward_report::openreports::Catalogue;
+use stateward_report::openreports::{Catalogue, resource_label};
 use stateward_report::snippet::conceal;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
@@ -80,7 +80,7 @@ async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<O
     unread.sort();
     unread.dedup();
     if let Some(reports) = reports {
-        let kinds: Vec<String> = unread.iter().map(|unread| unread.resource.clone()).collect();
+        let kinds: Vec<String> = unread.iter().map(|unread| resource_label(&unread.resource).into_owned()).collect();
         let (written, problem) = reports.sweep(&kinds).await;
         outcome.reports = Storing::Stored(written, problem);
     }
