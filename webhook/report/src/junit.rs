@@ -47,11 +47,14 @@ struct Suite<'a> {
     cases: Vec<Case<'a>>,
 }
 
+/// Rules by what they lacked.
+type Lacking<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
 enum Case<'a> {
     /// What rules refuse of one object, or warn of; the worst first.
     Judged(&'a Object, Vec<&'a Finding>),
-    /// Rules that lacked a fact of one object, by what they lacked; and the object's line.
-    Undecided(&'a Object, usize, BTreeMap<&'a str, BTreeSet<&'a str>>),
+    /// Rules that lacked a fact of one object, and the object's line.
+    Undecided(&'a Object, usize, Lacking<'a>),
     /// An object that no rule judges, and why.
     NotJudged(&'a Object, &'a [String]),
     /// A policy that failed, or an object that cannot be judged: whose, what should have been, what broke.
@@ -113,7 +116,7 @@ fn judged(report: &CheckReport) -> Vec<(&Object, Case<'_>)> {
 }
 
 fn undecided(report: &CheckReport) -> Vec<(&Object, Case<'_>)> {
-    let mut lacking: BTreeMap<usize, (&Object, usize, BTreeMap<&str, BTreeSet<&str>>)> = BTreeMap::new();
+    let mut lacking: BTreeMap<usize, (&Object, usize, Lacking<'_>)> = BTreeMap::new();
     for each in &report.undecided {
         let of = lacking.entry(each.object.index).or_insert((&each.object, each.at.line, BTreeMap::new()));
         of.2.entry(&each.reason).or_default().insert(&each.rule);
@@ -205,12 +208,7 @@ fn judged_case(object: &Object, findings: &[&Finding], out: &mut dyn Write) -> i
     writeln!(out, "    </testcase>")
 }
 
-fn undecided_case(
-    object: &Object,
-    line: usize,
-    lacking: &BTreeMap<&str, BTreeSet<&str>>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn undecided_case(object: &Object, line: usize, lacking: &Lacking<'_>, out: &mut dyn Write) -> io::Result<()> {
     begin(object, "is decided", Some(line), out)?;
     let rules: BTreeSet<&str> = lacking.values().flatten().copied().collect();
     let message = match rules.len() {
