@@ -205,19 +205,23 @@ fn is_used_by_keyboard_and_remembered_by_a_link() {
 fn says_what_changed_since_an_older_report() {
     let Some(mut browser) = browser() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (page, older) =
-        check(folder.path(), &["deploy/examples/refused/shared-volume.yaml", "deploy/examples/broken/remote.yaml"]);
+    let input = tempfile::tempdir().unwrap();
+    let put = |from: &str| {
+        let to = input.path().join(Path::new(from).file_name().unwrap());
+        fs::copy(root().join(from), &to).unwrap();
+        to
+    };
+    put("deploy/examples/refused/shared-volume.yaml");
+    let gone = put("deploy/examples/broken/remote.yaml");
+    let paths = input.path().to_str().unwrap();
+    let (page, older) = check(folder.path(), &[paths]);
     browser.open(&page, "");
     assert_eq!(browser.eval("document.getElementById('since-label').checkVisibility()"), json!(false));
     let file = folder.path().join("older.json");
     fs::write(&file, older.to_string()).unwrap();
-    let arguments = [
-        "--baseline",
-        file.to_str().unwrap(),
-        "deploy/examples/refused/shared-volume.yaml",
-        "tests/cli/inputs/set.yaml",
-    ];
-    let (page, newer) = check(folder.path(), &arguments);
+    fs::remove_file(gone).unwrap();
+    put("tests/cli/inputs/set.yaml");
+    let (page, newer) = check(folder.path(), &["--baseline", file.to_str().unwrap(), paths]);
     let is_of =
         |name: &'static str| move |result: &Value| result["file"].as_str().is_some_and(|file| file.ends_with(name));
     let count =

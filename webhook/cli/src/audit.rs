@@ -52,7 +52,7 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit> {
     if !args.scan.paths.is_empty() {
         return check::run_on(&args.of_files(), Input::Stored);
     }
-    let ready = args.findings.ready()?;
+    let ready = args.findings.ready(Input::Stored, args.scan.compared())?;
     args.connection.run_as(&args.impersonation, async |client| {
         // First, so that nobody waits for a scan whose reports nobody takes.
         let mut store = if args.store { Some(Store::open(&client, &args.scan.scope()).await?) } else { None };
@@ -204,8 +204,9 @@ what `--store` says: that needs list, get, create, update and delete on reports 
 `openreports.io`. With `--namespace` only reports there are touched, with `--selector` only those of
 objects with these labels. A leader that runs writes the same under the same names.
 Policies and exemptions are the cluster's own where it has some. Rules that need to know who asks are
-undecided of what is stored, and never passed. Values of environment variables, commands and arguments
-are left out of what is shown.
+undecided of what is stored, and never passed. Of a cluster, values of environment variables, commands
+and arguments, data of Secrets and annotations of others are left out, also where a rule's message about
+such a field quotes it. Files are shown as they are; only their page (`-o html`) leaves these values out.
 
 Exit codes:
   0  nothing would be refused now

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use stateward_engine::PolicyLoader;
 use stateward_manifests::{Document, Documents, FileInventory, read};
 use stateward_report::check::CheckReport;
+use stateward_report::comparison::Scope;
 use stateward_report::openreports::Catalogue;
 
 use crate::args::{CheckArgs, FixArgs, PolicyArgs};
@@ -35,6 +36,16 @@ pub(crate) enum Input {
     Stored,
 }
 
+impl Input {
+    /// The command that judges them.
+    pub(crate) const fn command(self) -> &'static str {
+        match self {
+            Self::Manifests => "check",
+            Self::Stored => "audit",
+        }
+    }
+}
+
 /// Reads, judges, reports.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     run_on(args, Input::Manifests)
@@ -48,7 +59,7 @@ pub(crate) fn run_on(args: &CheckArgs, what: Input) -> anyhow::Result<Exit> {
         );
     }
     let outputs = if args.fix.diff { args.findings.to_files()? } else { args.findings.clone() };
-    let ready = outputs.ready()?;
+    let ready = outputs.ready(what, Scope { paths: args.paths.clone(), ..Scope::default() })?;
     let beside = Beside { open_reports: outputs.wants_open_reports(), fixes: Some((&args.fix, &args.findings)) };
     let judged = judge_files(&args.paths, &args.policies, what, &beside)?;
     let (Judged { report, sources, mut exit, .. }, nothing) = match judged {
@@ -169,8 +180,7 @@ fn about(paths: &[PathBuf], what: Input, profile: Option<stateward_core::manifes
     if paths.len() > SHOWN {
         all.push(format!("{} more", paths.len() - SHOWN));
     }
-    let command = if what == Input::Stored { "audit" } else { "check" };
-    format!("{command} of {}, {}", all.join(", "), named(profile))
+    format!("{} of {}, {}", what.command(), all.join(", "), named(profile))
 }
 
 /// Of the input's paths, on a page.

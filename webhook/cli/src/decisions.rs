@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use stateward_cluster::client;
+use stateward_report::text::printable;
 use stateward_server::{Decision, LastDecisions};
 
 use crate::exit::{self, Exit};
@@ -81,15 +82,17 @@ impl DecisionsArgs {
     }
 }
 
-/// `2026-11-23T10:00:00Z denied CREATE StatefulSet shop/db by alice: deny ordered-identity/zero-grace`.
+/// `2026-11-23T10:00:00Z denied CREATE StatefulSet shop/db by alice: deny ordered-identity/zero-grace`. Whoever asks chooses the names, and a terminal obeys.
 fn line(decision: &Decision, out: &mut dyn Write) -> io::Result<()> {
-    let Decision { time, verdict, operation, kind, route, .. } = decision;
-    let name = decision.name.as_deref().unwrap_or("(no name)");
-    let namespace = decision.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
-    let user = decision.user.as_deref().unwrap_or("nobody");
+    let [verdict, route] = [&decision.verdict, &decision.route].map(|text| printable(text));
+    let [operation, kind] = [&decision.operation, &decision.kind].map(|text| printable(text));
+    let name = printable(decision.name.as_deref().unwrap_or("(no name)"));
+    let namespace =
+        decision.namespace.as_ref().map(|namespace| format!("{}/", printable(namespace))).unwrap_or_default();
+    let user = printable(decision.user.as_deref().unwrap_or("nobody"));
     let dry = if decision.dry_run { " (dry run)" } else { "" };
     let rules = if decision.rules.is_empty() { String::new() } else { format!(": {}", decision.rules.join(", ")) };
-    let seconds = time.strftime("%Y-%m-%dT%H:%M:%SZ");
+    let (rules, seconds) = (printable(&rules), decision.time.strftime("%Y-%m-%dT%H:%M:%SZ"));
     writeln!(out, "{seconds} {verdict:<7} {route:<6} {operation} {kind} {namespace}{name} by {user}{dry}{rules}")
 }
 
@@ -106,3 +109,24 @@ Exit codes:
   0  they are printed
   2  wrong arguments
   4  a replica does not answer";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_without_escapes() {
+        let evil = "a\u{1b}[2J\nb\u{9b}c";
+        let decision = json!({
+            "time": "2026-11-23T10:00:00Z", "uid": evil, "route": evil, "operation": evil, "kind": evil, "namespace": evil, "name": evil,
+            "user": evil, "policies": 1, "verdict": evil, "rules": [evil, evil], "durationMs": 1.0,
+        });
+        let mut out = Vec::new();
+        line(&serde_json::from_value(decision).unwrap(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with('\n') && !text.trim_end_matches('\n').contains(char::is_control), "{text:?}");
+        assert_eq!(text.matches("a [2J b c").count(), 9, "{text:?}");
+    }
+}

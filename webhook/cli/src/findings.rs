@@ -6,9 +6,10 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use stateward_core::manifest::Action;
 use stateward_report::check::{CheckReport, Finding, NotJudged};
-use stateward_report::comparison::OldReport;
+use stateward_report::comparison::{OldReport, Scope};
 use stateward_report::{github, html, json, jsonl, junit, markdown, openreports, sarif, table, text};
 
+use crate::check::Input;
 use crate::exit::{ERROR, Exit, NOTE, print_errors, print_warnings};
 use crate::output::{Format, Output, one_of, require_distinct_files};
 use crate::page::{self, Sources};
@@ -48,13 +49,16 @@ enum FailOn {
 /// What was checked before anything was judged.
 pub(crate) struct Ready {
     older: Option<OldReport>,
+    scope: Scope,
+    what: Input,
 }
 
 impl FindingsArgs {
-    /// Whether the reports can be written, as far as that can be known before.
-    pub(crate) fn ready(&self) -> anyhow::Result<Ready> {
+    /// Whether the reports can be written, as far as that can be known before. `scope`: what is judged.
+    pub(crate) fn ready(&self, what: Input, scope: Scope) -> anyhow::Result<Ready> {
         require_distinct_files(&self.output)?;
-        Ok(Ready { older: self.baseline.as_deref().map(page::read_older).transpose()? })
+        let older = self.baseline.as_deref().map(page::read_older).transpose()?;
+        Ok(Ready { older, scope: Scope { only_failures: self.only_failures, ..scope }, what })
     }
 
     /// Those that go to files: standard output is for something else.
@@ -97,7 +101,7 @@ impl FindingsArgs {
     /// Writes all reports.
     pub(crate) fn write(&self, report: CheckReport, mut sources: Sources, ready: &Ready) -> anyhow::Result<()> {
         if let Some(older) = &ready.older {
-            sources.compare(older, &report);
+            sources.compare(older, &ready.scope, &report);
         }
         let report = if self.only_failures { report.only_failures() } else { report };
         let (rules, json_of) = (in_force(sources.policies()), |index| sources.json(index));
@@ -107,7 +111,7 @@ impl FindingsArgs {
                 Format::Jsonl => jsonl::write(&report, out),
                 Format::Html => html::write(&sources.page(&report, &json_of), out),
                 Format::Sarif => sarif::write(&report, &rules, out),
-                Format::Junit => junit::write(&report, out),
+                Format::Junit => junit::write(&report, ready.what.command(), out),
                 Format::Github => github::write(&report, out),
                 Format::Markdown => markdown::write(&report, out),
                 Format::Table => table::write(&report, out),

@@ -8,6 +8,7 @@ use stateward_cluster::names;
 use stateward_core::exemption::WrongExemption;
 use stateward_core::policy_set::PolicySet;
 use stateward_report::check::CheckReport;
+use stateward_report::comparison;
 use stateward_report::exemptions::{Scan, list};
 
 use crate::args::{PolicyArgs, ProfileName};
@@ -68,6 +69,12 @@ impl ScanArgs {
     pub(crate) fn scope(&self) -> Scope {
         let (namespace, labels) = (self.namespace.clone(), self.selector.clone());
         Scope { namespace, labels, unasked: Some(names::NAMESPACE.to_owned()) }
+    }
+
+    /// The same, as reports are compared.
+    pub(crate) fn compared(&self) -> comparison::Scope {
+        let Scope { namespace, labels } = self.scope();
+        comparison::Scope { namespace, has_labels: labels.is_some(), ..comparison::Scope::default() }
     }
 
     /// `audit of namespace shop, profile strict`.

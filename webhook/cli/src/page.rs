@@ -11,7 +11,7 @@ use stateward_core::policy::Policy;
 use stateward_core::policy_set::PolicySet;
 use stateward_manifests::{Document, cause};
 use stateward_report::check::CheckReport;
-use stateward_report::comparison::{Comparison, OldReport};
+use stateward_report::comparison::{Comparison, OldReport, Scope};
 use stateward_report::html::Page;
 
 use crate::exit::NOTE;
@@ -59,8 +59,8 @@ impl Sources {
     }
 
     /// Says what is new and what is gone, and keeps it for the page.
-    pub(crate) fn compare(&mut self, older: &OldReport, report: &CheckReport) {
-        let comparison = older.compare(report);
+    pub(crate) fn compare(&mut self, older: &OldReport, scope: &Scope, report: &CheckReport) {
+        let comparison = older.compare(report, scope);
         let Comparison { new, gone, unknown, kept } = &comparison;
         let (new, gone) = (new.len(), gone.len());
         let unknown = if unknown.is_empty() { String::new() } else { format!(", {} not known", unknown.len()) };

@@ -21,6 +21,8 @@ pub struct CheckReport {
     pub objects: usize,
     /// How many of them some rule judges.
     pub judged: usize,
+    /// Which, as they are named: what passes is there, too.
+    pub judged_objects: Vec<Arc<Object>>,
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// Rules that lacked a fact.
@@ -262,6 +264,7 @@ impl CheckReport {
         let Self {
             objects,
             judged,
+            judged_objects,
             counted: _,
             findings,
             undecided,
@@ -279,6 +282,7 @@ impl CheckReport {
         } = part;
         self.objects += objects;
         self.judged += judged;
+        self.judged_objects.extend(judged_objects);
         self.findings.extend(findings);
         self.undecided.extend(undecided);
         self.changes.extend(changes);
@@ -296,6 +300,7 @@ impl CheckReport {
 
     /// Brings everything into its order: objects as in the input, the worst first, then by line.
     pub fn sort(&mut self) {
+        self.judged_objects.sort_by_key(|object| object.index);
         self.findings.sort_by(|a, b| {
             let key = |finding: &Finding| {
                 (finding.object.index, std::cmp::Reverse(finding.action), finding.at.line, finding.at.column)
@@ -322,7 +327,7 @@ impl CheckReport {
     /// is said. What could not be judged stays, and so does the summary.
     pub fn only_failures(mut self) -> Self {
         self.counted = Some(self.summary());
-        self.findings.retain(|finding| finding.action >= Action::Warn);
+        self.findings.retain(|finding| is_failure(finding.action));
         self.undecided.clear();
         let findings = self.findings.iter().map(|finding| finding.object.index);
         let said: BTreeSet<usize> = findings.chain(self.changes.iter().map(|change| change.object.index)).collect();
@@ -365,6 +370,11 @@ impl CheckReport {
             failed: distinct(&mut self.failures.iter().map(|failure| failure.object.index)),
         }
     }
+}
+
+/// Refused, or warned of.
+pub(crate) fn is_failure(action: Action) -> bool {
+    action >= Action::Warn
 }
 
 impl Finding {

@@ -1,14 +1,18 @@
 //! What changed since an older scan: findings that are new, and those that are gone.
 //!
 //! A finding is the same when it is about the same object, rule and place; its words and its line may differ. One that no rule could decide any more,
-//! or whose object was not judged, is not gone: nobody knows.
+//! or whose object was not judged or not even looked at, is not gone: nobody knows.
+
+mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use stateward_core::manifest::Action;
 
-use crate::check::{CheckReport, Object};
+use crate::check::{CheckReport, Finding, Object, is_failure};
+pub use scope::Scope;
+use scope::is_below;
 
 /// An older report, as [`crate::json`] wrote it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -43,7 +47,7 @@ pub struct OldFinding {
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Places in the newer report's findings.
+    /// Places in the newer report's findings, of those that were compared.
     pub new: BTreeSet<usize>,
     /// Findings that nothing in the newer report says any more.
     pub gone: Vec<OldFinding>,
@@ -71,17 +75,20 @@ impl OldReport {
         serde_json::from_str(json).map_err(|error| format!("this is no report: {error}"))
     }
 
-    /// Compares it with a newer report, which must be sorted. Objects are first looked for in the file of old, then anywhere: files move.
-    pub fn compare(&self, newer: &CheckReport) -> Comparison {
-        let mut old: Vec<Option<&OldFinding>> = self.results.iter().map(Some).collect();
-        let mut new: BTreeSet<usize> = (0..newer.findings.len()).collect();
+    /// Compares it with a newer report, which must be sorted and whole. Objects are first looked for in the file of old, then anywhere: files move.
+    pub fn compare(&self, newer: &CheckReport, scope: &Scope) -> Comparison {
+        let is_meant = |action| !scope.only_failures || is_failure(action);
+        let findings: Vec<&Finding> = newer.findings.iter().filter(|finding| is_meant(finding.action)).collect();
+        let mut old: Vec<Option<&OldFinding>> =
+            self.results.iter().filter(|finding| is_meant(finding.action)).map(Some).collect();
+        let mut new: BTreeSet<usize> = (0..findings.len()).collect();
         for with_file in [true, false] {
             let mut waiting: BTreeMap<Key<'_>, Vec<usize>> = BTreeMap::new();
             for (at, finding) in old.iter().enumerate().rev().filter_map(|(at, finding)| Some((at, (*finding)?))) {
                 waiting.entry(finding.key(with_file)).or_default().push(at);
             }
             new.retain(|&at| {
-                let Some(finding) = newer.findings.get(at) else { return false };
+                let Some(finding) = findings.get(at) else { return false };
                 let key = key(&finding.object, &finding.rule, &finding.place, with_file);
                 let Some(found) = waiting.get_mut(&key).and_then(Vec::pop) else { return true };
                 if let Some(matched) = old.get_mut(found) {
@@ -90,8 +97,9 @@ impl OldReport {
                 false
             });
         }
-        let kept = newer.findings.len() - new.len();
-        let doubt = Doubt::of(newer);
+        let kept = findings.len() - new.len();
+        let doubt =
+            Doubt { has_moved: !self.results.iter().any(|old| scope.has_file(&old.file)), ..Doubt::of(newer, scope) };
         let (unknown, gone) = old.into_iter().flatten().cloned().partition(|finding| doubt.is_about(finding));
         Comparison { new, gone, unknown, kept }
     }
@@ -119,19 +127,27 @@ impl OldFinding {
 
 /// What a newer report cannot say.
 struct Doubt<'a> {
+    scope: &'a Scope,
+    /// Nothing of the older report is in the files that were looked at: those are others of the same objects.
+    has_moved: bool,
+    judged: BTreeSet<Identity<'a>>,
     undecided: BTreeSet<(Identity<'a>, &'a str)>,
     not_judged: BTreeSet<Identity<'a>>,
+    /// Files, and kinds such as `statefulsets.apps`, in which stored objects are as if in a folder.
     unreadable: BTreeSet<&'a str>,
     /// Policies did not load: any rule may be one of theirs.
     lacks_rules: bool,
 }
 
 impl<'a> Doubt<'a> {
-    fn of(report: &'a CheckReport) -> Self {
+    fn of(report: &'a CheckReport, scope: &'a Scope) -> Self {
         let of_malformed = report.malformed.iter().map(|malformed| identity(&malformed.object));
         let of_failures = report.failures.iter().map(|failure| identity(&failure.object));
         let of_not_judged = report.not_judged.iter().map(|not_judged| identity(&not_judged.object));
         Self {
+            scope,
+            has_moved: false,
+            judged: report.judged_objects.iter().map(|object| identity(object)).collect(),
             undecided: report.undecided.iter().map(|each| (identity(&each.object), each.rule.as_str())).collect(),
             not_judged: of_malformed.chain(of_failures).chain(of_not_judged).collect(),
             unreadable: report.unreadable.iter().map(|wrong| wrong.file.as_str()).collect(),
@@ -141,9 +157,20 @@ impl<'a> Doubt<'a> {
 
     fn is_about(&self, old: &OldFinding) -> bool {
         self.lacks_rules
-            || self.unreadable.contains(old.file.as_str())
+            || self.is_out_of_sight(old)
+            || self.unreadable.iter().any(|unread| is_below(&old.file, unread))
             || self.not_judged.contains(&old.identity())
             || self.undecided.contains(&(old.identity(), old.rule.as_str()))
+    }
+
+    /// Whether the object was not looked at.
+    fn is_out_of_sight(&self, old: &OldFinding) -> bool {
+        let is_judged = self.judged.contains(&old.identity());
+        if self.scope.paths.is_empty() {
+            return !(is_judged || self.scope.has_stored(old.namespace.as_deref()));
+        }
+        // One object in two files, an overlay for each cluster, is two objects.
+        !(self.scope.has_file(&old.file) || (is_judged && self.has_moved))
     }
 }
 
@@ -222,9 +249,13 @@ mod tests {
 
     /// Through the document that it is read from.
     fn compare(old: &CheckReport, newer: &CheckReport) -> Comparison {
+        compare_within(&Scope::default(), old, newer)
+    }
+
+    fn compare_within(scope: &Scope, old: &CheckReport, newer: &CheckReport) -> Comparison {
         let mut json = Vec::new();
         crate::json::write(old, &mut json).unwrap();
-        OldReport::read(std::str::from_utf8(&json).unwrap()).unwrap().compare(newer)
+        OldReport::read(std::str::from_utf8(&json).unwrap()).unwrap().compare(newer, scope)
     }
 
     fn messages(findings: &[OldFinding]) -> Vec<String> {
@@ -285,6 +316,67 @@ mod tests {
         assert_eq!(comparison.unknown.len(), 3);
         let without_rules = CheckReport { refused: vec![wrong], ..CheckReport::default() };
         assert_eq!(compare(&older, &without_rules).gone, []);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_gone() {
+        let (a, b) = (object(0, "prod/a.yaml", "db"), object(1, "test/a.yaml", "db"));
+        let older = report(vec![finding(&a, "f/x", "p"), finding(&b, "f/x", "p")]);
+        let newer = CheckReport { judged: 1, judged_objects: vec![Arc::clone(&a)], ..CheckReport::default() };
+        let of = |scope: Scope| {
+            let comparison = compare_within(&scope, &older, &newer);
+            let files = |all: &[OldFinding]| all.iter().map(|old| old.file.clone()).collect::<Vec<_>>().join(" ");
+            (files(&comparison.gone), files(&comparison.unknown))
+        };
+        let (first, second, both) =
+            ("prod/a.yaml".to_owned(), "test/a.yaml".to_owned(), "prod/a.yaml test/a.yaml".to_owned());
+        let files = |paths: &[&str]| Scope { paths: paths.iter().map(Into::into).collect(), ..Scope::default() };
+        assert_eq!(of(files(&["./prod/"])), (first.clone(), second.clone()));
+        assert_eq!(of(files(&["prod/a.yaml"])), (first, second));
+        assert_eq!(of(files(&["."])), (both.clone(), String::new()));
+        // The folder has another name now, and the object was found there.
+        assert_eq!(of(files(&["/tmp/rendered"])), (both.clone(), String::new()));
+        let namespace = |name: &str| Scope { namespace: Some(name.to_owned()), ..Scope::default() };
+        assert_eq!(of(namespace("shop")), (both.clone(), String::new()));
+        let labelled = Scope { has_labels: true, ..Scope::default() };
+        assert_eq!(of(labelled.clone()), (both.clone(), String::new()), "it was seen");
+        let nothing = CheckReport::default();
+        for scope in [namespace("bank"), labelled, files(&["/tmp/rendered"])] {
+            let comparison = compare_within(&scope, &older, &nothing);
+            assert_eq!((comparison.gone.len(), comparison.unknown.len()), (0, 2), "{scope:?}");
+        }
+        assert_eq!(compare_within(&namespace("shop"), &older, &nothing).gone.len(), 2);
+    }
+
+    /// Of a kind that may not be listed nothing is gone.
+    #[test]
+    fn what_is_below_something_unreadable_is_not_gone() {
+        let of = |file| finding(&object(0, file, "db"), "f/x", "p");
+        let older = report(vec![of("statefulsets.apps/shop/db"), of("statefulsets.apps2/shop/db")]);
+        let wrong = Wrong {
+            file: "statefulsets.apps".to_owned(),
+            line: None,
+            column: None,
+            message: "no".to_owned(),
+            hint: None,
+        };
+        let comparison = compare(&older, &CheckReport { unreadable: vec![wrong], ..CheckReport::default() });
+        assert_eq!((comparison.unknown.len(), comparison.gone.len()), (1, 1));
+        assert_eq!(comparison.unknown[0].file, "statefulsets.apps/shop/db");
+    }
+
+    /// The places that are new are those of the report that is shown.
+    #[test]
+    fn only_failures_are_compared_with_only_failures() {
+        let db = object(0, "a.yaml", "db");
+        let audited = |rule| Finding { action: Action::Audit, ..finding(&db, rule, "p") };
+        let older = report(vec![audited("f/a"), finding(&db, "f/kept", "p"), audited("f/raised")]);
+        let newer = report(vec![audited("f/b"), finding(&db, "f/kept", "p"), finding(&db, "f/raised", "p")]);
+        let scope = Scope { only_failures: true, ..Scope::default() };
+        let comparison = compare_within(&scope, &older, &newer);
+        let shown = newer.only_failures();
+        let new: Vec<&str> = comparison.new.iter().map(|&at| shown.findings[at].rule.as_str()).collect();
+        assert_eq!((new, comparison.kept, comparison.gone.len()), (vec!["f/raised"], 1, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod list;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -27,7 +28,7 @@ pub const VERSION: &str = "v1alpha1";
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "stateward");
 /// The label's value where the report is about what is in a file.
 pub const CHECKED: &str = "stateward-check";
-/// Label of ours: what the report is about, such as `statefulsets.apps`.
+/// Label of ours: what the report is about, such as `statefulsets.apps`; [`resource_label`] makes its value.
 pub const RESOURCE: &str = "stateward.dev/resource";
 /// Annotation of ours: [`OpenReport::digest`].
 pub const DIGEST: &str = "stateward.dev/results";
@@ -62,6 +63,16 @@ pub struct OpenReport {
     pub object: Value,
 }
 
+/// The label's value of a resource, `plural.group`. One that is too long for a label is cut, and ends in a digest of the whole.
+pub fn resource_label(resource: &str) -> Cow<'_, str> {
+    if resource.len() <= MOST_IN_LABEL {
+        return Cow::Borrowed(resource);
+    }
+    let digest = hex(resource, 8);
+    let start = resource.get(..MOST_IN_LABEL - 1 - digest.len()).unwrap_or_default();
+    Cow::Owned(format!("{start}-{digest}"))
+}
+
 /// What rules are called under in reports.
 pub struct Catalogue {
     rules: BTreeMap<String, (String, Severity)>,
@@ -85,7 +96,7 @@ impl Catalogue {
         verdict: &Verdict,
         seconds: impl Into<Option<i64>>,
     ) -> Option<OpenReport> {
-        let mut results = self.results(verdict);
+        let mut results = self.results(verdict, &subject.report_name());
         let is_silent = results.iter().all(|result| result.kind == Kind::Unasked);
         if is_silent && subject.kind.kind != "StatefulSet" {
             return None;
@@ -96,8 +107,16 @@ impl Catalogue {
         Some(subject.report(&summary, results, seconds.into()))
     }
 
-    fn results(&self, verdict: &Verdict) -> Vec<Said> {
-        let mut results: Vec<Said> = verdict.rulings.iter().map(|ruling| self.ruling(ruling)).collect();
+    /// `of`: the object's uid, or what stands for it.
+    fn results(&self, verdict: &Verdict, of: &str) -> Vec<Said> {
+        let mut seen: BTreeMap<[&str; 3], usize> = BTreeMap::new();
+        let rulings = verdict.rulings.iter().map(|ruling| {
+            let key = [ruling.policy.as_str(), &ruling.rule, &ruling.place];
+            let occurrence = seen.entry(key).and_modify(|count| *count += 1).or_insert(1);
+            let [policy, rule, place] = key;
+            self.ruling(ruling, &hex([of, policy, rule, place, &occurrence.to_string()].join("\0"), 8))
+        });
+        let mut results: Vec<Said> = rulings.collect();
         let mut unasked: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for undecided in &verdict.undecided {
             if undecided.reason == UndecidedReason::NeedsUser {
@@ -121,7 +140,8 @@ impl Catalogue {
         results
     }
 
-    fn ruling(&self, ruling: &Ruling) -> Said {
+    /// `id`: readers take two results with the same words for one, but for this.
+    fn ruling(&self, ruling: &Ruling, id: &str) -> Said {
         let kind = match (&ruling.exemption, unmoded(ruling)) {
             (Some(_), _) => Kind::Exempt,
             (None, Action::Deny) => Kind::Fail,
@@ -139,6 +159,7 @@ impl Catalogue {
             }
         }
         properties.insert("action".to_owned(), json!(ruling.action));
+        properties.insert(RESULT_ID.to_owned(), id.into());
         value.insert("properties".to_owned(), properties.into());
         Said { kind, rules: 1, value }
     }
@@ -278,7 +299,7 @@ impl Subject<'_> {
         let mut scope = reference(&[("apiVersion", &api_version), ("kind", kind), ("name", self.name)]);
         let mut metadata = reference(&[("name", &self.report_name())]);
         let managed_by = if self.uid.is_some() { MANAGED_BY.1 } else { CHECKED };
-        metadata.insert("labels".to_owned(), json!({ MANAGED_BY.0: managed_by, RESOURCE: resource }));
+        metadata.insert("labels".to_owned(), json!({ MANAGED_BY.0: managed_by, RESOURCE: resource_label(resource) }));
         metadata.insert("annotations".to_owned(), json!({ DIGEST: digest }));
         if let Some(uid) = self.uid {
             scope.insert("uid".to_owned(), uid.into());
@@ -311,12 +332,18 @@ fn digest(object: &Value) -> String {
 }
 
 /// The first bytes of a text's hash.
-fn hex(text: String, bytes: usize) -> String {
+fn hex(text: impl AsRef<[u8]>, bytes: usize) -> String {
     Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A set that breaks every rule has 40 results, 20 KB.
 pub const MOST_RESULTS: usize = 100;
+
+/// As Policy Reporter reads it.
+const RESULT_ID: &str = "resultID";
+
+/// Kubernetes' limit; a group alone may have 253.
+const MOST_IN_LABEL: usize = 63;
 
 /// Our own longest message has 300.
 const MOST_CHARACTERS: usize = 1_000;
@@ -451,6 +478,42 @@ mod tests {
         assert_eq!(failing.object["results"].as_array().unwrap().len(), 1);
         assert_eq!((&failing.object["summary"]["warn"], failing.digest.as_str()), (&json!(1), ""));
         assert!(report("StatefulSet", &verdict(vec![audited]), 1).unwrap().only_failures().is_none());
+    }
+
+    /// Policy Reporter takes results of the same words for one.
+    #[test]
+    fn each_result_has_an_id_that_stays() {
+        let at = |place: &str| Ruling { place: place.to_owned(), ..ruling("a/deny", Action::Deny, &[]) };
+        let ids = |rulings: Vec<Ruling>| {
+            let report = report("StatefulSet", &verdict(rulings), 1).unwrap();
+            let results = report.object["results"].as_array().unwrap().clone();
+            results
+                .iter()
+                .map(|result| result["properties"]["resultID"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let all = ids(vec![at("a"), at("b"), at("b")]);
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 3);
+        assert!(all.iter().all(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+        let reworded = Ruling { message: "other words".to_owned(), ..at("b") };
+        assert_eq!(ids(vec![reworded]), all[1..2]);
+    }
+
+    #[test]
+    fn a_label_is_never_too_long() {
+        assert_eq!(resource_label("statefulsets.apps"), "statefulsets.apps");
+        let long = |end: &str| format!("databases.{}.example.{end}", "a".repeat(60));
+        let (one, other) = (long("com"), long("org"));
+        let (one, other) = (resource_label(&one), resource_label(&other));
+        assert_eq!((one.len(), other.len()), (MOST_IN_LABEL, MOST_IN_LABEL));
+        assert_ne!(one, other);
+        let group = "a".repeat(60);
+        let resource =
+            GroupVersionResource { group: group.as_str().into(), resource: "databases".into(), ..Default::default() };
+        let kind = GroupVersionKind { group: "apps".into(), version: "v1".into(), kind: "StatefulSet".into() };
+        let subject = Subject { kind: &kind, resource: &resource, namespace: None, name: "db", uid: Some("u-1") };
+        let report = catalogue().report(subject, &verdict(vec![]), 1).unwrap();
+        assert_eq!(report.object["metadata"]["labels"][RESOURCE], json!(resource_label(&format!("databases.{group}"))));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! A report as SARIF 2.1.0, for code scanning and editors.
 //!
-//! Findings are results, undecided rules are results of kind `open`, and what could not be read or asked are notifications: a reader must not take them
-//! for passed. Changes are no violations and are left out. `fixes` are what `check --fix` would write; a hint alone is a sentence for people.
+//! Findings are results. Undecided rules, and what could not be read or asked, are notifications: a reader must not take them for passed, and code scanning
+//! opens an alert for whatever is a result, of kind `open` or suppressed as it may be. So findings that an exemption covers are only counted in one, too.
+//! Changes are no violations and are left out. `fixes` are what `check --fix` would write; a hint alone is a sentence for people.
 //!
 //! Where the standard leaves a choice, GitHub's code scanning decides, which documents what it reads and its limits in
 //! <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
 
 mod fix;
 mod location;
+mod notification;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,36 +18,37 @@ use std::io::{self, Write};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use stateward_core::manifest::{Action, Severity};
-use stateward_core::verdict::ExemptedBy;
 
-use crate::check::{CheckReport, Finding, Object, Undecided};
+use crate::check::{CheckReport, Finding, Object};
 use crate::rules::RuleInForce;
 use crate::text::printable;
-use crate::wrong::Wrong;
 
 use fix::Fix;
 pub(crate) use location::Location;
+pub(crate) use notification::Invocation;
 pub(crate) use rules::Descriptor;
 
 /// Writes the whole report; `rules` describes those that occur. Worst first: what is beyond [`MAX_RESULTS`] is left out, and a notification says so.
 pub fn write(report: &CheckReport, rules: &[RuleInForce<'_>], out: &mut dyn Write) -> io::Result<()> {
-    let mut said: Vec<Said<'_>> = report.findings.iter().map(Said::Finding).collect();
-    said.sort_by_key(|said| std::cmp::Reverse(said.action()));
-    said.extend(report.undecided.iter().map(Said::Undecided));
+    let mut said: Vec<&Finding> = report.findings.iter().filter(|finding| finding.exemption.is_none()).collect();
+    said.sort_by_key(|finding| std::cmp::Reverse(finding.action));
     let left_out = said.len().saturating_sub(MAX_RESULTS);
     said.truncate(MAX_RESULTS);
 
-    let ids: BTreeSet<&str> = said.iter().map(Said::rule).collect();
+    let exempt = report.findings.iter().filter(|finding| finding.exemption.is_some());
+    let noted = exempt.map(|finding| &finding.rule).chain(report.undecided.iter().map(|undecided| &undecided.rule));
+    let ids: BTreeSet<&str> = said.iter().map(|finding| &finding.rule).chain(noted).map(String::as_str).collect();
     let indexes: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(index, &id)| (id, index)).collect();
     let mut seen = BTreeMap::new();
-    let results = said.iter().map(|said| {
-        let occurrence = seen.entry(said.key()).and_modify(|count| *count += 1).or_insert(1_usize);
-        said.result(indexes.get(said.rule()).copied(), *occurrence)
+    let results = said.iter().map(|finding| {
+        let key = key(finding);
+        let occurrence = seen.entry(key).and_modify(|count| *count += 1).or_insert(1_usize);
+        Result::of(finding, indexes.get(finding.rule.as_str()).copied(), Fingerprints::of(&key, *occurrence))
     });
     write_log(
         results.collect(),
         ids.iter().map(|id| Descriptor::of(id, rules)).collect(),
-        invocation(report, left_out),
+        Invocation::of_report(report, &indexes, left_out),
         out,
     )
 }
@@ -54,7 +57,7 @@ pub fn write(report: &CheckReport, rules: &[RuleInForce<'_>], out: &mut dyn Writ
 pub(crate) fn write_log<R: Serialize>(
     results: Vec<R>,
     rules: Vec<Descriptor<'_>>,
-    invocation: Invocation,
+    invocation: Invocation<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let version = env!("CARGO_PKG_VERSION");
@@ -76,7 +79,7 @@ struct Log<'a, R> {
 #[serde(rename_all = "camelCase")]
 struct Run<'a, R> {
     tool: Tool<'a>,
-    invocations: [Invocation; 1],
+    invocations: [Invocation<'a>; 1],
     column_kind: &'static str,
     results: Vec<R>,
 }
@@ -106,8 +109,6 @@ struct Result<'a> {
     message: Text,
     locations: [Location; 1],
     partial_fingerprints: Fingerprints,
-    /// Of all results or of none (3.27.23): an empty list says "not suppressed".
-    suppressions: Vec<Suppression<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fixes: Vec<Fix<'a>>,
     properties: Properties<'a>,
@@ -128,117 +129,39 @@ pub(crate) struct Fingerprints {
 }
 
 #[derive(Serialize)]
-struct Suppression<'a> {
-    kind: &'static str,
-    status: &'static str,
-    justification: &'a str,
-    properties: &'a ExemptedBy,
-}
-
-#[derive(Serialize)]
 struct Properties<'a> {
     policy: &'a str,
     action: Action,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    severity: Option<Severity>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<&'a str>,
+    severity: Severity,
+    place: &'a str,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Invocation {
-    execution_successful: bool,
-    tool_execution_notifications: Vec<Notification>,
-    tool_configuration_notifications: Vec<Notification>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Notification {
-    level: &'static str,
-    message: Text,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    locations: Vec<Location>,
-}
-
-/// What becomes a result.
-enum Said<'a> {
-    Finding(&'a Finding),
-    Undecided(&'a Undecided),
-}
-
-impl<'a> Said<'a> {
-    fn action(&self) -> Action {
-        match self {
-            Self::Finding(finding) => finding.action,
-            Self::Undecided(undecided) => undecided.action,
+impl<'a> Result<'a> {
+    fn of(finding: &'a Finding, rule_index: Option<usize>, partial_fingerprints: Fingerprints) -> Self {
+        let Finding { object, at, policy, rule, action, severity, path, place, message, hint, exemption: _, fix: _ } =
+            finding;
+        Self {
+            rule_id: rule,
+            rule_index,
+            kind: "fail",
+            level: level(*action),
+            message: with_hint(message, hint.as_deref()),
+            locations: [Location::of(object, at, path)],
+            partial_fingerprints,
+            fixes: Fix::of(finding).into_iter().collect(),
+            properties: Properties { policy, action: *action, severity: *severity, place },
         }
     }
+}
 
-    fn rule(&self) -> &'a str {
-        match self {
-            Self::Finding(finding) => &finding.rule,
-            Self::Undecided(undecided) => &undecided.rule,
-        }
-    }
-
-    /// What stays the same when lines move: the object in its file, the rule, the place.
-    fn key(&self) -> [&'a str; 8] {
-        let (object, place, kind) = match self {
-            Self::Finding(finding) => (&finding.object, finding.place.as_str(), "finding"),
-            Self::Undecided(undecided) => (&undecided.object, "", "undecided"),
-        };
-        let Object { file, api_version, kind: of, namespace, name, generate_name, .. } = &**object;
-        // One object in two files, an overlay for each cluster, is two alerts. A newer version of its API makes no other object of it.
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        let name = name.as_deref().or(generate_name.as_deref()).unwrap_or_default();
-        [file, group, of, namespace.as_deref().unwrap_or_default(), name, self.rule(), place, kind]
-    }
-
-    fn result(&self, rule_index: Option<usize>, occurrence: usize) -> Result<'a> {
-        let partial_fingerprints = Fingerprints::of(&self.key(), occurrence);
-        match *self {
-            Self::Finding(
-                finding @ Finding {
-                    object,
-                    at,
-                    policy,
-                    rule,
-                    action,
-                    severity,
-                    path,
-                    place,
-                    message,
-                    hint,
-                    exemption,
-                    fix: _,
-                },
-            ) => Result {
-                rule_id: rule,
-                rule_index,
-                kind: "fail",
-                level: level(*action),
-                message: with_hint(message, hint.as_deref()),
-                locations: [Location::of(object, at, path)],
-                partial_fingerprints,
-                suppressions: exemption.iter().map(Suppression::of).collect(),
-                fixes: Fix::of(finding).into_iter().collect(),
-                properties: Properties { policy, action: *action, severity: Some(*severity), place: Some(place) },
-            },
-            Self::Undecided(Undecided { object, at, policy, rule, action, reason, needs_user: _ }) => Result {
-                rule_id: rule,
-                rule_index,
-                kind: "open",
-                level: "none",
-                message: text(&format!("Undecided: {reason}")),
-                locations: [Location::of(object, at, "")],
-                partial_fingerprints,
-                suppressions: Vec::new(),
-                fixes: Vec::new(),
-                properties: Properties { policy, action: *action, severity: None, place: None },
-            },
-        }
-    }
+/// What stays the same when lines move: the object in its file, the rule, the place.
+fn key(finding: &Finding) -> [&str; 8] {
+    let Object { file, api_version, kind, namespace, name, generate_name, .. } = &*finding.object;
+    // One object in two files, an overlay for each cluster, is two alerts. A newer version of its API makes no other object of it.
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let name = name.as_deref().or(generate_name.as_deref()).unwrap_or_default();
+    let namespace = namespace.as_deref().unwrap_or_default();
+    [file, group, kind, namespace, name, &finding.rule, &finding.place, "finding"]
 }
 
 impl Fingerprints {
@@ -246,71 +169,6 @@ impl Fingerprints {
     pub(crate) fn of(key: &[&str], occurrence: usize) -> Self {
         let fingerprint = fingerprint(key, occurrence);
         Self { for_code_scanning: fingerprint.clone(), for_others: fingerprint }
-    }
-}
-
-impl Invocation {
-    /// Of a run in which only files could be unreadable.
-    pub(crate) fn of(unreadable: &[Wrong]) -> Self {
-        Self {
-            execution_successful: unreadable.is_empty(),
-            tool_execution_notifications: unreadable.iter().map(Notification::of).collect(),
-            tool_configuration_notifications: Vec::new(),
-        }
-    }
-}
-
-impl<'a> Suppression<'a> {
-    fn of(by: &'a ExemptedBy) -> Self {
-        Self { kind: "external", status: "accepted", justification: &by.reason, properties: by }
-    }
-}
-
-/// Everything because of which something was not judged.
-fn invocation(report: &CheckReport, left_out: usize) -> Invocation {
-    let mut said: Vec<Notification> = report.unreadable.iter().map(Notification::of).collect();
-    said.extend(report.malformed.iter().map(|malformed| Notification {
-        level: "error",
-        message: with_hint(
-            &format!("{} is not judged: {}", malformed.object.title(), malformed.message),
-            malformed.hint.as_deref(),
-        ),
-        locations: vec![Location::of(&malformed.object, &malformed.at, &malformed.path)],
-    }));
-    said.extend(report.failures.iter().map(|failure| Notification {
-        level: "error",
-        message: text(&format!("policy `{}` failed on {}: {}", failure.policy, failure.object.title(), failure.error)),
-        locations: vec![Location::of_object(&failure.object)],
-    }));
-    said.extend(report.not_judged.iter().map(|not_judged| Notification {
-        level: "warning",
-        message: text(&format!("no rule judges {}: {}", not_judged.object.title(), not_judged.because.join("; "))),
-        locations: vec![Location::of_object(&not_judged.object)],
-    }));
-    if left_out > 0 {
-        said.push(Notification {
-            level: "warning",
-            message: text(&format!("{left_out} more results are left out: a run has at most {MAX_RESULTS}")),
-            locations: Vec::new(),
-        });
-    }
-    Invocation {
-        execution_successful: report.unreadable.is_empty()
-            && report.malformed.is_empty()
-            && report.failures.is_empty()
-            && report.refused.is_empty(),
-        tool_execution_notifications: said,
-        tool_configuration_notifications: report.refused.iter().map(Notification::of).collect(),
-    }
-}
-
-impl Notification {
-    fn of(wrong: &Wrong) -> Self {
-        Self {
-            level: "error",
-            message: with_hint(&wrong.message, wrong.hint.as_deref()),
-            locations: vec![Location::of_wrong(wrong)],
-        }
     }
 }
 

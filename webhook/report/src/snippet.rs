@@ -3,6 +3,7 @@
 //! Nothing is drawn of what may hold a secret: values of environment variables, commands and arguments, the data of Secrets and ConfigMaps,
 //! annotations of others (one of them is the whole object once more). Whoever reads a report may not be allowed to read the object.
 
+mod conceal;
 mod guard;
 mod node;
 
@@ -12,6 +13,8 @@ use std::ops::Range;
 use stateward_core::pointer::{field_path, tokens};
 
 use crate::check::Snippet;
+pub use conceal::conceal;
+pub(crate) use conceal::may_hide;
 use guard::{Guard, guard_of, is_name};
 pub use guard::{HIDDEN, is_secret, redact};
 use node::{Node, scalar};
@@ -51,8 +54,12 @@ impl Tree {
         lines.drawn()
     }
 
-    /// Every scalar at and below `pointer`, as YAML writes it: what others may not say either.
-    pub(crate) fn scalars(&self, pointer: &str) -> Vec<&str> {
+    /// Every scalar at and below `pointer` that is not drawn, as YAML writes it: what others may not say either.
+    fn secrets(&self, pointer: &str) -> Vec<&str> {
+        let guard = guard_of(pointer);
+        if matches!(guard, Some(Guard::Open | Guard::Annotations)) {
+            return Vec::new();
+        }
         let mut node = &self.0;
         for token in tokens(pointer) {
             let below = match node {
@@ -63,9 +70,9 @@ impl Tree {
             let Some(below) = below else { return Vec::new() };
             node = below;
         }
-        let mut scalars = Vec::new();
-        node.scalars(&mut scalars);
-        scalars
+        let mut secrets = Vec::new();
+        node.secrets(guard, is_name(pointer), &mut secrets);
+        secrets
     }
 }
 

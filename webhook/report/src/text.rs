@@ -237,7 +237,7 @@ pub(crate) fn in_numbers(summary: &Summary) -> String {
 }
 
 /// One line, without what would steer a terminal: messages come from policies, names from files.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }

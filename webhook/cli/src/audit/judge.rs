@@ -10,6 +10,7 @@ use stateward_core::policy_set::PolicySet;
 use stateward_core::request::GroupVersionResource;
 use stateward_report::check::CheckReport;
 use stateward_report::openreports::Catalogue;
+use stateward_report::snippet::conceal;
 use tokio::task::JoinSet;
 
 use super::shown;
@@ -111,7 +112,8 @@ impl Judge {
     }
 
     async fn one(&self, index: usize, stored: Stored, report: &mut CheckReport) {
-        let judged = self.rules.one(&stored).await;
+        let mut judged = self.rules.one(&stored).await;
+        conceal(&mut judged, &stored.json);
         let catalogue = self.catalogue.as_ref();
         let open_report = catalogue.and_then(|catalogue| catalogue.report(subject(&stored), &judged, self.seconds));
         report.open_reports.extend(open_report.map(|open_report| (index, open_report)));

@@ -208,14 +208,16 @@ pub(crate) fn record(
 ) {
     located.verdict(judged, neighbours, report);
     located.exemptions(&tables.reaches, object, judged, report);
+    let named = located.object();
     if !is_judged(judged) {
-        report.not_judged.push(NotJudged { object: located.object(), because: reasons(judged) });
+        report.not_judged.push(NotJudged { object: named, because: reasons(judged) });
         return;
     }
     report.judged += 1;
     if kind == "StatefulSet" {
-        report.promises.push(SetPromises { kept: tables.promises.of(object, judged), object: located.object() });
+        report.promises.push(SetPromises { kept: tables.promises.of(object, judged), object: Arc::clone(&named) });
     }
+    report.judged_objects.push(named);
 }
 
 /// Whether any rule was asked, or would have been if it were known who asks.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::check::Object;
-use crate::snippet::{Tree, is_secret};
+use crate::snippet::{Tree, may_hide};
 
 /// The JSON text of an object by its index in the report; `None` where there is none.
 pub type SourceOf<'a> = &'a dyn Fn(usize) -> Option<&'a str>;
@@ -30,18 +30,10 @@ impl<'a> Sources<'a> {
 
     /// What is said of a field without the value that the field has, where that may be a secret.
     pub(super) fn without_secret<'t>(&mut self, object: &Object, path: &str, text: &'t str) -> Cow<'t, str> {
-        let Some(tree) = is_secret(path).then(|| self.of(object)).flatten() else { return Cow::Borrowed(text) };
-        let mut text = Cow::Borrowed(text);
-        for scalar in tree.scalars(path) {
-            let bare = serde_json::from_str::<String>(scalar);
-            for secret in [scalar, bare.as_deref().unwrap_or(scalar)] {
-                // Of a single character there is nothing to hide, and every text has it.
-                if secret.len() > 1 && text.contains(secret) {
-                    text = Cow::Owned(text.replace(secret, "(redacted)"));
-                }
-            }
+        match may_hide(path).then(|| self.of(object)).flatten() {
+            Some(tree) => tree.without_secrets(path, text),
+            None => Cow::Borrowed(text),
         }
-        text
     }
 }
 

@@ -39,6 +39,11 @@ impl Guard {
             (Self::Open, _) => (!SECRET.contains(&key)).then_some(Self::Open),
         }
     }
+
+    /// Whether a value may be shown; `is_name`: that of a key `name`.
+    pub(super) fn shows(self, is_name: bool) -> bool {
+        self == Self::Open || (self == Self::Environment && is_name)
+    }
 }
 
 /// Below a field; `None`: nothing may be shown.
@@ -68,8 +73,7 @@ fn hide(value: &mut Value, guard: Option<Guard>, is_name: bool) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| hide(item, guard, is_name)),
         scalar => {
-            let is_shown = guard == Some(Guard::Open) || (guard == Some(Guard::Environment) && is_name);
-            if !is_shown {
+            if !guard.is_some_and(|guard| guard.shows(is_name)) {
                 *scalar = HIDDEN.into();
             }
         }

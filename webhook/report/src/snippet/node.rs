@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::guard::Guard;
+
 /// JSON in the order of its text, scalars as YAML writes them.
 pub(super) enum Node {
     Scalar(String),
@@ -12,12 +14,15 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// Every scalar in it.
-    pub(super) fn scalars<'a>(&'a self, all: &mut Vec<&'a str>) {
+    /// Every scalar in it that may not be shown.
+    pub(super) fn secrets<'a>(&'a self, guard: Option<Guard>, is_name: bool, all: &mut Vec<&'a str>) {
         match self {
+            Self::Scalar(_) if guard.is_some_and(|guard| guard.shows(is_name)) => {}
             Self::Scalar(scalar) => all.push(scalar),
-            Self::List(items) => items.iter().for_each(|item| item.scalars(all)),
-            Self::Map(entries) => entries.iter().for_each(|(_, node)| node.scalars(all)),
+            Self::List(items) => items.iter().for_each(|item| item.secrets(guard, is_name, all)),
+            Self::Map(entries) => entries
+                .iter()
+                .for_each(|(key, node)| node.secrets(guard.and_then(|guard| guard.below(key)), key == "name", all)),
         }
     }
 }

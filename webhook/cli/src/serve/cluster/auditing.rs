@@ -11,7 +11,8 @@ use stateward_cluster::reports::{Reports, Written};
 use stateward_cluster::retry::jittered;
 use stateward_core::policy_set::PolicySet;
 use stateward_core::suspected::suspected;
-use stateward_report::openreports::Catalogue;
+use stateward_report::openreports::{Catalogue, resource_label};
+use stateward_report::snippet::conceal;
 use stateward_server::{AuditSample, State};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -89,7 +90,8 @@ async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<O
     for resource in set.judged_at_create() {
         let each = async |page: Vec<Stored>| {
             for stored in page {
-                let verdict = judge.one(&stored).await;
+                let mut verdict = judge.one(&stored).await;
+                conceal(&mut verdict, &stored.json);
                 outcome.count(&verdict);
                 outcome.suspected += suspected(&stored.kind.kind, &stored.json).len();
                 exempting.count(&stored, &verdict);
@@ -106,7 +108,7 @@ async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<O
     unread.sort();
     unread.dedup();
     if let Some(reports) = reports {
-        let kinds: Vec<String> = unread.iter().map(|unread| unread.resource.clone()).collect();
+        let kinds: Vec<String> = unread.iter().map(|unread| resource_label(&unread.resource).into_owned()).collect();
         let (written, problem) = reports.sweep(&kinds).await;
         outcome.reports = Storing::Stored(written, problem);
     }
