@@ -73,7 +73,7 @@ impl ScanArgs {
 
     /// The same, as reports are compared.
     pub(crate) fn compared(&self) -> comparison::Scope {
-        let Scope { namespace, labels } = self.scope();
+        let Scope { namespace, labels, .. } = self.scope();
         comparison::Scope { namespace, has_labels: labels.is_some(), ..comparison::Scope::default() }
     }
 

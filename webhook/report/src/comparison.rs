@@ -339,7 +339,7 @@ mod tests {
         let namespace = |name: &str| Scope { namespace: Some(name.to_owned()), ..Scope::default() };
         assert_eq!(of(namespace("shop")), (both.clone(), String::new()));
         let labelled = Scope { has_labels: true, ..Scope::default() };
-        assert_eq!(of(labelled.clone()), (both.clone(), String::new()), "it was seen");
+        assert_eq!(of(labelled.clone()), (both, String::new()), "it was seen");
         let nothing = CheckReport::default();
         for scope in [namespace("bank"), labelled, files(&["/tmp/rendered"])] {
             let comparison = compare_within(&scope, &older, &nothing);
