@@ -37,7 +37,7 @@ pub(crate) struct AuditArgs {
     #[command(flatten)]
     scan: ScanArgs,
     /// Keep what is said of each object as a report of `openreports.io` in the cluster, as the leader does.
-    #[arg(long, conflicts_with = "paths")]
+    #[arg(long, conflicts_with_all = ["paths", "policies", "profile"])]
     store: bool,
     #[command(flatten)]
     findings: FindingsArgs,

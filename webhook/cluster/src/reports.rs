@@ -170,7 +170,7 @@ impl Reports {
             let parameters = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
             let api = self.api(namespace.as_deref(), namespace.is_some());
             match timely(api.delete(&name, &parameters)).await {
-                Ok(()) => self.written.deleted += 1,
+                Ok(_) => self.written.deleted += 1,
                 // The garbage collector was quicker, or somebody has written it: the next scan knows.
                 Err(error) if is_outrun(&error) => {}
                 Err(error) => self.fail("delete", &error),
@@ -184,7 +184,7 @@ impl Reports {
         let (label, value) = self.layout.managed_by;
         let mut page = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {
-            let list = api.list_metadata(&page).await.map_err(|error| reason("list", &error))?;
+            let list = timely(api.list_metadata(&page)).await.map_err(|error| reason("list", &error))?;
             for report in list.items {
                 let ObjectMeta { name, namespace, uid, resource_version, labels, annotations, generation, .. } =
                     report.metadata;
@@ -222,10 +222,10 @@ impl Reports {
         annotations.insert(self.layout.generation.to_owned(), generation.to_string());
         let parameters = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match version {
-            None => timely(api.create(&parameters, &object)).await,
+            None => timely(api.create(&parameters, &object)).await.map(drop),
             Some((version, _)) => {
                 object.metadata.resource_version = Some(version.clone());
-                timely(api.replace(&wanted.name, &parameters, &object)).await
+                timely(api.replace(&wanted.name, &parameters, &object)).await.map(drop)
             }
         }
     }
@@ -253,16 +253,16 @@ impl Reports {
 }
 
 /// A call that hangs must not keep all scans waiting.
-async fn timely<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<(), kube::Error> {
+async fn timely<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
     let too_slow = || kube::Error::Service(format!("no answer within {} s", CALL.as_secs()).into());
-    tokio::time::timeout(CALL, call).await.unwrap_or_else(|_| Err(too_slow())).map(drop)
+    tokio::time::timeout(CALL, call).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
 /// Asked of discovery: behind an aggregated API server there is no definition to look for.
 async fn is_served(client: &Client, layout: Layout) -> Result<bool, String> {
     let path = format!("/apis/{}/{}", layout.group, layout.version);
     let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-    match client.request::<Value>(request).await {
+    match timely(client.request::<Value>(request)).await {
         Ok(_) => Ok(true),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(reason("find", &error)),

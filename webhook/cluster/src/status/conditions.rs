@@ -143,14 +143,14 @@ fn found(outcome: &Outcome, counts: Counts, before: Option<&AuditStatus>) -> Aud
 
 fn reported(outcome: &Outcome) -> Condition {
     let (status, reason, message) = match (&outcome.reports, outcome.unread.first()) {
-        (Storing::NotServed, _) => (
+        (Storing::NotServed, None) => (
             "False",
             "NotServed",
             "what is stored is judged, and no report of it is kept: `openreports.io/v1alpha1` is not served here"
                 .to_owned(),
         ),
         (Storing::Unreadable(why) | Storing::Stored(_, Some(why)), _) => ("False", "NotWritten", why.clone()),
-        (Storing::Stored(_, None), Some(unread)) => ("False", "NotAllRead", unread.clone()),
+        (Storing::NotServed | Storing::Stored(_, None), Some(unread)) => ("False", "NotAllRead", unread.clone()),
         (Storing::Stored(_, None), None) => {
             ("True", "Stored", "every object about which there is something to say has a report".to_owned())
         }

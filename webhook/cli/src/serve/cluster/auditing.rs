@@ -45,7 +45,7 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
                 retry = RETRY;
             } else {
                 next = retry.min(interval);
-                retry *= 2;
+                retry = next.saturating_mul(2);
             }
         }
         // Whoever may change an exemption in one namespace must not keep us reading all of them.
