@@ -72,8 +72,8 @@ pub fn blocking_budget(budget: &PodDisruptionBudget, cx: &Context<Settings>, out
     let Some(limit) = Limit::of(budget) else {
         // The disruption controller expects no pods then, and allows no disruption (`getExpectedPodCount`).
         out.finding("/spec", "spec", "with neither `maxUnavailable` nor `minAvailable` no pod may be evicted")
-            .hint("write `maxUnavailable: 1`")
-            .remedy(Remedy::set(MAX_UNAVAILABLE, 1));
+            // No remedy: a patch for an overlay has neither as well, and beside the other field the server refuses it.
+            .hint("write `maxUnavailable: 1`");
         return;
     };
     if let Some(is_all) = limit.whatever_there_is() {

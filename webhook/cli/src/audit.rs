@@ -61,10 +61,10 @@ pub(crate) fn run(args: &AuditArgs) -> Result<Exit> {
             open_reports: args.store || args.findings.wants_open_reports(),
         };
         let saw = |page: &[Stored]| store.iter_mut().for_each(|store| store.saw(page));
-        let Judged { report, sources, mut exit, .. } = scan(&args.scan, wants, client, saw).await?;
+        let Judged { report, sources, mut exit, are_exemptions_unread } = scan(&args.scan, wants, client, saw).await?;
         args.findings.conclude(&report, true, &mut exit);
         if let Some(store) = store {
-            store.keep(&report, &mut exit).await;
+            store.keep(&report, !are_exemptions_unread, &mut exit).await;
         }
         args.findings.write(report, sources, &ready)?;
         Ok(exit)

@@ -52,17 +52,10 @@ impl Format {
     ];
 
     /// What a report of cases can be written as: they are about no object that is stored.
-    pub(crate) const OF_CASES: &[Self] = &[
-        Self::Text,
-        Self::Json,
-        Self::Jsonl,
-        Self::Html,
-        Self::Sarif,
-        Self::Junit,
-        Self::Github,
-        Self::Markdown,
-        Self::Table,
-    ];
+    pub(crate) const OF_CASES: &[Self] = match Self::OF_FINDINGS {
+        [of_cases @ .., Self::Report] => of_cases,
+        all => all,
+    };
 
     fn name(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use crate::client::{is_forbidden, is_not_found, is_outrun};
 use crate::follow::said;
 use crate::names;
-use crate::retry::CALL;
+use crate::retry::{CALL, timely};
 
 /// How reports are found and told apart.
 #[derive(Clone, Copy, Debug)]
@@ -132,11 +132,8 @@ impl Reports {
                 Ok(()) => return self.written.created += 1,
                 // Somebody wrote it meanwhile, or deleted it.
                 Err(error) if is_outrun(&error) && (version.is_some() || !is_not_found(&error)) => {
-                    match self
-                        .api(wanted.namespace.as_deref(), wanted.namespace.is_some())
-                        .get_metadata_opt(&wanted.name)
-                        .await
-                    {
+                    let api = self.api(wanted.namespace.as_deref(), wanted.namespace.is_some());
+                    match timely(CALL, api.get_metadata_opt(&wanted.name)).await {
                         Ok(found) => {
                             version = found.and_then(|found| {
                                 Some((found.metadata.resource_version?, found.metadata.generation.unwrap_or_default()))
@@ -169,7 +166,7 @@ impl Reports {
             let only = Preconditions { uid: Some(stored.uid), resource_version: Some(stored.resource_version) };
             let parameters = DeleteParams { preconditions: Some(only), ..DeleteParams::default() };
             let api = self.api(namespace.as_deref(), namespace.is_some());
-            match timely(api.delete(&name, &parameters)).await {
+            match timely(CALL, api.delete(&name, &parameters)).await {
                 Ok(_) => self.written.deleted += 1,
                 // The garbage collector was quicker, or somebody has written it: the next scan knows.
                 Err(error) if is_outrun(&error) => {}
@@ -184,7 +181,7 @@ impl Reports {
         let (label, value) = self.layout.managed_by;
         let mut page = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {
-            let list = timely(api.list_metadata(&page)).await.map_err(|error| reason("list", &error))?;
+            let list = timely(CALL, api.list_metadata(&page)).await.map_err(|error| reason("list", &error))?;
             for report in list.items {
                 let ObjectMeta { name, namespace, uid, resource_version, labels, annotations, generation, .. } =
                     report.metadata;
@@ -222,10 +219,10 @@ impl Reports {
         annotations.insert(self.layout.generation.to_owned(), generation.to_string());
         let parameters = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match version {
-            None => timely(api.create(&parameters, &object)).await.map(drop),
+            None => timely(CALL, api.create(&parameters, &object)).await.map(drop),
             Some((version, _)) => {
                 object.metadata.resource_version = Some(version.clone());
-                timely(api.replace(&wanted.name, &parameters, &object)).await.map(drop)
+                timely(CALL, api.replace(&wanted.name, &parameters, &object)).await.map(drop)
             }
         }
     }
@@ -252,17 +249,11 @@ impl Reports {
     }
 }
 
-/// A call that hangs must not keep all scans waiting.
-async fn timely<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
-    let too_slow = || kube::Error::Service(format!("no answer within {} s", CALL.as_secs()).into());
-    tokio::time::timeout(CALL, call).await.unwrap_or_else(|_| Err(too_slow()))
-}
-
 /// Asked of discovery: behind an aggregated API server there is no definition to look for.
 async fn is_served(client: &Client, layout: Layout) -> Result<bool, String> {
     let path = format!("/apis/{}/{}", layout.group, layout.version);
     let request = Request::get(path).body(Vec::new()).map_err(|error| error.to_string())?;
-    match timely(client.request::<Value>(request)).await {
+    match timely(CALL, client.request::<Value>(request)).await {
         Ok(_) => Ok(true),
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(reason("find", &error)),

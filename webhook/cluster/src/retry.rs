@@ -7,6 +7,15 @@ use std::time::Duration;
 /// Of one call to the API server. Its own limit is 60 s; whoever waits that long for a small object does better to ask again.
 pub(crate) const CALL: Duration = Duration::from_secs(10);
 
+/// The answer of a call to the API server, or that none came within the time: a client waits for ever, since watches are silent for minutes.
+pub(crate) async fn timely<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let too_slow = || kube::Error::Service(format!("no answer within {} s", limit.as_secs()).into());
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
 /// Up to a fifth longer, so that replicas that failed together do not all come back at once.
 pub fn jittered(wait: Duration) -> Duration {
     wait + wait.mul_f64(random() as f64 / u64::MAX as f64 / 5.0)

@@ -159,15 +159,17 @@ fn prove(changes: &[(&Document, &[Operation])], indexes: &[usize], answers: &mut
         }
         meaning(document.origin(), &edited.text()).is_some_and(|after| after == expected)
     };
-    if !means(&together, answers) {
-        // Nearly never: one by one, those that would mean something else are left out.
-        let mut proven = Vec::new();
-        for (tried, &index) in together.iter().enumerate() {
-            proven.push(index);
-            if tried >= MOST_TRIED || !means(&proven, answers) {
-                proven.pop();
-                refuse(index, answers);
-            }
+    let (mut proven, mut left) = (Vec::new(), vec![together]);
+    // Nearly always all of them at once. Else by halves: each that would mean something else costs a reading for each halving.
+    while let Some(mut part) = left.pop() {
+        let all = [proven.as_slice(), part.as_slice()].concat();
+        if means(&all, answers) {
+            proven = all;
+        } else if part.len() == 1 {
+            part.iter().for_each(|&index| refuse(index, answers));
+        } else {
+            left.push(part.split_off(part.len() / 2));
+            left.push(part);
         }
     }
     for index in apart {
@@ -222,9 +224,6 @@ fn apply(tree: &mut Value, document: &Document, operations: &[Operation]) -> Opt
     let change = Change::JsonPatch(serde_json::to_string(&below).ok()?);
     patch::apply(tree, &change).ok()
 }
-
-/// Each costs a reading of the whole document.
-const MOST_TRIED: usize = 64;
 
 #[cfg(test)]
 mod laws;

@@ -38,12 +38,13 @@ impl Store {
         }
     }
 
-    /// Makes the reports say what was found, and takes away those of what is no more. An incomplete scan stores nothing.
-    pub(super) async fn keep(mut self, report: &CheckReport, exit: &mut Exit) {
-        if !(report.unreadable.is_empty() && report.refused.is_empty()) {
+    /// Makes the reports say what was found, and takes away those of what is no more. An incomplete scan stores nothing, nor one that knows no exemptions.
+    pub(super) async fn keep(mut self, report: &CheckReport, knows_exemptions: bool, exit: &mut Exit) {
+        if !(knows_exemptions && report.unreadable.is_empty() && report.refused.is_empty()) {
             anstream::eprintln!(
                 "{ERROR}error{ERROR:#}: no report is stored: not everything could be read\nhint: {INCOMPLETE}"
             );
+            exit.unreachable |= !knows_exemptions;
             return;
         }
         let all = report.open_reports.values();
@@ -69,4 +70,4 @@ const SERVE: &str =
     "its definitions are others' (`openreports/reports-api`, chart and manifests); without `--store` nothing is needed";
 const RIGHTS: &str =
     "`--store` needs list, get, create, update and delete on `reports` and `clusterreports` of `openreports.io`";
-const INCOMPLETE: &str = "mend what stands above; what is missing would be taken for what passes";
+const INCOMPLETE: &str = "mend what stands above, or get list on `policyexemptions.stateward.dev`; what is missing would be taken for what passes";

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::get;
-use crate::retry::jittered;
+use crate::retry::{jittered, timely};
 
 /// The pages of one list, from the first to the last.
 pub(super) struct Pages {
@@ -40,9 +40,9 @@ impl Pages {
                 Place::End => return Ok(None),
             };
             let asked = client.request::<List>(get(&self.url(token.as_deref()))?);
-            match tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(too_slow())) {
+            match timely(PATIENCE, asked).await {
                 Ok(List { metadata, items }) => {
-                    self.limit = limit(&items);
+                    self.limit = limit(&items, self.limit);
                     let next = metadata.next.filter(|token| !token.is_empty());
                     self.place = next.map_or(Place::End, Place::Continue);
                     return Ok(Some(items));
@@ -116,10 +116,10 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Box<Ra
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// Of the next page, after this one.
-fn limit(items: &[Box<RawValue>]) -> usize {
+/// Of the next page, after this one. At most twice as many: behind small objects there may be large ones.
+fn limit(items: &[Box<RawValue>], last: usize) -> usize {
     let bytes: usize = items.iter().map(|item| item.get().len()).sum();
-    (PAGE_BYTES * items.len().max(1) / bytes.max(1)).clamp(1, PAGE)
+    (PAGE_BYTES * items.len().max(1) / bytes.max(1)).clamp(1, PAGE.min(2 * last))
 }
 
 /// An API server that has too much to do, or that restarts, has more time in a moment. One that says no says it again.
@@ -128,10 +128,6 @@ fn may_pass(error: &kube::Error) -> bool {
         kube::Error::Api(status) => status.code == 429 || status.code >= 500,
         _ => true,
     }
-}
-
-fn too_slow() -> kube::Error {
-    kube::Error::Service(format!("no answer within {} s", PATIENCE.as_secs()).into())
 }
 
 fn resumed(error: &kube::Error) -> Option<String> {
@@ -156,7 +152,7 @@ fn escaped(text: &str) -> String {
 const PAGE: usize = 500;
 
 /// Of the first page nobody knows how large its objects are; etcd takes 1.5 MB for each.
-const FIRST: usize = 50;
+const FIRST: usize = 20;
 
 /// Of JSON; it is in memory twice.
 const PAGE_BYTES: usize = 8 << 20;
@@ -178,9 +174,9 @@ mod tests {
     #[test]
     fn a_page_is_asked_for_with_all_that_it_needs() {
         let pages = Pages::new("/api/v1/pods".to_owned(), Some("app in (db, web)"));
-        assert_eq!(pages.url(None), "/api/v1/pods?limit=50&labelSelector=app%20in%20%28db%2C%20web%29");
+        assert_eq!(pages.url(None), "/api/v1/pods?limit=20&labelSelector=app%20in%20%28db%2C%20web%29");
         let pages = Pages::new("/api/v1/pods".to_owned(), None);
-        assert_eq!(pages.url(Some("a+b=")), "/api/v1/pods?limit=50&continue=a%2Bb%3D");
+        assert_eq!(pages.url(Some("a+b=")), "/api/v1/pods?limit=20&continue=a%2Bb%3D");
     }
 
     #[test]
@@ -189,9 +185,15 @@ mod tests {
             let one = format!("\"{}\"", "x".repeat(bytes - 2));
             (0..count).map(|_| RawValue::from_string(one.clone()).unwrap()).collect()
         };
-        for (count, bytes, next) in [(0, 2, 500), (50, 6_000, 500), (50, 100_000, 83), (8, 1 << 20, 8), (1, 9 << 20, 1)]
-        {
-            assert_eq!(limit(&items(count, bytes)), next, "{count} of {bytes}");
+        for (last, count, bytes, next) in [
+            (500, 0, 2, 500),
+            (20, 20, 6_000, 40),
+            (400, 400, 6_000, 500),
+            (50, 50, 100_000, 83),
+            (50, 8, 1 << 20, 8),
+            (50, 1, 9 << 20, 1),
+        ] {
+            assert_eq!(limit(&items(count, bytes), last), next, "{count} of {bytes} after {last}");
         }
     }
 

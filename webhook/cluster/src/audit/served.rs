@@ -9,6 +9,7 @@ use stateward_core::request::{GroupVersionKind, GroupVersionResource};
 use super::{ScanError, get};
 use crate::client::is_not_found;
 use crate::follow::said;
+use crate::retry::{CALL, timely};
 
 /// One kind that is served and may be listed.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ impl Served {
         if !self.known.contains_key(&key) {
             let path = root(group, version);
             let failed = |error: kube::Error| ScanError { resource: path.clone(), reason: said(&error) };
-            let served = match self.client.request::<Resources>(get(&path).map_err(failed)?).await {
+            let served = match timely(CALL, self.client.request::<Resources>(get(&path).map_err(failed)?)).await {
                 Ok(served) => served.resources,
                 Err(error) if is_not_found(&error) => Vec::new(),
                 Err(error) => return Err(failed(error)),

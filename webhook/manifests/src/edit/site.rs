@@ -63,9 +63,11 @@ impl<'t> Site<'t> {
             return Ok(insert(behind, format!(" {}", written::inline(value, "", self.format))));
         }
         if matches!(node.children, Children::None) || self.is_flow(node) {
+            self.require_no_comment_in_lines(node.span.clone())?;
             return Ok(Replacement { span: node.span.clone(), text: written::inline(value, old, self.format) });
         }
         let end = self.end(node, self.column(node.span.start));
+        self.require_no_comment_in_lines(node.span.start..end)?;
         if !written::is_short(value) {
             let indent = self.column(node.span.start);
             return Ok(Replacement {
@@ -90,6 +92,8 @@ impl<'t> Site<'t> {
         };
         let value = written::inline(value, "", self.format);
         let Some(last) = last else {
+            let begin = parent.node.span.start + 1;
+            self.require_no_comment(begin..self.line_end(begin).min(parent.node.span.end))?;
             let member = if is_list { value } else { format!("{}: {value}", self.flow_key(parent.node, name)) };
             return Ok(insert(parent.node.span.start + 1, member));
         };
@@ -100,6 +104,8 @@ impl<'t> Site<'t> {
         let end = if self.is_empty(last.node) { self.end_of_empty(last) } else { last.node.span.end };
         let gap = last.entry.and_then(|entry| self.text.get(entry.key_span.end..last.node.span.start));
         let colon = if gap == Some(":") { ":" } else { ": " };
+        // Else it would stand behind another member.
+        self.require_no_comment(end..self.line_end(end).min(parent.node.span.end))?;
         let line = self.text.get(self.line_start(begin)..begin).unwrap_or_default();
         let separator = match () {
             () if line.trim().is_empty() => format!(",{}{line}", self.newline(begin)),
@@ -156,11 +162,17 @@ impl<'t> Site<'t> {
             Some(entry) => entry.key_span.start,
             None => self.dash(found.node)?,
         };
-        let end = self.line_end(self.end_of(found, self.column(begin)));
+        let value_end = self.end_of(found, self.column(begin));
+        let end = self.line_end(value_end);
         let line_start = self.line_start(begin);
+        self.require_no_comment_in_lines(begin..value_end)?;
         if self.text.get(line_start..begin).is_some_and(|before| before.trim().is_empty()) {
-            return Ok(Replacement { span: line_start..self.next_line(end), text: String::new() });
+            // A comment behind it stays in its line: why somebody wrote it is not ours to take away.
+            let comment = self.text.get(value_end..end).and_then(|rest| rest.find('#')).map(|at| value_end + at);
+            let span = comment.map_or(line_start..self.next_line(end), |comment| begin..comment);
+            return Ok(Replacement { span, text: String::new() });
         }
+        self.require_no_comment(value_end..end)?;
         let next = self.child(parent.node, at + 1).ok_or_else(|| missing("it"))?;
         let next = match next.entry {
             Some(entry) => entry.key_span.start,
@@ -203,6 +215,12 @@ impl<'t> Site<'t> {
             return Err(Refusal::new(format!("{} has an anchor or a tag", what())));
         }
         Ok(())
+    }
+
+    /// The same of what has several lines. Whether a `#` in one is a comment or a part of a text is not asked: then somebody looks.
+    fn require_no_comment_in_lines(&self, span: Range<usize>) -> Result<(), Refusal> {
+        let has_lines = self.text.get(span.clone()).is_some_and(|text| text.contains(['\n', '\r']));
+        if has_lines { self.require_no_comment(span) } else { Ok(()) }
     }
 
     /// A comment there would be lost.

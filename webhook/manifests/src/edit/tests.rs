@@ -72,7 +72,11 @@ fn what_is_added_comes_last_in_the_style_of_its_neighbours() {
 
 #[test]
 fn what_is_removed_takes_its_lines_along() {
-    check("# before\na:\n  b: 1 # of b\n\n  c: 2\nd: 3\n", &[remove("/a/b")], "# before\na:\n\n  c: 2\nd: 3\n");
+    check("# before\na:\n  b: 1\n\n  c: 2\nd: 3\n", &[remove("/a/b")], "# before\na:\n\n  c: 2\nd: 3\n");
+    check("a:\n  b: 1 # of b\n  c: 2\n", &[remove("/a/b")], "a:\n  # of b\n  c: 2\n");
+    check("a:\n  b:\n    # why\n    1\n  c: 2\n", &[remove("/a/b")], "refused: a comment would be lost");
+    check("a: {\n  b: 1 # of b\n}\n", &[add("/a/c", json!(2))], "refused: a comment would be lost");
+    check("a: [ # none\n  ]\n", &[add("/a/-", json!(2))], "refused: a comment would be lost");
     check("list:\n- a: 1\n  b: 2\n- c\n", &[remove("/list/0/a")], "list:\n- b: 2\n- c\n");
     check("list: # all\n- a\n", &[remove("/list/0")], "refused: a comment would be lost");
     check("list:\n- a # one\nb: 2\n", &[remove("/list/0")], "list: [] # one\nb: 2\n");

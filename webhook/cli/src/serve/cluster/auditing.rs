@@ -62,15 +62,20 @@ async fn keep(cluster: &Cluster, state: &State, interval: Duration) {
 async fn leave(cluster: &Cluster, state: &State) {
     let _told = Told { state, audited: &cluster.audited };
     cluster.audited.send_replace(Audited::Off);
-    match Reports::read(&cluster.client, LAYOUT).await {
-        Ok(Some(reports)) => {
-            let (Written { deleted, .. }, problem) = reports.sweep(&[]).await;
-            tracing::info!(deleted, error = problem, "what is stored is not judged: no report is kept");
-        }
-        Ok(None) => {}
-        Err(error) => tracing::warn!(error, "reports of an earlier scan may be left"),
+    loop {
+        let problem = match Reports::read(&cluster.client, LAYOUT).await {
+            Ok(None) => None,
+            Ok(Some(reports)) => {
+                let (Written { deleted, .. }, problem) = reports.sweep(&[]).await;
+                tracing::info!(deleted, "what is stored is not judged: no report is kept");
+                problem
+            }
+            Err(why) => Some(why),
+        };
+        let Some(error) = problem else { return std::future::pending().await };
+        tracing::warn!(error, "reports of an earlier scan are left");
+        tokio::time::sleep(jittered(MOST_REST)).await;
     }
-    std::future::pending().await
 }
 
 async fn scan(cluster: &Cluster, state: &State, set: Arc<PolicySet>) -> Result<Outcome, ScanError> {

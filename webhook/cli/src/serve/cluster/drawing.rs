@@ -45,15 +45,12 @@ async fn draw(cluster: &Cluster, state: &State, namespace: Option<String>) -> Re
     unread.sort();
     unread.dedup();
     report.unreadable.extend(unread.iter().map(wrong));
-    report.sort();
-    Exempting::of_cluster(cluster.wrong_exemptions.borrow().clone()).conclude(
-        &set,
-        now,
-        (namespace.as_deref(), None),
-        &mut report,
-    );
-    let sources = Sources::of_stored(judge.kept(), &set, about);
+    let exempting = Exempting::of_cluster(cluster.wrong_exemptions.borrow().clone());
+    // Beside what renews the Lease.
     let drawn = tokio::task::spawn_blocking(move || {
+        report.sort();
+        exempting.conclude(&set, now, (namespace.as_deref(), None), &mut report);
+        let sources = Sources::of_stored(judge.kept(), &set, about);
         let mut page = Vec::new();
         let json_of = |index| sources.json(index);
         html::write(&sources.page(&report, &json_of), &mut page).map(|()| page)
